@@ -11,7 +11,7 @@ from starlette.types import Scope
 
 from insitu.readiness import Readiness, Stage
 from store import access, shards
-from store.broker_events import KEPT, list_events
+from store.broker_events import KEPT, EventKind, list_events
 from store.database import Connection
 from store.read.fleet import Scope as Rights
 from store.read.ledger_lines import list_ledger
@@ -123,14 +123,23 @@ def _of_the_broker(conn: Connection) -> Iterator[Metric]:
         "Connections that another client with the same client id ended",
         labels=["trial"],
     )
-    sums: dict[tuple[bool, str], int] = {}
+    refused = CounterMetricFamily(
+        "insitu_broker_refused_client_ids",
+        "Connections that the broker refused because of their client id",
+        labels=["trial"],
+    )
+    families = {
+        EventKind.PUBLISH_DENIED: denied,
+        EventKind.TAKEN_OVER: taken,
+        EventKind.ID_REFUSED: refused,
+    }
+    sums: dict[tuple[str, str], int] = {}
     for one in list_events(conn, within=KEPT):
-        key = (one.is_denial, one.trial or "unknown")
+        key = (one.kind, one.trial or "unknown")
         sums[key] = sums.get(key, 0) + one.events
-    for (is_denial, trial), events in sums.items():
-        (denied if is_denial else taken).add_metric([trial], events)
-    yield denied
-    yield taken
+    for (kind, trial), events in sums.items():
+        families[EventKind(kind)].add_metric([trial], events)
+    yield from families.values()
 
 
 def _gauge(name: str, text: str, reading: float | None) -> GaugeMetricFamily:

@@ -34,11 +34,20 @@ def broker_address(settings: Settings) -> BrokerAddress:
     return parse_broker_url(settings.mqtt_url.get_secret_value(), settings.mqtt_ca)
 
 
+def devices_address(settings: Settings, service: BrokerAddress) -> BrokerAddress:
+    """Where devices reach the broker: INSITU_MQTT_DEVICES, else as the service does. Without an account."""
+    if settings.mqtt_devices is None:
+        return service
+    return parse_broker_url(settings.mqtt_devices, settings.mqtt_ca)
+
+
 def parse_broker_url(text: str, ca: Path | None) -> BrokerAddress:
     """`mqtt[s]://user:password@host[:port]`; `ca` is the authority that signed the broker's certificate."""
     url = urlsplit(text)
     if url.scheme not in ("mqtt", "mqtts") or not url.hostname:
-        raise CorrectInput("INSITU_MQTT_URL: write mqtt://user:password@host:port, or mqtts:// for TLS.")
+        raise CorrectInput(
+            "INSITU_MQTT_URL, INSITU_MQTT_DEVICES: write mqtt://user:password@host:port, or mqtts:// for TLS."
+        )
     secure = url.scheme == "mqtts"
     return BrokerAddress(
         host=url.hostname,

@@ -37,9 +37,16 @@ def describe_denials(conn: Connection) -> str:
     conflicts = [one for one in events if one.is_conflict]
     if conflicts:
         parts.append("another client uses the client id of " + "; ".join(map(_conflict, conflicts[:_MOST])))
+    refused = [one for one in events if one.is_refused_id]
+    if refused:
+        parts.append(
+            "the broker did not let in clients with a client id that is not theirs (give each device an id "
+            "of its own): "
+            + "; ".join(f"{_who(one)} {one.events} times as {one.last_topic!r}" for one in refused[:_MOST])
+        )
     if newest.missed:
         parts.append("some lines of its log were overwritten before they were read")
-    if conflicts or any(one.is_denial for one in events):
+    if conflicts or refused or any(one.is_denial for one in events):
         raise LookAt("; ".join(parts) + ". The page of each device says where it may publish.")
     return "; ".join(parts)
 

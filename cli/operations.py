@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import typer
 
 from cli.actor import open_acting
-from cli.addresses import broker_address, parse_broker_url
+from cli.addresses import broker_address, devices_address, parse_broker_url
 from cli.brokers import PROFILES
 from cli.catalogue_check import find_wrong_rows
 from cli.denials import describe_denials
@@ -33,7 +33,8 @@ from ingest.policy import prove
 from ingest.probe import probe_once
 from ingest.replay import Replayed
 from ingest.replay import replay as run
-from insitu.errors import CorrectInput, InsituError
+from ingest.takeover import prove_ids
+from insitu.errors import CorrectInput, InsituError, RetryLater
 from insitu.settings import load, shown
 from insitu.whole import write_whole
 from store import shards
@@ -123,6 +124,7 @@ def questions(target: Target) -> list[Question]:
         Question("rights of the service", lambda: _powers(target)),
         Question("people and tokens", lambda: _people(target)),
         Question("broker keeps devices apart", lambda: _policy(target)),
+        Question("broker keeps client ids apart", lambda: _client_ids(target)),
     ]
 
 
@@ -233,6 +235,21 @@ def _policy(target: Target) -> str:
         return prove(*devices_of_broker_config(load()), if_refused=WRITE_FILES_ANEW)
     with _with(target) as conn, throw_away_devices(conn, target) as (address, first, second):
         return prove(address, first, second)
+
+
+def _client_ids(target: Target) -> str:
+    """Try to take sessions by their client ids; at a broker of somebody else a hole is for its owner."""
+    if target.running is not None:
+        with _with(target) as conn, throw_away_devices(conn, target) as (address, first, second):
+            return prove_ids(address, address, first, second)
+    settings = load()
+    address, first, second = devices_of_broker_config(settings)
+    try:
+        return prove_ids(address, devices_address(settings, address), first, second)
+    except (RetryLater, CorrectInput):
+        raise
+    except InsituError as error:
+        raise LookAt(str(error)) from error
 
 
 def replay(

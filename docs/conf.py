@@ -85,6 +85,7 @@ NAVIGATION = {
             "0014-missing-data-decide",
             "0015-files-state-facts",
             "0016-others-vouch-for-time",
+            "0017-client-ids-have-owners",
         ],
     },
 }

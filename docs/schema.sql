@@ -261,7 +261,7 @@ CREATE TABLE public.broker_event (
     by_other boolean DEFAULT false NOT NULL,
     told bigint DEFAULT 0 NOT NULL,
     told_at timestamp with time zone,
-    CONSTRAINT broker_event_kind_check CHECK ((kind = ANY (ARRAY['publish_denied'::text, 'taken_over'::text])))
+    CONSTRAINT broker_event_kind_check CHECK ((kind = ANY (ARRAY['publish_denied'::text, 'taken_over'::text, 'id_refused'::text])))
 );
 
 CREATE TABLE public.broker_log (

@@ -18,7 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from insitu.embedded.broker_lines import Connected, Denied, Replaced, epoch_of, read_line
+from insitu.embedded.broker_lines import Connected, Denied, Line, Refused, Replaced, epoch_of, read_line
+from insitu.embedded.client_ids import is_service_id
 from insitu.embedded.log_position import Piece, Position, read_piece
 from insitu.errors import InsituError
 from insitu.wire import PREFIX
@@ -137,7 +138,7 @@ class Reader:
             if isinstance(line, Connected):
                 self._names.learn(line.client, line.username)
 
-    def _note(self, line: Denied | Replaced | Connected, at: datetime, tally: Tally) -> None:
+    def _note(self, line: Line, at: datetime, tally: Tally) -> None:
         match line:
             case Denied(client, topic):
                 tally.add(self._names.of(client), EventKind.PUBLISH_DENIED, at, topic)
@@ -146,12 +147,19 @@ class Reader:
                     self._taken[client] = self._names.of(client)
             case Replaced(client, by, client_id):
                 ended, other = self._names.of(client), self._names.of(by)
-                tally.add(ended, EventKind.TAKEN_OVER, at, client_id, by_other=ended != other)
+                tally.add(ended, EventKind.TAKEN_OVER, at, shown_id(client_id), by_other=ended != other)
+            case Refused(username, client_id):
+                tally.add(username, EventKind.ID_REFUSED, at, shown_id(client_id), by_other=True)
             case Connected(client, username):
                 ended = self._taken.pop(client, "")
                 if ended:
-                    tally.add(ended, EventKind.TAKEN_OVER, at, client, by_other=ended != username)
+                    tally.add(ended, EventKind.TAKEN_OVER, at, shown_id(client), by_other=ended != username)
                 self._names.learn(client, username)
+
+
+def shown_id(client_id: str) -> str:
+    """The id, unless it is an ingestor's: with that one could try to take its session."""
+    return "an ingestor's id" if is_service_id(client_id) else client_id
 
 
 class BrokerLog:

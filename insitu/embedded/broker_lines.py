@@ -1,4 +1,5 @@
-"""Lines of a broker's log that concern Insitu: denied messages, and connections that another client ended.
+"""Lines of a broker's log that concern Insitu: denied messages, connections that another client ended, and
+clients with another's id.
 
 A broker acknowledges what its rules deny, so its log is the only place where such a message appears. Reads
 the logs of NATS (2.10 to 2.15) and Mosquitto (2.0, `log_type all`). Pure.
@@ -15,6 +16,10 @@ _NATS_DENIED: Final = re.compile(_NATS + rf"Publish Violation - (?:.*?, )?Subjec
 _NATS_REPLACED: Final = re.compile(_NATS + r'Replacing old client "[^ ]+ - mid:(\d+) - .*$')
 # Only digits and signs before the text: a client chooses its id, which other lines repeat.
 _STAMP: Final = r"^(?:[0-9TZ:+. -]+: )?"
+_DOOR_REFUSED: Final = re.compile(
+    r"^\[\d+\] \S+ \S+ \[WRN\] Auth callout service returned an error: "
+    rf"client id {_QUOTED} refused to {_QUOTED}: "
+)
 _MOSQUITTO_DENIED: Final = re.compile(
     _STAMP + r"Denied PUBLISH from (.*?) \(d\d, q\d, r\d, m\d+, '(.*)', \.\.\. \(\d+ bytes\)\)$"
 )
@@ -51,13 +56,22 @@ class Connected(NamedTuple):
     username: str
 
 
-Line = Denied | Replaced | Connected
+class Refused(NamedTuple):
+    """A client with the right password was not let in, because of its client id."""
+
+    username: str
+    client_id: str
+
+
+Line = Denied | Replaced | Connected | Refused
 
 
 def read_line(text: str) -> Line | None:
     """None for every other line. A NATS connection is named `PID/NUMBER`, a client of Mosquitto by its id."""
     if " mid:" in text:
         return _read_nats(text)
+    if "client id " in text and (found := _DOOR_REFUSED.match(text)):
+        return Refused(_unquote(found[2]), _unquote(found[1]))
     if "Denied PUBLISH" in text or "lient" in text:
         return _read_mosquitto(text)
     return None

@@ -14,6 +14,10 @@ MAX_PAYLOAD = 1_572_864
 """A larger publish ends the connection; up to here the ingestor refuses it with a readable reason."""
 
 
+SILENT_S = 3
+"""A client that connects and says nothing is cut after this time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Configuration:
     """One start of the server."""
@@ -54,6 +58,7 @@ class Configuration:
             + "}\nmqtt {\n"
             f"  host: {_quoted(host)}\n  port: {port}\n{tls}"
             f'  ack_wait: "{self.ack_wait_s}s"\n  max_ack_pending: {self.window}\n'
+            f"  authorization {{ timeout: {SILENT_S} }}\n"
             "}\n"
             f'{monitor}include "users.conf"\n'
         )

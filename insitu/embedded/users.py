@@ -13,10 +13,11 @@ import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import bcrypt
 
+from insitu.embedded.client_ids import MOST_IDS, MOST_NETWORK_IDS
 from insitu.wire import (
     CHECK,
     HEARTBEAT,
@@ -60,6 +61,11 @@ class BrokerUser:
     """
     never_hear: tuple[str, ...] = ()
     """Exceptions from `subscribe`, to spare the link; only NATS applies them."""
+    owner: str = ""
+    """Whose client ids it may use at the embedded broker; empty: its own. All credentials of a device share
+    theirs.
+    """
+    most_ids: int = MOST_IDS
 
 
 def hash_token(token: str) -> str:
@@ -104,6 +110,7 @@ def device_user(
         publish=(*own, *topics),
         subscribe=outbound,
         never_publish=outbound,
+        owner=f"{trial}/{device}",
     )
 
 
@@ -121,6 +128,7 @@ def network_user(username: str, password_hash: str, addresses: Sequence[str]) ->
         password_hash=password_hash,
         publish=tuple(topic for address in addresses for topic in network_topics(address)),
         subscribe=tuple(dict.fromkeys(commands)),
+        most_ids=MOST_NETWORK_IDS,
     )
 
 
@@ -208,7 +216,7 @@ def _nats_rights(allow: Sequence[str], deny: Sequence[str]) -> dict[str, list[st
     return {"allow": list(allow), "deny": list(deny)} if deny else {"allow": list(allow)}
 
 
-def _subjects(topics: Sequence[str]) -> list[str]:
+def subjects(topics: Sequence[str]) -> list[str]:
     """Subjects of `topics`; `a/#` covers both `a` and everything below it. Without those that have a blank: a
     list with one would be refused as a whole.
     """
@@ -220,21 +228,36 @@ def _subjects(topics: Sequence[str]) -> list[str]:
     return [subject(topic) for topic in both if not any(letter.isspace() for letter in topic)]
 
 
-def nats_users(users: Sequence[BrokerUser], others: Sequence[str] = ()) -> str:
-    """The file that nats.conf includes; `others` are entries of `nats_user`."""
-    entries = [
-        nats_user(
-            u.username,
-            u.password_hash,
-            _subjects(u.publish),
-            _subjects(u.subscribe),
-            ["MQTT"],
-            never_publish=_subjects(u.never_publish),
-            never_hear=_subjects(u.never_hear),
-        )
-        for u in users
-    ]
-    return "authorization {\n  users = [\n" + "\n".join([*entries, *others]) + "\n  ]\n}\n"
+def nats_users(users: Sequence[BrokerUser]) -> str:
+    """The file that nats.conf includes."""
+    return "authorization {\n  users = [\n" + "\n".join(map(nats_entry, users)) + "\n  ]\n}\n"
+
+
+def nats_entry(user: BrokerUser) -> str:
+    """One entry of the list of users."""
+    return nats_user(
+        user.username,
+        user.password_hash,
+        subjects(user.publish),
+        subjects(user.subscribe),
+        ["MQTT"],
+        never_publish=subjects(user.never_publish),
+        never_hear=subjects(user.never_hear),
+    )
+
+
+def rights_in_subjects(user: BrokerUser) -> dict[str, Any]:
+    """The rights of a user as the NATS server wants them in a token."""
+    return {
+        "type": "user",
+        "version": 2,
+        "pub": _nats_rights(subjects(user.publish), subjects(user.never_publish)),
+        "sub": _nats_rights(subjects(user.subscribe), subjects(user.never_hear)),
+        "subs": -1,
+        "data": -1,
+        "payload": -1,
+        "allowed_connection_types": ["MQTT"],
+    }
 
 
 def mosquitto_users(users: Sequence[BrokerUser]) -> tuple[str, str]:

@@ -56,3 +56,12 @@ def test_a_fight_for_a_client_id_is_named_and_a_new_connection_after_a_broken_on
     add(own_world_url, BrokerEvents(USER, EventKind.TAKEN_OVER, NOW, events, "esp8266", by_other))
     with serving(own_world_url, data_dir, by_form=False) as client:
         assert ('id="conflict"' in client("lab").get(PAGE).text) is shown
+
+
+def test_a_client_that_came_with_anothers_id_is_named(own_world_url: str, data_dir: Path) -> None:
+    add(own_world_url, BrokerEvents(USER, EventKind.ID_REFUSED, NOW, 1, "esp<b>8266", by_other=True))
+    with serving(own_world_url, data_dir, by_form=False) as client:
+        page = client("lab").get(PAGE, params={"lang": "en"}).text
+        assert 'id="refused-id"' in page
+        assert "esp&lt;b&gt;8266" in page
+        assert 'id="refused-id"' not in client("lab").get("/trials/platform-air/devices/p1-south").text

@@ -131,9 +131,17 @@ def test_a_device_s_message_over_tls_becomes_a_row_and_check_is_green(
             )
             wait_until(lambda: stored(conn) == [(12.5,)], "the row")
             wait_until(lambda: is_alive(conn), "the ingestor's own heartbeat")
-            said = insitu("check", **ours)
+            there = {
+                "INSITU_MQTT_DEVICES": f"mqtts://localhost:{place.devices}",
+                "INSITU_MQTT_CA": str(place.etc / "ca.crt"),
+            }
+            said = insitu("check", **there, **ours)
             assert "ok   broker keeps devices apart: a device may not publish" in said
+            assert "ok   broker keeps client ids apart: a device can neither end" in said
             assert "BAD" not in said
+            said = insitu("check", **ours)  # at the service's listener, which takes any client id
+            assert "LOOK broker keeps client ids apart: at 127.0.0.1:" in said
+            assert "set INSITU_MQTT_DEVICES to it" in said
 
             del ours["INSITU_MQTT_URL"]
             assert "--   broker keeps devices apart: set INSITU_MQTT_URL" in insitu("check", **ours)

@@ -313,7 +313,7 @@ def test_a_halted_broker_holds_nobody_up_and_is_replaced(broker: Broker) -> None
     begin = time.monotonic()
     for steps in (broker.applying([device("a", "secret-a")]), broker.protecting_store()):
         for _ in range(10):
-            next(steps)
+            next(steps, None)
         steps.close()  # type: ignore[attr-defined]
     assert time.monotonic() - begin < 3
     broker.stop(patience_s=0.5)

@@ -197,24 +197,27 @@ def test_denials_wait_in_the_log_while_the_ingestor_and_then_the_broker_are_away
     assert unnamed.last_topic == "tele/a/two"  # a server that has ended names nobody
 
 
-def test_a_client_of_another_credential_with_the_same_id_is_named_on_the_device(stack: Stack) -> None:
+def test_a_client_with_the_id_of_another_device_stays_outside_and_is_named_on_its_page(stack: Stack) -> None:
     clients = []
     for name in ("t/a", "t/b"):
         username, token = stack.tokens[name]
-        client = mqtt.Client(CallbackAPIVersion.VERSION2, "esp8266")
+        client = mqtt.Client(CallbackAPIVersion.VERSION2, 'esp"8266"%d-é')
         client.username_pw_set(username, token)
         client.reconnect_delay_set(60, 60)
         client.connect(stack.broker.host, stack.broker.port)
         client.loop_start()
-        wait_until(client.is_connected, name)
         clients.append(client)
+        if name == "t/a":
+            wait_until(client.is_connected, name)
 
-    def counted() -> list[tuple[str | None, int, bool]]:
+    def counted() -> list[tuple[str | None, int, bool, str]]:
         found = list_events(stack.conn)
         stack.conn.rollback()
-        return sorted((one.device, one.events, one.is_conflict) for one in found)
+        return sorted((one.device, one.events, one.is_refused_id, one.last_topic) for one in found)
 
-    wait_until(lambda: counted() == [("a", 1, True)], "the connection taken over")
+    wait_until(lambda: counted() == [("b", 1, True, 'esp"8266"%d-é')], "the client that stays outside")
+    assert clients[0].is_connected()
+    assert not clients[1].is_connected()
     for client in clients:
         client.disconnect()
         client.loop_stop()

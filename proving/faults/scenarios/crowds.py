@@ -35,6 +35,19 @@ def _catalogue(count: int) -> str:
     return "\n".join([*blocks, mapping])
 
 
+async def enrol_crowd(installation: Installation, top: Path, count: int) -> tuple[str, str]:
+    """(user, token) of a network server that speaks for `count` devices and may have as many connections."""
+    catalogue = top / "crowd.toml"
+    catalogue.write_text(_catalogue(count), "utf-8")
+    await installation.must("register", str(catalogue), within=600)
+    text = await installation.must("network", "crowd", "--enrol")
+    token = re.search(r"^ *([A-Za-z0-9_-]{40,})$", text, re.MULTILINE)
+    user = re.search(r"(?:user ?name|username|user)\W+([\w.-]*crowd[\w.-]*)", text, re.IGNORECASE)
+    if token is None or user is None:
+        raise Failed(f"`insitu network --enrol` printed no token or user: {text[:400]}")
+    return user[1], token[1]
+
+
 async def _one(world: World, user: str, token: str, index: int, until: float) -> bool:
     """Connects and publishes until it is acknowledged, as 2,000 devices do after a power cut."""
     topic = f"application/1/device/{index:016x}/event/up"
@@ -79,20 +92,13 @@ async def _crowd(top: Path, count: int) -> str:
     installation = Installation(top)
     try:
         world = await open_world(installation)
-        catalogue = top / "crowd.toml"
-        catalogue.write_text(_catalogue(count), "utf-8")
-        await installation.must("register", str(catalogue), within=600)
-        text = await installation.must("network", "crowd", "--enrol")
-        token = re.search(r"^ *([A-Za-z0-9_-]{40,})$", text, re.MULTILINE)
-        user = re.search(r"(?:user ?name|username|user)\W+([\w.-]*crowd[\w.-]*)", text, re.IGNORECASE)
-        if token is None or user is None:
-            raise Failed(f"`insitu network --enrol` printed no token or user: {text[:400]}")
+        user, token = await enrol_crowd(installation, top, count)
         broker = installation.parts()[BROKER].pid
         processes.send(broker, signal.SIGKILL)
         began = time.monotonic()
         acknowledged = sum(
             await asyncio.gather(
-                *(_one(world, user[1], token[1], index, began + CROWD_S) for index in range(count))
+                *(_one(world, user, token, index, began + CROWD_S) for index in range(count))
             )
         )
         seconds = time.monotonic() - began

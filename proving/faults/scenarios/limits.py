@@ -14,6 +14,7 @@ from proving.faults import mqtt, processes
 from proving.faults.installation import TRIAL, Failed, Installation, Skipped
 from proving.faults.journal import Kind
 from proving.faults.processes import INGESTOR, SUPERVISOR
+from proving.faults.scenarios.crowds import enrol_crowd
 from proving.faults.world import open_world
 
 FULL_BROKER = 16 * 2**20
@@ -28,7 +29,8 @@ async def few_descriptors(top: Path, chance: random.Random) -> str:
     installation = Installation(top, limits=("prlimit", "--nofile=96:96"))
     try:
         world = await open_world(installation)
-        name, sessions = f"{TRIAL}.{world.probe.device}", []
+        user, token = await enrol_crowd(installation, top, 1)  # a device has fewer connections
+        sessions = []
         for index in range(200):
             try:
                 sessions.append(
@@ -36,8 +38,8 @@ async def few_descriptors(top: Path, chance: random.Random) -> str:
                         world.address.host,
                         world.address.mqtt_port,
                         client_id=f"idle-{index}",
-                        user=name,
-                        password=world.probe.token,
+                        user=user,
+                        password=token,
                         timeout=1,
                     )
                 )
