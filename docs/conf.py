@@ -24,7 +24,7 @@ suppress_warnings = ["misc.highlighting_failure"]
 NAVIGATION = {
     "index": {
         "Tutorial": ["tutorial"],
-        "How-to": ["operations", "people", "simulators", "library", "faults", "recipes/README"],
+        "How-to": ["operations", "people", "retention", "simulators", "library", "faults", "recipes/README"],
         "Reference": [
             "glossary",
             "protocol",
