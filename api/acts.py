@@ -61,6 +61,7 @@ ACTS: Final[dict[str, Act]] = {
     f"POST {_TRIAL}/decision": Act.DECIDE,
     f"POST {_TRIAL}/endpoints/{{endpoint}}/unblind": Act.UNBLIND,
     f"POST {_TRIAL}/imports/{{number}}/withdraw": Act.WITHDRAW,
+    f"POST {_TRIAL}/retention": Act.SET_RETENTION,
     "GET /api/v1/audit": Act.READ_AUDIT,
     "GET /api/v1/trials": Act.SIGN_IN,
     f"GET {_API}": Act.SEE_TRIAL,
@@ -81,6 +82,9 @@ ACTS: Final[dict[str, Act]] = {
     f"POST {_API}/endpoints/{{endpoint}}/unblinding": Act.UNBLIND,
     f"GET {_API}/imports": Act.READ_IMPORTS,
     f"POST {_API}/imports/{{import_id}}/withdrawal": Act.WITHDRAW,
+    f"GET {_API}/retention": Act.READ_RETENTION,
+    f"POST {_API}/retention": Act.SET_RETENTION,
+    f"GET {_API}/erasures": Act.READ_RETENTION,
     f"GET {_API}/power": Act.READ_MEASUREMENTS,
     f"POST {_API}/protocol/check": Act.CHECK_DRAFT,
 }

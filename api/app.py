@@ -32,6 +32,7 @@ from api.pages import (
     files,
     fleet,
     keys,
+    life,
     people,
     protocols,
     rejects,
@@ -58,6 +59,7 @@ from api.routes import (
 )
 from api.routes import audit as audit_routes
 from api.routes import decisions as decision_routes
+from api.routes import life as life_routes
 from api.routes import protocols as protocol_routes
 from api.routes import rejects as reject_routes
 from api.snippets import PublicAddress
@@ -169,9 +171,16 @@ def _include(app: FastAPI) -> None:
         streams.router,
         operations.router,
         decisions.router,
+        life.router,
         audit.router,
     ):
         app.include_router(router, dependencies=pages, include_in_schema=False)
+    _include_api(app)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+
+
+def _include_api(app: FastAPI) -> None:
+    """The part of the HTTP API for signed-in people and their programs."""
     signed = [Depends(require_act_below("/api/v1"))]
     for tag, router in (
         ("trials", trials.router),
@@ -186,12 +195,12 @@ def _include(app: FastAPI) -> None:
         ("agreements", agreements.router),
         ("protocols", protocol_routes.router),
         ("decisions", decision_routes.router),
+        ("retention", life_routes.router),
         ("audit", audit_routes.router),
     ):
         app.include_router(
             router, prefix="/api/v1", tags=[tag], dependencies=signed, responses=problems.RESPONSES
         )
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
 
 def _context(

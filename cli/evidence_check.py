@@ -41,7 +41,8 @@ def check_chain(conn: Connection) -> str:
 
 def check_records(conn: Connection) -> str:
     _require_none(find_differences(conn))
-    return "each lock, unblinding, evaluation, decision, withdrawal, move and window is as its line says"
+    whose = "lock, unblinding, evaluation, decision, withdrawal, erasure, move and window"
+    return f"each {whose} is as its line says"
 
 
 def check_guards(conn: Connection) -> str:

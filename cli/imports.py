@@ -19,6 +19,7 @@ from ingest.files.layout import understand
 from ingest.files.load import Loader, fingerprint
 from ingest.files.mapping import make_map, read_map
 from ingest.files.undeclared import DeclareDatastreams, Observable, write_mappings
+from ingest.refusals import without_persons
 from insitu.errors import CorrectInput, FreeSpace, InsituError, RetryLater
 from insitu.model import RejectReason
 from store.catalogue.properties import list_properties
@@ -117,10 +118,12 @@ def _import(file: Path, said: FileMap, *, dry: bool, reason: str, login: str, as
         conn.rollback()
         for sentence in layout.sentences:
             aside(as_json)(sentence)
-        origin = Origin(file.name, actor, said.trial, fingerprint(file), layout.sentences)
+        name = without_persons(file.name)
+        understood = [without_persons(one) for one in layout.sentences]
+        origin = Origin(name, actor, said.trial, fingerprint(file), understood)
         correction: Correction | None = None
         if reason:
-            correction = Correction(said.trial, actor, reason, file.name, fingerprint(file))
+            correction = Correction(said.trial, actor, reason, name, fingerprint(file))
         loader = Loader(conn, layout, clock=target.clock, dry=dry, correction=correction, origin=origin)
         try:
             with progress(file.name, errors if as_json else console) as steps:

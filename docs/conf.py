@@ -24,7 +24,16 @@ suppress_warnings = ["misc.highlighting_failure"]
 NAVIGATION = {
     "index": {
         "Tutorial": ["tutorial"],
-        "How-to": ["operations", "agreement", "people", "simulators", "library", "faults", "recipes/README"],
+        "How-to": [
+            "operations",
+            "agreement",
+            "people",
+            "retention",
+            "simulators",
+            "library",
+            "faults",
+            "recipes/README",
+        ],
         "Reference": [
             "glossary",
             "protocol",

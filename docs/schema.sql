@@ -18,6 +18,131 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.erase(at timestamp with time zone, by_login text, reason text, in_trial text, of_device text, since timestamp with time zone, until timestamp with time zone, parts text[]) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+DECLARE
+    number int;
+    devices int[] := (SELECT coalesce(array_agg(d.device_id), '{}') FROM device d JOIN trial t USING (trial_id)
+                      WHERE t.code = in_trial AND (of_device IS NULL OR d.code = of_device));
+    streams int[] := (SELECT coalesce(array_agg(s.datastream_id), '{}') FROM datastream s WHERE s.device_id = ANY (devices));
+    first timestamptz := coalesce(since, '-infinity');
+    last timestamptz := coalesce(until, 'infinity');
+BEGIN
+    INSERT INTO erasure (at, by_login, reason, trial, device, from_time, to_time, parts)
+    VALUES (erase.at, erase.by_login, erase.reason, in_trial, of_device, since, until, erase.parts) RETURNING erasure_id INTO number;
+    IF 'results' = ANY (erase.parts) THEN
+        PERFORM erase_results(number, streams, first, last);
+    END IF;
+    IF 'messages' = ANY (erase.parts) THEN
+        PERFORM erase_messages(number, in_trial, of_device, devices, first, last);
+    END IF;
+    IF 'statuses' = ANY (erase.parts) THEN
+        PERFORM erase_statuses(number, devices, first, last);
+    END IF;
+    RETURN number;
+END $$;
+
+CREATE FUNCTION public.erase_messages(number integer, in_trial text, of_device text, devices integer[], since timestamp with time zone, until timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+    WITH gone AS (UPDATE reject r SET payload = '', detail = '', topic = '', erased_by = number, raw_until = NULL,
+                      identity = uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
+                  WHERE r.trial = in_trial AND (of_device IS NULL OR r.device = of_device) AND r.erased_by IS NULL
+                    AND r.received_at >= since AND r.received_at < until RETURNING r.trial, r.device)
+    INSERT INTO erased_rows SELECT number, trial, device, 'reject', count(*), 0 FROM gone GROUP BY 2, 3;
+    WITH gone AS (UPDATE broker_event e SET last_topic = '' FROM credential c
+                  WHERE c.username = e.username AND c.device_id = ANY (devices) AND e.last_topic <> ''
+                    AND e.last_at >= since AND e.last_at < until RETURNING c.device_id)
+    INSERT INTO erased_rows SELECT number, t.code, d.code, 'broker_event', count(*), 0
+    FROM gone JOIN device d USING (device_id) JOIN trial t USING (trial_id) GROUP BY 2, 3;
+END $$;
+
+CREATE FUNCTION public.erase_person(at timestamp with time zone, by_login text, reason text, whom integer) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+DECLARE number int;
+BEGIN
+    INSERT INTO erasure (at, by_login, reason, person_id, parts)
+    VALUES (erase_person.at, erase_person.by_login, erase_person.reason, whom, '{person}') RETURNING erasure_id INTO number;
+    WITH gone AS (DELETE FROM signed_in WHERE person_id = whom RETURNING 1)
+    INSERT INTO erased_rows SELECT number, '', '', 'signed_in', count(*), 0 FROM gone HAVING count(*) > 0;
+    WITH gone AS (DELETE FROM access_token_address a USING access_token k
+                  WHERE k.access_token_id = a.access_token_id AND k.person_id = whom RETURNING 1)
+    INSERT INTO erased_rows SELECT number, '', '', 'access_token_address', count(*), 0 FROM gone HAVING count(*) > 0;
+    WITH gone AS (DELETE FROM access_token WHERE person_id = whom RETURNING 1)
+    INSERT INTO erased_rows SELECT number, '', '', 'access_token', count(*), 0 FROM gone HAVING count(*) > 0;
+    WITH gone AS (DELETE FROM second_factor WHERE person_id = whom RETURNING 1)
+    INSERT INTO erased_rows SELECT number, '', '', 'second_factor', count(*), 0 FROM gone HAVING count(*) > 0;
+    WITH gone AS (DELETE FROM invitation WHERE person_id = whom RETURNING 1)
+    INSERT INTO erased_rows SELECT number, '', '', 'invitation', count(*), 0 FROM gone HAVING count(*) > 0;
+    UPDATE person SET name = '', login = 'erased-' || whom, password_hash = NULL, issuer = NULL, subject = NULL,
+        manages_people = false, last_sign_in_at = NULL, disabled_at = coalesce(disabled_at, erase_person.at) WHERE person_id = whom;
+    INSERT INTO erased_rows VALUES (number, '', '', 'person', 1, 0);
+    RETURN number;
+END $$;
+
+CREATE FUNCTION public.erase_results(number integer, streams integer[], since timestamp with time zone, until timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+    WITH gone AS (DELETE FROM observation o WHERE o.datastream_id = ANY (streams) AND o.phenomenon_time >= since
+                  AND o.phenomenon_time < until RETURNING o.datastream_id)
+    INSERT INTO erased_rows SELECT number, t.code, d.code, 'observation', count(*), count(*)
+    FROM gone JOIN datastream USING (datastream_id) JOIN device d USING (device_id) JOIN trial t USING (trial_id) GROUP BY 2, 3;
+    WITH gone AS (DELETE FROM withdrawn_observation o WHERE o.datastream_id = ANY (streams) AND o.phenomenon_time >= since
+                  AND o.phenomenon_time < until RETURNING o.datastream_id, o.restored)
+    INSERT INTO erased_rows SELECT number, t.code, d.code, 'withdrawn_observation', count(*), count(*) FILTER (WHERE NOT restored)
+    FROM gone JOIN datastream USING (datastream_id) JOIN device d USING (device_id) JOIN trial t USING (trial_id) GROUP BY 2, 3;
+    WITH gone AS (DELETE FROM correction o WHERE o.datastream_id = ANY (streams) AND o.phenomenon_time >= since
+                  AND o.phenomenon_time < until RETURNING o.datastream_id)
+    INSERT INTO erased_rows SELECT number, t.code, d.code, 'correction', count(*), 0
+    FROM gone JOIN datastream USING (datastream_id) JOIN device d USING (device_id) JOIN trial t USING (trial_id) GROUP BY 2, 3;
+    WITH gone AS (DELETE FROM quality_flag o WHERE o.datastream_id = ANY (streams) AND o.phenomenon_time >= since
+                  AND o.phenomenon_time < until RETURNING o.datastream_id)
+    INSERT INTO erased_rows SELECT number, t.code, d.code, 'quality_flag', count(*), 0
+    FROM gone JOIN datastream USING (datastream_id) JOIN device d USING (device_id) JOIN trial t USING (trial_id) GROUP BY 2, 3;
+    DELETE FROM datastream_latest l WHERE l.datastream_id = ANY (streams)
+        AND NOT EXISTS (SELECT FROM observation o WHERE o.datastream_id = l.datastream_id);
+    UPDATE datastream_latest l SET phenomenon_time = o.phenomenon_time, result = o.result, received_at = o.received_at,
+        unchecked_from = least(l.unchecked_from, o.first_time)
+    FROM unnest(streams) AS s(datastream_id) CROSS JOIN LATERAL (
+        SELECT x.phenomenon_time, x.result, x.received_at,
+               (SELECT min(y.phenomenon_time) FROM observation y WHERE y.datastream_id = s.datastream_id AND y.phenomenon_time >= since)
+                   AS first_time
+        FROM observation x WHERE x.datastream_id = s.datastream_id ORDER BY x.phenomenon_time DESC LIMIT 1) o
+    WHERE l.datastream_id = s.datastream_id;
+END $$;
+
+CREATE FUNCTION public.erase_statuses(number integer, devices integer[], since timestamp with time zone, until timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+    WITH gone AS (DELETE FROM device_status s WHERE s.device_id = ANY (devices) AND s.received_at >= since AND s.received_at < until
+                  RETURNING s.device_id)
+    INSERT INTO erased_rows SELECT number, t.code, d.code, 'device_status', count(*), 0
+    FROM gone JOIN device d USING (device_id) JOIN trial t USING (trial_id) GROUP BY 2, 3;
+    WITH gone AS (DELETE FROM device_remark s WHERE s.device_id = ANY (devices) AND s.last_at >= since AND s.last_at < until
+                  RETURNING s.device_id)
+    INSERT INTO erased_rows SELECT number, t.code, d.code, 'device_remark', count(*), 0
+    FROM gone JOIN device d USING (device_id) JOIN trial t USING (trial_id) GROUP BY 2, 3;
+    WITH gone AS (DELETE FROM boot_sequence s WHERE s.device_id = ANY (devices) AND s.first_seen_at >= since AND s.last_seen_at < until
+                  RETURNING s.device_id)
+    INSERT INTO erased_rows SELECT number, t.code, d.code, 'boot_sequence', count(*), 0
+    FROM gone JOIN device d USING (device_id) JOIN trial t USING (trial_id) GROUP BY 2, 3;
+    WITH gone AS (DELETE FROM message_digest s WHERE s.device_id = ANY (devices) AND s.last_at >= since AND s.last_at < until
+                  RETURNING s.device_id)
+    INSERT INTO erased_rows SELECT number, t.code, d.code, 'message_digest', count(*), 0
+    FROM gone JOIN device d USING (device_id) JOIN trial t USING (trial_id) GROUP BY 2, 3;
+    UPDATE device_contact c SET firmware = NULL WHERE c.device_id = ANY (devices) AND c.last_seen_at >= since AND c.last_seen_at < until;
+END $$;
+
 CREATE FUNCTION public.fit_role() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -31,6 +156,15 @@ BEGIN
             USING ERRCODE = 'check_violation', CONSTRAINT = 'person_role_check', TABLE = 'person';
     END IF;
     RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.grant_erasure() RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'insitu_service') THEN
+        GRANT EXECUTE ON FUNCTION erase, erase_person TO insitu_service;
+    END IF;
 END $$;
 
 CREATE FUNCTION public.grant_pages() RETURNS void
@@ -125,6 +259,16 @@ BEGIN
         RAISE EXCEPTION 'the trial is decided: no protocol can be locked' USING ERRCODE = 'restrict_violation';
     END IF;
     RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.refuse_unless_erased() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF TG_OP = 'DELETE' AND EXISTS (SELECT FROM erasure e WHERE e.xmin = pg_current_xact_id()::xid) THEN
+        RETURN OLD;
+    END IF;
+    RAISE EXCEPTION '% is immutable', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
 END $$;
 
 CREATE FUNCTION public.seen_codes() RETURNS text[]
@@ -507,7 +651,7 @@ CREATE TABLE public.device_remark (
     messages bigint NOT NULL,
     first_at timestamp with time zone NOT NULL,
     last_at timestamp with time zone NOT NULL,
-    CONSTRAINT device_remark_code_check CHECK ((code = ANY (ARRAY['boot_reused'::text, 'gateway_clock'::text, 'zero_byte'::text, 'byte_order_mark'::text]))),
+    CONSTRAINT device_remark_code_check CHECK ((code = ANY (ARRAY['boot_reused'::text, 'gateway_clock'::text, 'zero_byte'::text, 'byte_order_mark'::text, 'personal_data'::text]))),
     CONSTRAINT device_remark_subject_check CHECK ((length(subject) <= 64))
 );
 
@@ -528,6 +672,38 @@ CREATE TABLE public.device_status (
 
 ALTER TABLE public.device_status ALTER COLUMN device_status_id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.device_status_device_status_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.erased_rows (
+    erasure_id integer NOT NULL,
+    trial text NOT NULL,
+    device text NOT NULL,
+    table_name text NOT NULL,
+    erased bigint NOT NULL,
+    booked bigint DEFAULT 0 NOT NULL
+);
+
+CREATE TABLE public.erasure (
+    erasure_id integer NOT NULL,
+    at timestamp with time zone NOT NULL,
+    by_login text NOT NULL,
+    reason text NOT NULL,
+    trial text,
+    device text,
+    person_id integer,
+    from_time timestamp with time zone,
+    to_time timestamp with time zone,
+    parts text[] NOT NULL,
+    CONSTRAINT erasure_reason_check CHECK (((length(reason) >= 1) AND (length(reason) <= 500)))
+);
+
+ALTER TABLE public.erasure ALTER COLUMN erasure_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.erasure_erasure_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -948,7 +1124,9 @@ CREATE TABLE public.reject (
     results integer NOT NULL,
     identity bytea NOT NULL,
     replayed_at timestamp with time zone,
-    import_id integer
+    import_id integer,
+    erased_by integer,
+    raw_until timestamp with time zone
 );
 
 CREATE TABLE public.reject_kept (
@@ -977,6 +1155,26 @@ ALTER TABLE public.reject ALTER COLUMN reject_id ADD GENERATED ALWAYS AS IDENTIT
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE public.retention (
+    trial_id integer NOT NULL,
+    purpose text DEFAULT ''::text NOT NULL,
+    legal_basis text DEFAULT ''::text NOT NULL,
+    recipients text DEFAULT ''::text NOT NULL,
+    results_days integer NOT NULL,
+    rejects_days integer NOT NULL,
+    raw_fields text[] DEFAULT '{}'::text[] NOT NULL,
+    raw_days integer DEFAULT 0 NOT NULL,
+    set_at timestamp with time zone NOT NULL,
+    set_by text NOT NULL,
+    CONSTRAINT retention_check CHECK ((raw_days <= rejects_days)),
+    CONSTRAINT retention_legal_basis_check CHECK ((legal_basis = ANY (ARRAY[''::text, 'consent'::text, 'contract'::text, 'legal_obligation'::text, 'vital_interests'::text, 'public_task'::text, 'legitimate_interests'::text]))),
+    CONSTRAINT retention_purpose_check CHECK ((length(purpose) <= 2000)),
+    CONSTRAINT retention_raw_days_check CHECK (((raw_days >= 0) AND (raw_days <= 3650))),
+    CONSTRAINT retention_recipients_check CHECK ((length(recipients) <= 2000)),
+    CONSTRAINT retention_rejects_days_check CHECK (((rejects_days >= 1) AND (rejects_days <= 3650))),
+    CONSTRAINT retention_results_days_check CHECK (((results_days >= 1) AND (results_days <= 36500)))
 );
 
 CREATE TABLE public.schema_migration (
@@ -1287,6 +1485,12 @@ ALTER TABLE ONLY public.device_status
 ALTER TABLE ONLY public.device
     ADD CONSTRAINT device_trial_id_code_key UNIQUE (trial_id, code);
 
+ALTER TABLE ONLY public.erased_rows
+    ADD CONSTRAINT erased_rows_pkey PRIMARY KEY (erasure_id, trial, device, table_name);
+
+ALTER TABLE ONLY public.erasure
+    ADD CONSTRAINT erasure_pkey PRIMARY KEY (erasure_id);
+
 ALTER TABLE ONLY public.evaluation
     ADD CONSTRAINT evaluation_pkey PRIMARY KEY (evaluation_id);
 
@@ -1398,6 +1602,9 @@ ALTER TABLE ONLY public.reject_overflow
 ALTER TABLE ONLY public.reject
     ADD CONSTRAINT reject_pkey PRIMARY KEY (reject_id);
 
+ALTER TABLE ONLY public.retention
+    ADD CONSTRAINT retention_pkey PRIMARY KEY (trial_id);
+
 ALTER TABLE ONLY public.schema_migration
     ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (name);
 
@@ -1503,6 +1710,8 @@ CREATE INDEX probe_by_age ON public.probe USING btree (committed_at);
 
 CREATE INDEX reject_by_device ON public.reject USING btree (trial, device, reject_id DESC);
 
+CREATE INDEX reject_by_raw_until ON public.reject USING btree (raw_until) WHERE (raw_until IS NOT NULL);
+
 CREATE INDEX sign_in_failure_by_since ON public.sign_in_failure USING btree (since);
 
 CREATE INDEX signed_in_by_person ON public.signed_in USING btree (person_id);
@@ -1533,7 +1742,7 @@ CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.trial FOR EACH
 
 CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE ON public.unit_conversion FOR EACH STATEMENT EXECUTE FUNCTION public.catalogue_changed();
 
-CREATE TRIGGER corrections_stay BEFORE DELETE OR UPDATE ON public.correction FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+CREATE TRIGGER corrections_stay BEFORE DELETE OR UPDATE ON public.correction FOR EACH ROW EXECUTE FUNCTION public.refuse_unless_erased();
 
 CREATE TRIGGER credentials_changed AFTER INSERT OR DELETE OR UPDATE ON public.fixed_topic FOR EACH STATEMENT EXECUTE FUNCTION public.credentials_changed();
 
@@ -1542,6 +1751,10 @@ CREATE TRIGGER credentials_changed AFTER INSERT OR DELETE OR UPDATE ON public.ne
 CREATE TRIGGER credentials_changed AFTER UPDATE OF filters ON public.shard FOR EACH STATEMENT EXECUTE FUNCTION public.credentials_changed();
 
 CREATE TRIGGER decisions_stay BEFORE DELETE OR UPDATE ON public.decision FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER erased_rows_stay BEFORE DELETE OR UPDATE ON public.erased_rows FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER erasures_stay BEFORE DELETE OR UPDATE ON public.erasure FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER evaluations_stay BEFORE DELETE OR UPDATE ON public.evaluation FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
@@ -1557,7 +1770,7 @@ CREATE TRIGGER tokens_stay BEFORE DELETE OR UPDATE ON public.timestamp_token FOR
 
 CREATE TRIGGER unblindings_stay BEFORE DELETE OR UPDATE ON public.unblinding FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
-CREATE TRIGGER withdrawn_observations_stay BEFORE DELETE OR UPDATE ON public.withdrawn_observation FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+CREATE TRIGGER withdrawn_observations_stay BEFORE DELETE OR UPDATE ON public.withdrawn_observation FOR EACH ROW EXECUTE FUNCTION public.refuse_unless_erased();
 
 ALTER TABLE ONLY public.access_token_address
     ADD CONSTRAINT access_token_address_access_token_id_fkey FOREIGN KEY (access_token_id) REFERENCES public.access_token(access_token_id) ON DELETE CASCADE;
@@ -1634,6 +1847,9 @@ ALTER TABLE ONLY public.device_status
 ALTER TABLE ONLY public.device
     ADD CONSTRAINT device_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
 
+ALTER TABLE ONLY public.erased_rows
+    ADD CONSTRAINT erased_rows_erasure_id_fkey FOREIGN KEY (erasure_id) REFERENCES public.erasure(erasure_id);
+
 ALTER TABLE ONLY public.evaluation
     ADD CONSTRAINT evaluation_protocol_id_fkey FOREIGN KEY (protocol_id) REFERENCES public.protocol(protocol_id);
 
@@ -1684,6 +1900,12 @@ ALTER TABLE ONLY public.quality_run
 
 ALTER TABLE ONLY public.recovery_code
     ADD CONSTRAINT recovery_code_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.second_factor(person_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.reject
+    ADD CONSTRAINT reject_erased_by_fkey FOREIGN KEY (erased_by) REFERENCES public.erasure(erasure_id);
+
+ALTER TABLE ONLY public.retention
+    ADD CONSTRAINT retention_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
 
 ALTER TABLE ONLY public.second_factor
     ADD CONSTRAINT second_factor_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(person_id) ON DELETE CASCADE;
@@ -1742,6 +1964,10 @@ ALTER TABLE public.deployment ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.device ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.erased_rows ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.erasure ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.evaluation ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.ledger ENABLE ROW LEVEL SECURITY;
@@ -1755,6 +1981,7 @@ ALTER TABLE public.reject ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.reject_overflow ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY seen ON public.agreement USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
+ALTER TABLE public.retention ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY seen ON public.audit USING (( SELECT public.sees_all() AS sees_all));
 
@@ -1768,6 +1995,10 @@ CREATE POLICY seen ON public.deployment USING ((( SELECT public.sees_all() AS se
 
 CREATE POLICY seen ON public.device USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
 
+CREATE POLICY seen ON public.erased_rows USING ((( SELECT public.sees_all() AS sees_all) OR (trial = ANY (( SELECT public.seen_codes() AS seen_codes)::text[]))));
+
+CREATE POLICY seen ON public.erasure USING ((( SELECT public.sees_all() AS sees_all) OR (trial = ANY (( SELECT public.seen_codes() AS seen_codes)::text[]))));
+
 CREATE POLICY seen ON public.evaluation USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
 
 CREATE POLICY seen ON public.ledger USING ((( SELECT public.sees_all() AS sees_all) OR (trial = ANY (( SELECT public.seen_codes() AS seen_codes)::text[]))));
@@ -1779,6 +2010,8 @@ CREATE POLICY seen ON public.protocol USING ((( SELECT public.sees_all() AS sees
 CREATE POLICY seen ON public.reject USING ((( SELECT public.sees_all() AS sees_all) OR (trial = ANY (( SELECT public.seen_codes() AS seen_codes)::text[]))));
 
 CREATE POLICY seen ON public.reject_overflow USING ((( SELECT public.sees_all() AS sees_all) OR (trial = ANY (( SELECT public.seen_codes() AS seen_codes)::text[]))));
+
+CREATE POLICY seen ON public.retention USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
 
 CREATE POLICY seen ON public.trial USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
 
@@ -1798,6 +2031,10 @@ CREATE POLICY service ON public.deployment TO insitu_service USING (true) WITH C
 
 CREATE POLICY service ON public.device TO insitu_service USING (true) WITH CHECK (true);
 
+CREATE POLICY service ON public.erased_rows TO insitu_service USING (true) WITH CHECK (true);
+
+CREATE POLICY service ON public.erasure TO insitu_service USING (true) WITH CHECK (true);
+
 CREATE POLICY service ON public.evaluation TO insitu_service USING (true) WITH CHECK (true);
 
 CREATE POLICY service ON public.ledger TO insitu_service USING (true) WITH CHECK (true);
@@ -1809,6 +2046,8 @@ CREATE POLICY service ON public.protocol TO insitu_service USING (true) WITH CHE
 CREATE POLICY service ON public.reject TO insitu_service USING (true) WITH CHECK (true);
 
 CREATE POLICY service ON public.reject_overflow TO insitu_service USING (true) WITH CHECK (true);
+
+CREATE POLICY service ON public.retention TO insitu_service USING (true) WITH CHECK (true);
 
 CREATE POLICY service ON public.trial TO insitu_service USING (true) WITH CHECK (true);
 

@@ -8,7 +8,6 @@ loses nothing, and its page says so.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -17,9 +16,10 @@ from ingest.deliveries import FIRST_TURN, Turn, keys_of, recognise
 from ingest.numbers import compare
 from ingest.outcome import Booked, Outcome, content_digest, explain_conflict
 from ingest.prepared import Prepared
+from ingest.refusals import Keeper, rejects_of
 from ingest.remarks import note_remarks
 from ingest.signs import intervals, signs_of_life
-from insitu.model import Observation, Reject, RejectReason
+from insitu.model import Observation, RejectReason
 from insitu.times import to_datetime
 from store import ledger as store_ledger
 from store.database import Connection
@@ -197,7 +197,8 @@ def _save_rejects(
     import_id: int | None,
 ) -> set[Refused]:
     """The refusals that are new, kept or only counted; their devices hear of both."""
-    rejects = [(one, reject) for one in batch if not one.repeated for reject in _rejects(one)]
+    rejects = rejects_of(batch)
+    keeper = Keeper(conn, rejects)
     saved = save_rejects(
         conn,
         [reject for _, reject in rejects],
@@ -205,45 +206,19 @@ def _save_rejects(
         known={one.identity for one, _ in rejects if one.counted_before},
         repeatable={one.identity for one, _ in rejects if not one.message.by_delivery},
         import_id=import_id,
+        as_kept=keeper.keep,
     )
     for one, reject in rejects:
         refused = reject.identity, str(reject.reason)
         if one.message.known is None or not one.message.speaks_for_itself or refused not in saved.new:
             continue
         dropped = refused in saved.dropped
-        told = reject._replace(detail=f"{reject.detail} {NOT_KEPT}") if dropped else reject
+        told = keeper.tell(reject) if dropped else keeper.keep(reject)
+        if dropped:
+            told = told._replace(detail=f"{told.detail} {NOT_KEPT}")
         numbers = one.message.sequences
         outcome.refusals.append((told, numbers[0][1] if numbers else None))
     return saved.new
-
-
-def _rejects(one: Booked) -> list[Reject]:
-    refused = one.refused
-    if not refused:
-        return []
-    prepared, message = one.message, one.message.message
-    digest = content_digest(message)
-    if prepared.by_delivery:
-        # Two deliveries of the same unreadable bytes are two messages: the first receipt tells them apart.
-        digest = hashlib.sha256(
-            digest + message.received_us.to_bytes(8, "big") + message.mid.to_bytes(2, "big")
-        ).digest()
-    one.identity = digest
-    return [
-        Reject(
-            reason,
-            f"{prepared.source}: {detail}" if prepared.source else detail,
-            message.topic,
-            message.payload,
-            message.received_us,
-            prepared.trial,
-            prepared.device,
-            results,
-            message.size or len(message.payload),
-            digest,
-        )
-        for reason, (results, detail) in refused.items()
-    ]
 
 
 def _count(one: Booked, new: set[Refused], ledger: Ledger, outcome: Outcome) -> None:

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from ingest.masks.payload import keep_topic
 from insitu.embedded.broker_lines import Connected, Denied, Line, Refused, Replaced, epoch_of, read_line
 from insitu.embedded.client_ids import is_service_id
 from insitu.embedded.log_position import Piece, Position, read_piece
@@ -102,6 +103,7 @@ class Tally:
     def add(self, username: str, kind: EventKind, at: datetime, last: str, *, by_other: bool = False) -> None:
         if username.startswith(OURS) or (not username and last.startswith(OUR_TOPICS)):
             return
+        last = keep_topic(last)
         before = self.events.get((username, kind), BrokerEvents(username, kind, at, 0, last))
         self.events[username, kind] = replace(
             before,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ingest.decode import StatusReport
 from ingest.decode.result import LONGEST_INTERVAL_US
+from ingest.masks.personal import hide
 from ingest.prepared import Prepared
 from store.catalogue.snapshot import KnownDatastream, KnownDevice
 from store.database import Connection
@@ -98,10 +99,10 @@ def _status_line(device_id: int, report: StatusReport, received_us: int) -> Stat
         report.state,
         report.battery,
         report.rssi,
-        report.firmware,
+        None if report.firmware is None else hide(report.firmware, bare=False)[0],
         report.uptime,
         report.snr,
         report.margin,
-        report.note,
+        None if report.note is None else hide(report.note, bare=False)[0],
         received_us,
     )

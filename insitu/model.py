@@ -256,6 +256,7 @@ class RemarkCode(StrEnum):
     GATEWAY_CLOCK = "gateway_clock"  # `subject`: the gateway; `amount`: s, positive = ahead
     ZERO_BYTE = "zero_byte"
     BYTE_ORDER_MARK = "byte_order_mark"
+    PERSONAL_DATA = "personal_data"  # `subject`: what was found and masked
 
 
 class Remark(NamedTuple):
@@ -337,3 +338,5 @@ class Reject(NamedTuple):
     """Length of the payload as received; `payload` holds at most the first 262,144."""
     identity: bytes
     """SHA-256 that stays the same when the same message comes again; unique together with the reason."""
+    raw_until_us: int | None = None
+    """Until then it holds texts that nobody asked for; None: it holds none."""

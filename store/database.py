@@ -161,7 +161,7 @@ def migrate(conn: Connection) -> list[str]:
                     conn.execute("INSERT INTO schema_migration (name) VALUES (%s)", (path.stem,))
                 applied.append(path.stem)
         with conn.transaction():
-            conn.execute("SELECT grant_pages(), grant_service(%s)", (needed_rights(),))
+            conn.execute("SELECT grant_pages(), grant_service(%s), grant_erasure()", (needed_rights(),))
     finally:
         if not conn.closed:
             conn.rollback()  # rolls back a failed statement; earlier files are committed

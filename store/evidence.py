@@ -25,6 +25,7 @@ _WORDS: Final = {
     "withdraw import": "withdrawal of import {key}",
     "move": "move of {subject} to {key}",
     "window": "window {key}",
+    "erase": "erasure {key}",
 }
 _FIELDS: Final = {"at": "time", "by": "person", "sha256": "SHA-256"}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -61,17 +61,18 @@ def save_rejects(
     known: Set[bytes] = frozenset(),
     repeatable: Set[bytes] = frozenset(),
     import_id: int | None = None,
+    as_kept: Callable[[Reject], Reject] = lambda reject: reject,
 ) -> Saved:
     """Keep refusals within `quota` (None: all) and count the others.
 
     The same message refused again is the same reject. For refusals that were only counted, a repeat is
     recognised by its identity: it is in `known` (already accounted for), or in `repeatable` and comes again
-    within some minutes.
+    within some minutes. `as_kept`: makes what is stored of a reject that is kept; its size stays.
     """
     if not rejects:
         return Saved(set(), set())
     if quota is None:
-        return Saved(_keep(conn, rejects, import_id), set())
+        return Saved(_keep(conn, [as_kept(one) for one in rejects], import_id), set())
     used = _hold(conn, rejects)
     full = int(scalar(conn, _SQL.kept_on_disk)) >= quota.on_disk
     kept: list[Reject] = []
@@ -84,7 +85,7 @@ def save_rejects(
         else:
             used[key] += cost
             kept.append(reject)
-    new = _keep(conn, kept, import_id)
+    new = _keep(conn, [as_kept(one) for one in kept], import_id)
     dropped = _count(conn, [r for r in beyond if r.identity not in known], new, repeatable)
     _add_kept(conn, [reject for reject in kept if _name(reject) in new])
     return Saved(new | dropped, dropped)
@@ -105,6 +106,7 @@ def _keep(conn: Connection, rejects: Sequence[Reject], import_id: int | None) ->
         "devices": [clean(r.device) for r in rejects],
         "results": [r.results for r in rejects],
         "identities": [r.identity for r in rejects],
+        "raw_until": [None if r.raw_until_us is None else to_datetime(r.raw_until_us) for r in rejects],
         "import_id": import_id,
     }
     if import_id is not None:

@@ -41,6 +41,8 @@ class Act(StrEnum):
     WITHDRAW = "withdraw an import"
     REPLAY = "replay rejects"
     CONNECT = "connect devices"
+    READ_RETENTION = "read the retention"
+    SET_RETENTION = "set the retention"
     MANAGE_PEOPLE = "manage people"
     READ_AUDIT = "read the audit log"
     READ_METRICS = "read metrics"
@@ -65,6 +67,8 @@ decide                     any  -         own    -          -        -        th
 withdraw an import         any  -         -      -          own      -        with a reason
 replay rejects             any  -         -      -          own      -        and try mappings on them
 connect devices            any  -         -      -          own      -        credentials, snippets, label
+read the retention         any  -         own    own        own      any      purpose, days, erasures
+set the retention          any  -         -      -          -        -        for a trial, with its purpose
 manage people              any  -         -      -          -        -        or their own, if marked
 read the audit log         any  -         -      -          -        any      every line
 read metrics               any  -         -      -          -        any      of the installation

@@ -14,7 +14,17 @@ from api.access import Signed, require_form_token
 from api.context import Conn, Context, Ctx
 from api.pages.board import Shown, list_shown
 from api.pages.expected import Expected, bounds, expected
-from api.pages.words import ANSWERS, GAPS, OUTCOMES, PERIODS, PROVISION_WORDS, ROLES, TRIAL_STATES, VERDICTS
+from api.pages.words import (
+    ANSWERS,
+    BASES,
+    GAPS,
+    OUTCOMES,
+    PERIODS,
+    PROVISION_WORDS,
+    ROLES,
+    TRIAL_STATES,
+    VERDICTS,
+)
 from api.rendering import Page, page_of, respond
 from api.withdrawing import withdraw_for
 from insitu.errors import NotFound
@@ -23,11 +33,13 @@ from store.access import Viewer, visible_trial, visible_trials
 from store.catalogue.trials import Trial, TrialStep, list_trial_steps
 from store.database import Connection
 from store.decisions import find_decision
+from store.erasures import count_erased, list_erasures
 from store.imports import count_withdrawn, list_imports
 from store.mappings import mappings_of_trial
 from store.read.fleet import Scope
 from store.read.ledger_lines import list_ledger
 from store.read.progress import list_evaluations, load_trial_facts
+from store.retention import retention_of
 from store.rights import Act
 from store.trials import StoredProtocol, evaluation, protocols, unblindings
 from trials.condition.completeness import share_stored
@@ -146,6 +158,10 @@ def trial_page(request: Request, trial: str, conn: Conn, context: Ctx, viewer: S
         may_withdraw=viewer.may(Act.WITHDRAW, found),
         protocol=_shown(stored, captured, page),
         expected=_expected(conn, context, viewer, stored, page),
+        retention=retention_of(conn, found.code) if viewer.may(Act.READ_RETENTION, found) else None,
+        erasures=list_erasures(conn, found.code, most=20) if viewer.may(Act.READ_RETENTION, found) else [],
+        may_set_retention=viewer.may(Act.SET_RETENTION, found),
+        bases=BASES,
         mappings=mappings_of_trial(conn, found.code) if viewer.may(Act.READ_PROTOCOL, found) else [],
         agreed=load_agreed(conn, found.code) if viewer.may(Act.READ_PROTOCOL, found) else None,
         gap_words=GAPS,
@@ -161,9 +177,10 @@ def capture(conn: Connection, devices: list[Shown]) -> list[Captured]:
     lines = list_ledger(conn, within) if devices else []
     stored = {(line.trial, line.device): line.stored for line in lines}
     for trial in {one.row.trial for one in devices}:
-        for device, number in count_withdrawn(conn, trial).items():
-            if (trial, device) in stored:
-                stored[trial, device] -= number
+        for gone in (count_withdrawn(conn, trial), count_erased(conn, trial)):
+            for device, number in gone.items():
+                if (trial, device) in stored:
+                    stored[trial, device] -= number
     return [
         Captured(one, share_stored(stored.get((one.row.trial, one.row.device), 0), one.condition.planned))
         for one in devices

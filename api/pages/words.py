@@ -269,6 +269,16 @@ FIXES: Final = {
     "the reject; replay once it is fixed.",
 }
 
+BASES: Final = {
+    "": "not stated",
+    "public_task": "public task",
+    "consent": "consent",
+    "contract": "contract",
+    "legal_obligation": "legal obligation",
+    "legitimate_interests": "legitimate interests",
+    "vital_interests": "vital interests",
+}
+"""Legal bases of article 6 of the GDPR."""
 REMARKS: Final = {
     RemarkCode.BOOT_REUSED: "It uses its boot {subject} again: a new boot at every start tells its messages "
     "apart.",
@@ -276,6 +286,8 @@ REMARKS: Final = {
     "sizeof().",
     RemarkCode.BYTE_ORDER_MARK: "Its messages begin with a byte-order mark, which is removed: write UTF-8 "
     "without one.",
+    RemarkCode.PERSONAL_DATA: "Something in its refused messages looks like personal data ({subject}) "
+    "and was masked: have the device leave it out.",
 }
 GATEWAY_CLOCKS: Final = {
     "behind": "The clock of gateway {subject} is {span} behind: its times are not used.",

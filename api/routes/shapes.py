@@ -285,6 +285,7 @@ class EvaluationOut(BaseModel):
         after_the_fact=False,
         afterwards=[],
         withdrawn_imports=[],
+        erasures=[],
         sha256="5c0e…",
         inputs_sha256="a1b2…",
         version=1,
@@ -309,6 +310,8 @@ class EvaluationOut(BaseModel):
     """
     withdrawn_imports: list[int]
     """Imports that it may have used and that were withdrawn since: evaluate again."""
+    erasures: list[int]
+    """Erasures of results of the trial since: its package can no longer be made if it used them."""
     sha256: str
     inputs_sha256: str
     version: int

@@ -62,7 +62,7 @@ def _quickly(plain: _Plain, payload: bytes) -> Decoded | None:
         quotes += 2
     sequences: tuple[tuple[str, int], ...] = ()
     if boot is not None and seq is not None:
-        if not 0 < len(boot) <= 64 or not boot.isprintable() or not 0 <= seq <= MAX_SEQ:
+        if not 0 < len(boot) <= 64 or "@" in boot or not boot.isprintable() or not 0 <= seq <= MAX_SEQ:
             return None
         sequences = ((boot, seq),)
         quotes += 6
@@ -313,6 +313,8 @@ def _sequence(part: dict[str, Any]) -> tuple[str, int] | None:
         raise shape_refused("`boot` and `seq` belong together.")
     if not isinstance(boot, str) or not 0 < len(boot) <= 64 or "\x00" in boot or not boot.isprintable():
         raise shape_refused("`boot` must be a text of 1 to 64 printable characters.")
+    if "@" in boot:
+        raise shape_refused("`boot` must not hold @: an e-mail address tells of a person, not of a start.")
     if isinstance(seq, bool) or not isinstance(seq, int) or not 0 <= seq <= MAX_SEQ:
         raise shape_refused("`seq` must be a whole number from 0 to 2^63 − 2.")
     return boot, seq

@@ -36,6 +36,8 @@ class TrialFacts:
     """The sentences beside its verdict, each by language."""
     withdrawn_imports: list[int]
     """Imports that it may have used and that were withdrawn since."""
+    erasures: list[int]
+    """Erasures of results since: their package cannot be made any more."""
     draft: bool
 
 
@@ -55,6 +57,8 @@ class EvaluationHead:
     """The sentences beside the verdict, each by language."""
     withdrawn_imports: list[int]
     """Imports that it may have used and that were withdrawn since."""
+    erasures: list[int]
+    """Erasures of results since: their package cannot be made any more."""
     inputs_sha256: str
     sha256: str
     version: int

@@ -24,12 +24,14 @@ ON CONFLICT (trial, device, hour, reject_id, outcome, reason) DO UPDATE SET
     messages = l.messages + excluded.messages, results = l.results + excluded.results;
 
 -- name: recount_stored
--- Compare ledger and observations, also withdrawn ones, by device.
+-- Compare ledger and observations, also withdrawn and erased ones, by device.
 WITH counted AS (SELECT trial, device, sum(stored) AS stored FROM ledger GROUP BY 1, 2),
-     present AS (SELECT t.code AS trial, d.code AS device, sum(n)::bigint AS n FROM (
-                     SELECT datastream_id, count(*) AS n FROM observation GROUP BY 1
-                     UNION ALL SELECT datastream_id, count(*) FROM withdrawn_observation WHERE NOT restored GROUP BY 1) o
-                 JOIN datastream s USING (datastream_id) JOIN device d USING (device_id) JOIN trial t USING (trial_id)
+     present AS (SELECT trial, device, sum(n)::bigint AS n FROM (
+                     SELECT t.code AS trial, d.code AS device, o.n FROM (
+                         SELECT datastream_id, count(*) AS n FROM observation GROUP BY 1
+                         UNION ALL SELECT datastream_id, count(*) FROM withdrawn_observation WHERE NOT restored GROUP BY 1) o
+                     JOIN datastream s USING (datastream_id) JOIN device d USING (device_id) JOIN trial t USING (trial_id)
+                     UNION ALL SELECT trial, device, booked FROM erased_rows WHERE booked > 0) x
                  GROUP BY 1, 2)
 SELECT trial, device, 'observations' AS what, coalesce(stored, 0)::bigint AS counted, coalesce(n, 0)::bigint AS present
 FROM counted FULL JOIN present USING (trial, device) WHERE coalesce(stored, 0) <> coalesce(n, 0) ORDER BY 1, 2;

@@ -1,9 +1,9 @@
 -- name: save_rejects
 -- Refusals with their bytes; the same message refused again is the same reject.
-INSERT INTO reject (reason, detail, topic, payload, size, received_at, trial, device, results, identity, import_id)
+INSERT INTO reject (reason, detail, topic, payload, size, received_at, trial, device, results, identity, raw_until, import_id)
 SELECT k.*, %(import_id)s::int FROM unnest(%(reasons)s::text[], %(details)s::text[], %(topics)s::text[], %(payloads)s::bytea[], %(sizes)s::int[],
                      %(received)s::timestamptz[], %(trials)s::text[], %(devices)s::text[], %(results)s::int[],
-                     %(identities)s::bytea[]) AS k
+                     %(identities)s::bytea[], %(raw_until)s::timestamptz[]) AS k
 ON CONFLICT (identity, reason) DO NOTHING RETURNING identity, reason;
 
 -- name: hold_kept

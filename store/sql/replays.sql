@@ -10,7 +10,7 @@ ORDER BY hour DESC, trial, device, reason LIMIT %(most)s::int;
 -- Rejects that were not replayed yet and whose import is not withdrawn, oldest first, locked until the replay is committed.
 SELECT r.reject_id, r.reason, r.topic, r.payload, r.size, r.received_at, r.trial, r.device, r.identity, r.import_id,
        r.import_id IS NOT NULL AND EXISTS (SELECT FROM import i WHERE i.import_id = r.import_id AND i.file_sha256 IS NOT NULL) AS from_file
-FROM reject r WHERE replayed_at IS NULL AND size = length(payload) AND reject_id > %(above)s::bigint
+FROM reject r WHERE replayed_at IS NULL AND erased_by IS NULL AND size = length(payload) AND reject_id > %(above)s::bigint
   AND (%(trial)s::text IS NULL OR trial = %(trial)s::text) AND (%(reason)s::text IS NULL OR reason = %(reason)s::text)
   AND (%(trials)s::text[] IS NULL OR trial = ANY(%(trials)s::text[]))
   AND NOT EXISTS (SELECT FROM import i WHERE i.import_id = r.import_id AND i.withdrawn_at IS NOT NULL)

@@ -84,6 +84,14 @@ def _lock(sign_in: SignIn, world: World) -> None:
     assert answer.status_code == 303, answer.text
 
 
+def _retention(sign_in: SignIn, world: World) -> None:
+    _post(sign_in("lab"), f"{TRIAL}/retention", TRIAL, results_days="10", rejects_days="5", purpose="air")
+
+
+def _retention_api(sign_in: SignIn, world: World) -> None:
+    assert sign_in("lab").post(f"{API}/retention", json={"rejects_days": 5}).status_code == 200
+
+
 def _unblind_api(sign_in: SignIn, world: World) -> None:
     assert sign_in("judge").post(f"{API}/endpoints/co2/unblinding", json=REASON).status_code == 201
 
@@ -109,6 +117,8 @@ ACTS: dict[str, tuple[Callable[[SignIn, World], object], str, str]] = {
         "lab",
     ),
     "/api/v1/trials/{trial}/imports/{import_id}/withdrawal": (_withdraw_api, "withdraw import", "lab"),
+    "/trials/{trial}/retention": (_retention, "set retention", "lab"),
+    "/api/v1/trials/{trial}/retention": (_retention_api, "set retention", "lab"),
     "/rejects/replay": (
         lambda sign_in, world: _post(sign_in("lab"), "/rejects/replay", "/rejects"),
         "replay",

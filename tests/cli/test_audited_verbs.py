@@ -47,7 +47,17 @@ PASSWORD = "correct horse battery staple"
 NO_LINE = {
     **dict.fromkeys(("demo", "up", "ingest", "serve", "work"), "runs parts; their acts are those of others"),
     **dict.fromkeys(
-        ("mappings", "trials", "devices", "windows", "evaluations", "imports", "protocol"),
+        (
+            "mappings",
+            "trials",
+            "erasures",
+            "record",
+            "devices",
+            "windows",
+            "evaluations",
+            "imports",
+            "protocol",
+        ),
         "only reads",
     ),
     **dict.fromkeys(("profiles", "power", "report", "verify", "check", "settings", "audit"), "only reads"),
@@ -194,6 +204,8 @@ ACTS: dict[str, Callable[[World], object]] = {
     "unblind": _unblind,
     "export": _export,
     "replay": lambda w: w.say("replay"),
+    "retention": lambda w: w.say("retention", "t", "--purpose", "air"),
+    "erase": lambda w: w.say("erase", "--device", "t/a", "--reason", "r"),
     "broker-config": lambda w: w.say("broker-config", "nats", "--to", str(w.folder)),
     "shards": lambda w: w.say("shards", "--count", "2"),
     "agreement": _agreement,

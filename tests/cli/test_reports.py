@@ -40,6 +40,7 @@ REPORTING = {
     *("trials", "devices", "people", "windows", "evaluations"),
     *("check", "settings", "profiles", "shards", "network", "power", "verify", "evaluate"),
     *("replay", "import", "pull", "migrate"),
+    *("retention", "erase", "erasures", "record"),
     *("imports", "withdraw", "map", "mappings", "topics", "key", "agreement"),
 }
 

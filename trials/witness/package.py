@@ -156,10 +156,19 @@ def _name(content: Mapping[str, Any]) -> str:
             return f"unblinding of {detail['endpoint']}"
         case "evaluate":
             return "evaluation"
+        case "erase":
+            return _erasure(content, detail)
         case "head":
             return f"head of the audit log at line {content['line']}"
         case what:
             return f"{what} at line {content['line']}"
+
+
+def _erasure(content: Mapping[str, Any], detail: Mapping[str, Any]) -> str:
+    """Which results the package cannot hold any more."""
+    whose = f"device {detail['device']}" if detail["device"] else "the trial"
+    gone = sum(detail["results_by_device"].values())
+    return f"erasure {detail['erasure']} of {gone} results of {whose} ({detail['reason']})"
 
 
 def _differing(signed: Signed, content: Mapping[str, Any], facts: _Facts) -> Iterator[str]:

@@ -19,7 +19,7 @@ from trials.plan.reading import canonical
 
 SCHEMA: Final = "insitu/statement/1"
 HEAD: Final = "head"
-ACTS: Final = ("lock", "unblind", "evaluate", "decide")
+ACTS: Final = ("lock", "unblind", "evaluate", "decide", "erase")
 """Actions of the audit log that become statements of their own."""
 _DOMAIN: Final = b"insitu statement 1\n"
 """So that a signature over a statement is never one over anything else."""

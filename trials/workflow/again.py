@@ -11,6 +11,7 @@ from insitu.model import PeriodName, TrialState
 from store import trials as store_trials
 from store.catalogue.trials import get_trial, list_trials
 from store.database import Connection
+from store.erasures import erased_since
 from trials.evaluation import Evaluation, document_of
 from trials.judge.compute import compute
 from trials.plan.reading import read_protocol
@@ -68,6 +69,8 @@ def evaluate_again(
     stored, previous = store_trials.locked_protocol(conn, trial), store_trials.latest_evaluation(conn, trial)
     if stored is None or previous is None or get_trial(conn, trial).state not in OPEN:
         return None
+    if any(one.device is None for one in erased_since(conn, trial, previous.evaluated_at)):
+        return None  # the verdict stays; without results there is no other
     reporting = read_protocol(stored.document).period(PeriodName.REPORTING)
     if reporting is None or now < reporting.end:
         return None

@@ -16,6 +16,7 @@ from store import trials as store_trials
 from store import witness as store_witness
 from store.catalogue.datastreams import list_datastreams
 from store.database import Connection
+from store.erasures import erased_since
 from store.observations import series
 from store.quality import flags_of
 from trials.evaluation import Evaluation, document_of
@@ -116,6 +117,12 @@ def _inputs_of(
     other = [what for key, what in _MAY_CHANGE.items() if now[key] != then[key]]
     if _stamps(now) != _stamps(then):
         other.append("Stamps")
+    if other and (gone := erased_since(conn, stored.trial, evaluation.evaluated_at)):
+        raise CorrectInput(
+            f"Results behind evaluation {stored.evaluation_id} were erased ({gone[-1]}), so its package "
+            "cannot be made any more; one that was written before still verifies. `insitu evaluate "
+            f"{stored.trial}` makes an evaluation of what is left."
+        )
     if other:
         raise CorrectInput(
             f"{' and '.join(other)} came or changed since that evaluation: evaluate again, then export."

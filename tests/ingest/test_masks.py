@@ -1,0 +1,255 @@
+"""The part of a refused message that is kept: nothing that names a person, no text that nobody asked
+for, and all that a replay needs.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingest.decode import DECODERS, Decoded
+from ingest.masks.payload import keep_payload, keep_topic
+from ingest.masks.personal import Kind, find_personal, kind_of_number
+from ingest.masks.wanted import Wanted
+from insitu.wire import PREFIX
+from tests.examples import examples
+
+OBS = f"{PREFIX}/t/a/obs"
+PERSONAL = {
+    Kind.EMAIL: ["jean.dupont@ville.fr", "a+b@sub.example.co.uk", "mail to x_y@example.org today"],
+    Kind.PHONE: [
+        *("0612345678", "06 12 34 56 78", "06.12.34.56.78", "01-23-45-67-89"),
+        *("+33612345678", "+33 6 12 34 56 78", "+33 (0)6 12 34 56 78", "0033612345678", "+44 20 7946 0958"),
+        "call 06 12 34 56 78 now",
+        "+33612345679 06 or",
+    ],
+    Kind.MAC: [
+        "aa:bb:cc:dd:ee:ff",
+        "AA-BB-CC-DD-EE-FF",
+        "aabb.ccdd.eeff",
+        "3c22fb1a2b4d",
+        "seen 3C:22:FB:1A:2B:4D",
+    ],
+    Kind.IMEI: ["490154203237518", "49-015420-323751-8", "IMEI 356938035643809"],
+    Kind.PLATE: ["AB-123-CD", "AB123CD", "AB 123 CD", "1234 AB 75", "1-ABC-234"],
+}
+HARMLESS = [
+    *("12.3", "-0.5", "+12.5", "1e10", "3.1415926535", "0123456789.5", "-0.612345678", "0,612345678"),
+    *("1764445678", "1764445678123", "1764445678123456", "1764445678123456789", "2026-03-01"),
+    *("2026-03-01T12:00:00Z", "2026-03-01T12:00:00+02:00", "2026-03-01 12:00:00", "12:30:45", "00:15:30"),
+    *("01/03/2026 12:00", "P1DT12H", "192.168.1.12", "192.168.001.012", "1.2.3.4", "fe80::1", "::1"),
+    *("123456789012345", "490154203237519", "111111111111111", "000000000000000", "20000000000", "99999999"),
+    *("v2.10.0-rc1", "2.10.4.1234", "1.0.4+build.5", "a1b2c3d", "deadbeef", "123456789012", "abcdefabcdef"),
+    *("70b3d57ed0001234", "70:b3:d5:7e:d0:00:12:34", "0004a30b001c0530", "a1b2c3d4e5f60718a1b2c3d4e5f60718"),
+    *("SN-2024-00012", "PM2.5", "CO2", "SPS30", "NO2/O3", "BME280", "AQ-MESH-12", "QA-100", "EN 14625"),
+    *("48.8534,2.3488", "48.853400 2.348800", "10 20 30 40 50", "100 200 300", "ug/m3", "dB(A)", "@", "a@b"),
+    *("3.3V", "230 VAC", "868 MHz", "SF7BW125", "-112 dBm", "#12", "12-34", "0x1F2E3D4C5B6A", "gw-01-02-03"),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"), [(kind, text) for kind, texts in PERSONAL.items() for text in texts]
+)
+def test_what_names_a_person_is_found(kind: Kind, text: str) -> None:
+    assert [one.kind for one in find_personal(text)] == [kind]
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_a_measurement_a_time_or_a_version_names_nobody(text: str) -> None:
+    assert not list(find_personal(text))
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False, width=32) | st.floats(-1e6, 1e6))
+@settings(max_examples=examples(quick=200, nightly=5000))
+def test_no_measurement_as_a_program_writes_it_is_a_telephone_number(number: float) -> None:
+    texts = (
+        repr(number),
+        f"{number:.3f}",
+        f"{number:g}",
+        f"{number:+.2f}",
+        f"{number:.1f}".replace(".", ","),
+    )
+    assert not [one for text in texts for one in find_personal(text) if len(text) < 15]
+
+
+def test_a_number_is_personal_by_the_name_of_its_field_or_by_its_check_digit() -> None:
+    assert kind_of_number("tel", "612345678") is Kind.PHONE
+    assert kind_of_number("client.phone.number", "33612345678") is Kind.PHONE
+    assert kind_of_number("x", "490154203237518") is Kind.IMEI
+    for name, digits in (
+        ("counter", "612345678"),
+        ("tel", "61"),
+        ("telemetry", "61234567"),
+        ("time", "1764445678"),
+    ):
+        assert kind_of_number(name, digits) is None
+
+
+def kept(payload: bytes | str, suffix: str = "obs", wanted: Wanted | None = None) -> bytes:
+    content = payload.encode() if isinstance(payload, str) else payload
+    found = keep_payload(f"{PREFIX}/t/a/{suffix}", content, "", wanted or Wanted())
+    assert len(found.payload) == len(content), "what reads it finds everything at its place"
+    return found.payload
+
+
+def test_a_text_keeps_its_name_and_its_size_and_numbers_times_and_words_stay() -> None:
+    message = {
+        "boot": "k3 of today",
+        "seq": 7,
+        "time": "2026-03-01T12:00:00Z",
+        "results": {"pm25": 12.3, "no2": "12,5", "door": "open", "note": "Jean Dupont", "é": "Zoé ☺"},
+    }
+    found = json.loads(kept(json.dumps(message)))
+    assert found["results"].pop("note") == "*" * 11
+    assert set(found["results"].pop("é")) == {"*"}
+    del message["results"]["note"], message["results"]["é"]  # type: ignore[attr-defined]
+    assert found == message
+
+
+def test_a_mapped_field_and_the_words_of_its_mapping_stay_but_no_person() -> None:
+    wanted = Wanted(names=frozenset({"mode"}), words=frozenset({"grün"}))
+    assert (
+        kept('{"mode":"eco-night","light":"Grün"}', wanted=wanted)
+        == '{"mode":"eco-night","light":"Grün"}'.encode()
+    )
+    assert kept('{"mode":"06 12 34 56 78"}', wanted=wanted) == b'{"mode":"**************"}'
+
+
+def test_the_trial_may_let_texts_stay_but_no_person() -> None:
+    wanted = Wanted(allowed=("note", "log.*"))
+    text = b'{"note":"hello there","log":{"x":"all of it"},"other":"***"}'
+    assert kept('{"note":"hello there","log":{"x":"all of it"},"other":"abc"}', wanted=wanted) == text
+    assert b"ville" not in kept('{"note":"hello jean@ville.fr"}', wanted=wanted)
+
+
+def test_keys_that_name_a_person_are_masked_and_stay_apart() -> None:
+    found = json.loads(kept('{"aa:bb:cc:dd:ee:ff":-60,"aa:bb:cc:dd:ee:00":-61,"jean@ville.fr":1}'))
+    assert len(found) == 3
+    assert sorted(found.values()) == [-61, -60, 1]
+    assert all("*" in key for key in found)
+
+
+def test_a_number_under_a_name_that_tells_of_a_person_becomes_a_text_of_stars() -> None:
+    assert kept('{"tel":33612345678,"n":33612345678,"imei":[356938035643809]}') == (
+        b'{"tel":"*********","n":33612345678,"imei":["*************"]}'
+    )
+
+
+def test_names_in_lists_stay_so_that_a_mapping_can_select_by_them() -> None:
+    text = b'[{"name":"PM 2.5","value":3},{"sensor":"air/1","type":"co2","v":4,"owner":"********"}]'
+    given_ = '[{"name":"PM 2.5","value":3},{"sensor":"air/1","type":"co2","v":4,"owner":"Jean Doe"}]'
+    assert kept(given_) == text
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"Jean Dupont 06 12 34 56 78",
+        b'{"note": "Jean Dupont, 0612345678',
+        b'{"note": Jean Dupont, tel: 06 12 34 56 78}',
+        b"\xff\xfeJean Dupont\x00\x01 0612345678",
+        b'{"a":"\\u004aean Dupont","b":"\\u0030612345678"}',
+        b"<user>Jean Dupont</user><tel>0612345678</tel>",
+    ],
+)
+def test_what_cannot_be_read_keeps_no_words_either(payload: bytes) -> None:
+    for suffix in ("obs", "telemetry", "status", "senml", "influx", "other"):
+        found = kept(payload, suffix)
+        for word in (b"Jean", b"Dupont", b"0612345678", b"06 12 34 56 78", b"\\u004aean"):
+            assert word not in found, (suffix, found)
+
+
+def test_lines_keep_measurement_names_and_numbers() -> None:
+    head, texts = "air,room=b2,user=Jean\\ D", 'note="Jean, \\"06 12\\"",tel=33612345678i,ok=t'
+    line = f"{head} pm25=12.3,{texts} 1764445678000000000\n"
+    found = kept(line * 2, "influx").decode()
+    assert found.startswith('air,room=**,user=******* pm25=12.3,note="')
+    assert "Jean" not in found
+    assert "33612345678" not in found
+    decoded = DECODERS["influx"](found.encode(), 0)
+    assert isinstance(decoded, Decoded)
+    numbers = [one.result for one in decoded.readings if one.property in ("pm25", "ok")]
+    assert numbers == [12.3, True, 12.3, True]
+
+
+def test_cbor_keeps_its_lengths_names_and_numbers() -> None:
+    def text(content: str) -> bytes:
+        return bytes([0x60 + len(content.encode())]) + content.encode()
+
+    record = (
+        b"\xa3\x00" + text("pm25") + b"\x02\xfb" + struct.pack(">d", 12.5) + b"\x61x" + text("Jean Dupont")
+    )
+    said = b"\xa2\x00" + text("who") + b"\x03" + text("jean@ville.fr")
+    found = kept(b"\x82" + record + said, "senml")
+    assert b"Jean" not in found
+    assert b"ville" not in found
+    assert b"pm25" in found
+    assert struct.pack(">d", 12.5) in found
+
+
+def test_metrics_of_sparkplug_keep_names_and_numbers() -> None:
+    def part(number: int, content: bytes) -> bytes:
+        return bytes([number << 3 | 2, len(content)]) + content
+
+    metric = part(1, b"pm25") + b"\x20\x0a" + b"\x69" + struct.pack("<d", 12.5)
+    words = part(1, b"owner") + b"\x20\x0c" + part(15, b"Jean Dupont 0612345678")
+    payload = b"\x08\x01" + part(2, metric) + part(2, words) + b"\x18\x05"
+    found = keep_payload("spBv1.0/g/DDATA/e/d", payload, "", Wanted())
+    assert len(found.payload) == len(payload)
+    assert found.kinds == {Kind.PHONE}
+    assert b"Jean" not in found.payload
+    assert b"owner" in found.payload
+    assert struct.pack("<d", 12.5) in found.payload
+
+
+def test_the_sentence_about_a_message_quotes_nothing_that_is_gone() -> None:
+    payload = b'{"note":"Jean Dupont","x":"06 12 34 56 78"}'
+    detail = "file a.csv, row 3: 'note' must be a number, not the text 'Jean Dupont': 06 12 34 56 78"
+    found = keep_payload(OBS, payload, detail, Wanted())
+    assert found.detail == (
+        "file a.csv, row 3: 'note' must be a number, not the text '***********': **************"
+    )
+
+
+def test_addresses_of_devices_stay_at_their_place_and_a_topic_names_no_person() -> None:
+    info = {"devEui": "70b3d57ed0001234", "deviceName": "Mme Doe"}
+    event = {"deviceInfo": info, "rxInfo": [{"gatewayId": "3c22fb1a2b4d"}]}
+    found = json.loads(kept(json.dumps(event)))
+    assert found["deviceInfo"] == {"devEui": "70b3d57ed0001234", "deviceName": "*******"}
+    assert found["rxInfo"] == [{"gatewayId": "3c22fb1a2b4d"}]
+    assert keep_topic("tele/3c:22:fb:1a:2b:4d/490154203237518") == "tele/3c:22:fb:1a:2b:4d/490154203237518"
+    assert keep_topic("tele/jean@ville.fr/0612345678") == "tele/*************/**********"
+
+
+@given(st.binary(max_size=300), st.sampled_from(["obs", "senml", "influx", "status", "other"]))
+@settings(max_examples=examples(quick=200, nightly=5000))
+def test_any_bytes_keep_their_length(payload: bytes, suffix: str) -> None:
+    kept(payload, suffix)
+    assert len(keep_payload("spBv1.0/g/DDATA/e/d", payload, "", Wanted()).payload) == len(payload)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=12,
+    )
+)
+@settings(max_examples=examples(quick=200, nightly=5000))
+def test_json_stays_json_of_the_same_form(document: object) -> None:
+    for ascii_ in (True, False):
+        text = json.dumps(document, ensure_ascii=ascii_).encode("utf-8", "backslashreplace")
+        found = json.loads(kept(text))
+        assert _form(found) == _form(json.loads(text))
+
+
+def _form(document: object) -> object:
+    if isinstance(document, dict):
+        return [_form(one) for one in document.values()]
+    if isinstance(document, list):
+        return [_form(one) for one in document]
+    return "scalar" if isinstance(document, str | int | float) else document
