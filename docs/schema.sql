@@ -1980,8 +1980,9 @@ ALTER TABLE public.reject ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.reject_overflow ENABLE ROW LEVEL SECURITY;
 
-CREATE POLICY seen ON public.agreement USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
 ALTER TABLE public.retention ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY seen ON public.agreement USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
 
 CREATE POLICY seen ON public.audit USING (( SELECT public.sees_all() AS sees_all));
 

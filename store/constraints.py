@@ -8,6 +8,7 @@ from typing import Final
 NOUNS: Final = {
     "access_token": "token",
     "access_token_address": "address of a token",
+    "agreement": "agreement",
     "audit": "line of the audit log",
     "boot_sequence": "boot of a device",
     "broker_event": "event at the broker",
@@ -104,6 +105,7 @@ SENTENCES: Final = {
     "datastream_role_check": _ROLE.format("datastream"),
     "datastream_stamp_check": _STAMP.format("datastream"),
     "decision_outcome_check": "A decision is buy, iterate or stop.",
+    "agreement_document_check": "An agreement has at most 256 KiB.",
     "decision_reason_check": "The reason of a decision has 1 to 2000 characters.",
     "declared_window_check": "A window is for exactly one trial, site or device, and that must be there.",
     "declared_window_kind_check": "The kind of a window is maintenance, access or incident.",

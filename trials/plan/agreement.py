@@ -151,8 +151,8 @@ def agreement_of(document: dict[str, Any]) -> Agreement:
 
 
 def list_gaps(agreement: Agreement | None, *, parties: Sequence[str], models: Sequence[str]) -> list[Gap]:
-    """The open points before devices are deployed. `parties`: codes of host, company and evaluator; `models`: of
-    the trial's devices; '' for devices whose model nobody entered.
+    """The open points before devices are deployed. `parties`: codes of host, company and evaluator;
+    `models`: of the trial's devices; '' for devices whose model nobody entered.
     """
     if agreement is None:
         return [Gap(GapCode.NO_AGREEMENT)]
