@@ -63,6 +63,36 @@ def test_a_measurement_a_time_or_a_version_names_nobody(text: str) -> None:
     assert not list(find_personal(text))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "21.5 °C",
+            "21,5°C",
+            "230 V",
+            "-72dBm",
+            "55%",
+            "<0.5",
+            "> 9999",
+            "1 234,5",
+            "12\u202f345",
+            "3.1 km/h",
+        ),
+        *("45.2 %RH", "12 µg/m³", "1'234.5 ppm", "≤ 0,1 mg/m3", "0.2 dB(A)"),
+    ],
+)
+def test_a_number_as_devices_print_it_can_be_replayed(text: str) -> None:
+    assert Wanted().keeps("temp", text, in_list=False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["12 Dupont", "12 rue", "5 min walk", "612 345 678", "06 12", "12 34", "7 Jean", "3 h 15", "1 234 567"],
+)
+def test_a_number_beside_a_word_is_none(text: str) -> None:
+    assert not Wanted().keeps("note", text, in_list=False)
+
+
 @given(st.floats(allow_nan=False, allow_infinity=False, width=32) | st.floats(-1e6, 1e6))
 @settings(max_examples=examples(quick=200, nightly=5000))
 def test_no_measurement_as_a_program_writes_it_is_a_telephone_number(number: float) -> None:
