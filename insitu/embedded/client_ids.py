@@ -19,7 +19,7 @@ from typing import Any, Final
 from insitu.whole import write_whole
 
 _log = logging.getLogger("insitu.door")
-MOST_IDS: Final = 8
+MOST_IDS: Final = 32
 """Client ids of one owner, and so its sessions and its connections at the same moment."""
 MOST_NETWORK_IDS: Final = 2048
 """The same for a network server, which speaks for many devices."""
