@@ -14,10 +14,11 @@ from store.catalogue.snapshot import KnownDevice
 
 _NUMBER: Final = re.compile(r"\s*[+-]?(?:\d{1,18}(?:[.,]\d{0,18})?|[.,]\d{1,18})(?:[eE][+-]?\d{1,3})?\s*")
 _TEXT_UNITS: Final = """\
-% ‰ °C °F °K °c °f C F K ℃ ℉ Cel degC degF V mV kV A mA µA W kW mW Wh kWh MWh VA kVA var Hz kHz MHz ohm Ω kΩ dB dBm dBA
-dB(A) dBi ppm ppb ppt µg/m3 µg/m³ ug/m3 ug/m³ mg/m3 mg/m³ μg/m³ μg/m3 Pa hPa kPa MPa bar mbar psi mmHg atm lx lux lm
-µm um mm cm m km ft in m/s km/h kph mph kn kt l L ml mL l/s l/min l/h m3 m³ m3/h m³/h s sec ms min h hr d J kJ kg g mg t
-N Nm rpm rad deg ° %RH %rH %HR W/m2 W/m² MJ/m2 µmol/m2/s µS/cm uS/cm mS/cm mg/l mg/L NTU pH Bq/m3 Bq/m³ µSv/h uSv/h
+% ‰ °C °F °K °c °f C F K ℃ ℉ Cel degC degF V mV kV A mA µA W kW mW Wh kWh MWh VA kVA var Hz kHz MHz
+ohm Ω kΩ dB dBm dBA dB(A) dBi ppm ppb ppt µg/m3 µg/m³ ug/m3 ug/m³ mg/m3 mg/m³ μg/m³ μg/m3 Pa hPa kPa
+MPa bar mbar psi mmHg atm lx lux lm µm um mm cm m km ft in m/s km/h kph mph kn kt l L ml mL l/s
+l/min l/h m3 m³ m3/h m³/h s sec ms min h hr d J kJ kg g mg t N Nm rpm rad deg ° %RH %rH %HR W/m2
+W/m² MJ/m2 µmol/m2/s µS/cm uS/cm mS/cm mg/l mg/L NTU pH Bq/m3 Bq/m³ µSv/h uSv/h
 """
 _MEASURE: Final = re.compile(
     r"\s*[<>≤≥~]?=? ?[+-]?(?:\d{1,3}[ ' \u00a0\u202f]\d{3}|\d{1,18})(?:[.,]\d{0,18})?[ \u00a0\u202f]?("

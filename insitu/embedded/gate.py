@@ -12,6 +12,7 @@ from typing import Final
 
 from insitu.embedded.client_ids import ClientIds
 from insitu.embedded.door import ANSWER_LIMIT_S, DOOR, LOCAL, Door, Keys
+from insitu.embedded.native import INBOX
 from insitu.embedded.sessions import discard
 from insitu.embedded.tokens import Issuer
 from insitu.embedded.users import (
@@ -109,7 +110,7 @@ class Gate:
                 LOCAL,
                 self._hash(self.secret("local")),
                 publish=[f"$JS.API.STREAM.{verb}" for verb in _VERBS],
-                subscribe=["_INBOX.>"],
+                subscribe=[f"{INBOX}.>"],
                 kinds=["STANDARD"],
             ),
             nats_user(SWEEPER, self._hash(self.secret("sweeper")), publish=[], subscribe=[], kinds=["MQTT"]),

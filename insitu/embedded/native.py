@@ -13,6 +13,10 @@ from typing import Any, Final
 
 from insitu.errors import RetryLater
 
+INBOX: Final = "$INSITU"
+"""First word of the subjects on which the server answers us. No subscription of an MQTT client that begins
+with a wildcard hears a topic that begins with $, so the ingestor does not take an answer for a message.
+"""
 _SILENT: Final = "The broker does not answer on its local port."
 
 
@@ -34,7 +38,7 @@ class Link:
     def __init__(self, port: int, user: str, password: str, *, timeout_s: float = 5.0) -> None:
         self._timeout_s = timeout_s
         self._text = bytearray()
-        self._inbox = f"_INBOX.{secrets.token_hex(8)}"
+        self._inbox = f"{INBOX}.{secrets.token_hex(8)}"
         login = {"user": user, "pass": password, "verbose": False, "pedantic": False, "no_responders": True}
         try:
             self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout_s)

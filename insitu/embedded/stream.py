@@ -8,9 +8,11 @@ import socket
 import time
 from collections.abc import Generator
 
+from insitu.embedded.native import INBOX
 from insitu.errors import InsituError, RetryLater
 
 _TIMEOUT_S = 5.0
+_INBOX = f"{INBOX}.insitu"
 _INFO, _UPDATE = "$JS.API.STREAM.INFO.$MQTT_msgs", "$JS.API.STREAM.UPDATE.$MQTT_msgs"
 
 
@@ -23,7 +25,7 @@ def capping(port: int, password: str, max_bytes: int) -> Generator[None, None, b
             link.setblocking(False)
             talk = _Talk(link)
             login = {"user": "insitu-local", "pass": password, "verbose": False, "pedantic": False}
-            yield from talk.sending(f"CONNECT {json.dumps(login)}\r\nSUB _INBOX.insitu 1\r\n".encode())
+            yield from talk.sending(f"CONNECT {json.dumps(login)}\r\nSUB {_INBOX} 1\r\n".encode())
             stream = yield from talk.asking(_INFO, b"")
             if "config" not in stream:
                 return False
@@ -60,7 +62,7 @@ class _Talk:
 
     def asking(self, subject: str, body: bytes) -> Generator[None, None, dict[str, object]]:
         """The answer to a request."""
-        yield from self.sending(f"PUB {subject} _INBOX.insitu {len(body)}\r\n".encode() + body + b"\r\n")
+        yield from self.sending(f"PUB {subject} {_INBOX} {len(body)}\r\n".encode() + body + b"\r\n")
         while True:
             line = yield from self._line()
             word, *rest = line.split()
