@@ -80,8 +80,8 @@ def keys_in(source: str, content: bytes, *, name: str) -> list[TrustedKey]:
     found = [_public_key(one) for one in _PEM.findall(content)]
     if not found or None in found:
         raise CorrectInput(
-            f"{source} holds no Ed25519 public keys, or others too: write them in hex, one a line, or in PEM, "
-            "or use a published list."
+            f"{source} holds no Ed25519 public keys, or others too: write them in hex, one a line, or in "
+            "PEM, or use a published list."
         )
     return [TrustedKey(key, name) for key in found if key]
 
