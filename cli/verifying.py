@@ -11,7 +11,9 @@ import typer
 from cli.options import JsonOption
 from cli.reports import show
 from cli.trusting import fetch_keys, own_keys, trust_file
+from insitu.clock import SYSTEM
 from insitu.errors import NOT_VOUCHED, Disagrees
+from trials.package.contents import load
 from trials.package.trust import TrustedKey, parse_keys, read_trusted
 from trials.package.verify import Check
 from trials.package.verify import verify as verify_package
@@ -49,14 +51,16 @@ def verify(
     something differs, 3 if nothing differs but something is left for you to settle.
     """
     believed = _believed(key or [], key_url or [], own=own)
+    contents = load(package)
     checks = verify_package(
-        package,
+        contents,
         believed,
         render=lambda document, folder, language: write_reports(document, folder=folder, language=language),
         accept_old=old_format,
+        now=SYSTEM.now(),
     )
     roots = load_roots(tsa_root) if tsa_root else None
-    checks += verify_tokens(package, roots, keys=[one.public_key for one in believed])
+    checks += verify_tokens(contents, roots, keys=[one.public_key for one in believed])
     agrees = all(check.ok for check in checks)
     unsettled = [check.open for check in checks if check.open]
     document = {

@@ -15,7 +15,9 @@ from store.database import Connection, rows
 from store.queries import Queries
 
 GUARDS: Final = Path(__file__).with_name("guards.json")
-"""Triggers, constraints and functions that the migrations make."""
+"""Triggers, constraints, policies and functions that the migrations make."""
+_OURS_ALONE: Final = ("trigger", "policy", "rule")
+"""Only migrations add these: each changes what is stored or seen."""
 _WORDS: Final = {
     "lock": "lock of version {key} of the protocol of {subject}",
     "evaluate": "evaluation {key} of {subject}",
@@ -114,8 +116,8 @@ def expected_guards() -> dict[str, Any]:
 
 
 def find_missing_guards(conn: Connection) -> list[str]:
-    """Triggers, constraints and functions that are missing, disabled, unknown or different, and tables with
-    another owner than the rest.
+    """Triggers, constraints, policies, rules, defaults and functions that are missing, disabled, unknown or
+    different; rights of the pages that they must not have; and tables with another owner than the rest.
 
     Definitions are compared on the version of PostgreSQL that wrote the expected ones: others may word them
     differently.
@@ -130,8 +132,8 @@ def find_missing_guards(conn: Connection) -> list[str]:
         comparable = same_words or one.kind == "function"
         if comparable and definition is not None and definition != one.definition:
             found.append(f"the {one.kind} {one.name} has another definition than the migrations give it")
-        if definition is None and one.kind == "trigger":
-            found.append(f"the trigger {one.name} comes from no migration")
+        if definition is None and one.kind in _OURS_ALONE:
+            found.append(f"the {one.kind} {one.name} comes from no migration")
     for other in rows(conn, _Owner, _SQL.owners)[1:]:
         found.append(f"{', '.join(other.tables)} belong to {other.owner}, unlike the other tables")
     return found

@@ -143,7 +143,11 @@ def offer(request: Request, conn: Conn, context: Ctx, viewer: Signed) -> HTMLRes
     "/account/factor/confirm", response_class=HTMLResponse, dependencies=[Depends(require_form_token)]
 )
 def confirm(request: Request, conn: Conn, context: Ctx, viewer: Signed, code: CodeForm) -> HTMLResponse:
-    """The first code: the factor counts from now on, all other sessions end, and recovery codes are shown."""
+    """The first code: the factor counts from now on, all other sessions end, and recovery codes are shown. A
+    session that is too old to draw a secret neither sees nor confirms one that another session has drawn.
+    """
+    if not factors.is_fresh(conn, digest(access.session_token(request) or ""), FRESH):
+        return show_factor(request, conn, context, viewer, problem=FACTOR_NEWS["old"])
     key, account = factor_key(context.settings), _account(viewer)
     factor = factors.find_factor(conn, viewer.person_id)
     if factor is None or factor.confirmed_at is not None:

@@ -82,7 +82,8 @@ WHERE x.to_state <> t.state
 ORDER BY 1, 2;
 
 -- name: guards
--- Triggers with their state, constraints and the bodies of functions in our schema.
+-- Triggers with their state, constraints, policies, rules, defaults and the bodies of functions in our schema; and rights that the pages
+-- must not have. A policy that lets the service see all rows is there only where that role is.
 SELECT 'trigger' AS kind, c.relname || '.' || g.tgname AS name, pg_get_triggerdef(g.oid) AS definition,
        CASE WHEN g.tgenabled IN ('O', 'A') THEN '' ELSE 'is disabled' END AS problem
 FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -101,6 +102,41 @@ SELECT 'foreign key', c.relname || '.' || k.conname, '', 'is disabled'
 FROM pg_trigger g JOIN pg_constraint k ON k.oid = g.tgconstraint JOIN pg_class c ON c.oid = k.conrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = current_schema() AND g.tgisinternal AND g.tgenabled NOT IN ('O', 'A')
+UNION ALL
+SELECT 'policy', c.relname || '.' || p.polname,
+       concat_ws(' ', CASE WHEN p.polpermissive THEN 'permissive' ELSE 'restrictive' END, p.polcmd,
+                 (SELECT string_agg(coalesce(r.rolname, 'public'), ',' ORDER BY r.rolname)
+                  FROM unnest(p.polroles) u(role) LEFT JOIN pg_roles r ON r.oid = u.role),
+                 'using', pg_get_expr(p.polqual, p.polrelid), 'check', pg_get_expr(p.polwithcheck, p.polrelid)), ''
+FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = current_schema()
+  AND NOT (p.polname = 'service' AND p.polroles = ARRAY(SELECT r.oid FROM pg_roles r WHERE r.rolname = 'insitu_service'))
+UNION ALL
+SELECT 'row-level security of', c.relname, '', ''
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = current_schema() AND c.relrowsecurity
+UNION ALL
+SELECT 'rule', c.relname || '.' || w.rulename, pg_get_ruledef(w.oid), ''
+FROM pg_rewrite w JOIN pg_class c ON c.oid = w.ev_class JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p')
+UNION ALL
+SELECT 'default', c.relname || '.' || a.attname, pg_get_expr(f.adbin, f.adrelid), ''
+FROM pg_attrdef f JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
+JOIN pg_class c ON c.oid = f.adrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p')
+UNION ALL
+SELECT 'table', c.relname, '', 'can be changed by the role of the pages'
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles r ON r.rolname = 'insitu_pages'
+WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p')
+  AND (has_any_column_privilege(r.oid, c.oid, 'INSERT, UPDATE') OR has_table_privilege(r.oid, c.oid, 'DELETE, TRUNCATE'))
+UNION ALL
+SELECT 'column', c.relname || '.' || a.attname, '', 'can be read by the role of the pages'
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_roles r ON r.rolname = 'insitu_pages'
+WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
+  AND (c.relname IN ('recovery_code', 'used_return')
+       OR (c.relname, a.attname) IN (('person', 'password_hash'), ('credential', 'nats_hash'), ('credential', 'mosquitto_hash'),
+                                     ('second_factor', 'secret'), ('signed_in', 'id_token')))
+  AND has_column_privilege(r.oid, c.oid, a.attnum, 'SELECT')
 ORDER BY 1, 2;
 
 -- name: owners

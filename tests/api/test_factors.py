@@ -106,6 +106,26 @@ def test_only_a_young_session_adds_a_factor(address: str, own_world_url: str, co
         assert "<pre" not in page.text
 
 
+def test_an_old_session_neither_sees_nor_confirms_what_a_young_one_drew(
+    address: str, own_world_url: str, conn: Connection
+) -> None:
+    """The person began to add a factor and left; somebody has a session from the day before."""
+    with browser(address, own_world_url, "metro") as stolen, browser(address, own_world_url, "metro") as own:
+        secret = shown_secret(post(own, "/account/factor", "/account/factor"))
+        token = digest(str(stolen.cookies["insitu"]))
+        conn.execute(
+            "UPDATE signed_in SET created_at = created_at - interval '1 day' WHERE token_sha256 = %s",
+            (token,),
+        )
+        conn.commit()
+        for text in ("000000", code(secret)):
+            page = post(stolen, "/account/factor/confirm", "/account/factor", code=text)
+            assert (page.status_code, "older than a quarter of an hour" in page.text) == (400, True)
+            assert "<pre" not in page.text
+        assert conn.execute("SELECT confirmed_at FROM second_factor").fetchall() == [(None,)]
+        assert post(own, "/account/factor/confirm", "/account/factor", code=code(secret)).status_code == 200
+
+
 def test_a_sign_in_asks_for_a_code_which_works_once(
     address: str, own_world_url: str, data_dir: Path, conn: Connection
 ) -> None:

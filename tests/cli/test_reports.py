@@ -29,7 +29,7 @@ from tests.cli.calling import Told, call
 from tests.fix_catalogue import START, SmallTrial
 from tests.test_cli import complaint, run
 from tests.test_docs import DOCS
-from tests.trials.world import criterion, endpoint, inputs, period, protocol, protocol_text, series
+from tests.trials.world import criterion, endpoint, inputs, listed, period, protocol, protocol_text, series
 from trials import quality
 from trials.evaluation import document_of
 from trials.judge.compute import compute
@@ -200,7 +200,7 @@ def small_package(folder: Path) -> Path:
     checked_with = quality.parameters_text(
         quality.plan([("gross_range", {"fail_low": -50, "fail_high": 500})])
     )
-    given = inputs(plan, [series("candidate-1", 40 + noise, checked_with=checked_with)])
+    given = listed(inputs(plan, [series("candidate-1", 40 + noise, checked_with=checked_with)]))
     evaluation = compute(given)
     text = canonical(document_of(evaluation)).decode()
     write_tables(folder, given, protocol=protocol_text(plan), evaluation=text, flags=[])

@@ -231,6 +231,22 @@ GUARDS = {
     "CREATE TRIGGER quiet BEFORE INSERT ON audit FOR EACH ROW EXECUTE FUNCTION refuse_change()": (
         "the trigger audit.quiet comes from no migration"
     ),
+    "ALTER TABLE evaluation DISABLE ROW LEVEL SECURITY": "the row-level security of evaluation is missing",
+    "CREATE POLICY wide ON evaluation FOR SELECT TO insitu_pages USING (true)": (
+        "the policy evaluation.wide comes from no migration"
+    ),
+    "ALTER POLICY seen ON reject USING (true)": "the policy reject.seen has another definition",
+    "ALTER POLICY service ON audit TO public": "the policy audit.service comes from no migration",
+    "CREATE RULE quiet AS ON INSERT TO decision DO INSTEAD NOTHING": (
+        "the rule decision.quiet comes from no migration"
+    ),
+    "ALTER TABLE observation ALTER flag SET DEFAULT 1": "the default observation.flag has another definition",
+    "GRANT SELECT ON person TO insitu_pages": (
+        "the column person.password_hash can be read by the role of the pages"
+    ),
+    "GRANT UPDATE (note) ON trial_step TO insitu_pages": (
+        "the table trial_step can be changed by the role of the pages"
+    ),
     "CREATE ROLE other_owner; ALTER TABLE audit OWNER TO other_owner": "audit belong to other_owner",
 }
 

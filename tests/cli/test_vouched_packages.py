@@ -5,8 +5,10 @@ without a network.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +25,7 @@ from trials.package.verify import verify
 from trials.package.writing import seal
 from trials.plan.reading import canonical
 from trials.witness.package import FOLDER, LOG, verify_tokens
+from trials.witness.statements import sign
 from trials.witness.tokens import load_roots
 from trials.workflow.evaluating import evaluate_trial
 
@@ -98,6 +101,39 @@ def test_a_statement_written_again_has_no_token_that_fits(
     lines = lines_of(package, authority)
     assert any("Mismatch between messages" in line for line in lines)
     assert any("the signature does not fit the statement" in line for line in lines)
+
+
+def state_otherwise(package: Path, vouched: Lab, what: str, change: Callable[[dict[str, Any]], str]) -> None:
+    """The lab signs another statement instead of this one, without a time stamp, and seals the package."""
+    log, key = package / FOLDER / LOG, signing_key(vouched.data)
+    content = json.loads(log.read_text("utf-8"))
+    for entry in content["statements"]:
+        stated = json.loads(entry["document"])
+        if stated["what"] == what:
+            signed = sign(change(stated), key)
+            entry["document"], entry["signature"] = signed.document, signed.signature
+            for token in entry["tokens"]:
+                (package / FOLDER / token["file"]).unlink()
+            entry["tokens"] = []
+    log.write_bytes(canonical(content))
+    seal_again(package, vouched)
+
+
+def test_a_statement_about_another_trial_is_named(package: Path, authority: Authority, vouched: Lab) -> None:
+    """Of a trial with the same protocol, such as a copy under another name."""
+    state_otherwise(package, vouched, "lock", lambda stated: canonical(stated | {"subject": "u"}).decode())
+    assert "FAIL lock of version 1: the statement is about another trial, u" in lines_of(package, authority)
+
+
+def test_a_statement_that_says_two_things_is_named(package: Path, authority: Authority, vouched: Lab) -> None:
+    """A second value of a key: some readers take the first one."""
+    state_otherwise(
+        package,
+        vouched,
+        "lock",
+        lambda stated: '{"at":"2020-01-01T00:00:00+00:00",' + canonical(stated).decode()[1:],
+    )
+    assert "FAIL lock of version 1: the statement is not in its one form" in lines_of(package, authority)
 
 
 def test_without_its_tokens_a_package_says_that_only_the_lab_vouches(

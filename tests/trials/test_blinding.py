@@ -25,6 +25,7 @@ from tests.trials.world import (
     criterion,
     endpoint,
     inputs,
+    listed,
     noise,
     period,
     protocol,
@@ -133,7 +134,7 @@ def test_a_protocol_that_is_not_blinded_keeps_its_form() -> None:
 
 def test_a_package_carries_who_unblinded_and_recomputes_it(tmp_path: Path) -> None:
     given = small()
-    given = replace(given, unblinded=[early(given)])
+    given = listed(replace(given, unblinded=[early(given)]))
     evaluation = compute(given)
     text = canonical(document_of(evaluation)).decode()
     write_tables(tmp_path, given, protocol=protocol_text(given.protocol), evaluation=text, flags=[])

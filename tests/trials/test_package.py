@@ -26,6 +26,7 @@ from tests.trials.world import (
     cycle,
     endpoint,
     inputs,
+    listed,
     noise,
     period,
     protocol,
@@ -88,7 +89,7 @@ def small_inputs() -> TrialInputs:
         streams.append(stream)
     found = inputs(plan, streams, windows=[window("candidate-1", 100, 103)])
     found.rejects.append(RejectSummary(device="candidate-1", reason="unparsable", messages=2, results=0))
-    return found
+    return listed(found)
 
 
 def build(folder: Path, key: Ed25519PrivateKey | None = None) -> Path:
@@ -124,7 +125,7 @@ def package(tmp_path: Path) -> Path:
 
 def checks(folder: Path) -> dict[str, Check]:
     """The checks by the first of these words that is in their name."""
-    words = ("checksums", "form", "protocol", "numbers", "flags", "reports", "signature")
+    words = ("checksums", "form", "protocol", "facts", "numbers", "flags", "reports", "signature")
     found = verify(folder)
     return {next(word for word in words if word in check.name): check for check in found}
 
@@ -148,10 +149,10 @@ def repair_checksum(folder: Path, name: str) -> None:
     path.write_bytes(written(descriptor))
 
 
-def test_an_untouched_package_agrees_with_itself_in_all_seven_ways(package: Path) -> None:
+def test_an_untouched_package_agrees_with_itself_in_all_ways(package: Path) -> None:
     found = checks(package)
     assert [(check.ok, check.lines) for check in found.values() if not check.ok] == []
-    assert [check.open for check in found.values()] == ["", "", "", "", "", "", "UNSIGNED"]
+    assert [check.open for check in found.values()] == ["", "", "", "", "", "", "", "UNSIGNED"]
     assert found["checksums"].name == "checksums of 8 files"
     assert found["flags"].name == "flags of 1530 observations, by running the checks again"
     assert int(found["numbers"].name.split()[0]) > 100
@@ -161,7 +162,7 @@ def test_an_untouched_package_agrees_with_itself_in_all_seven_ways(package: Path
 @pytest.mark.parametrize("design", DESIGNS)
 def test_a_package_of_any_design_agrees_with_itself(design: str, tmp_path: Path) -> None:
     plan = plan_of(design)
-    given = within_periods(inputs(plan, streams_of(plan)))
+    given = listed(within_periods(inputs(plan, streams_of(plan))))
     evaluation = compute(given)
     text = canonical(document_of(evaluation)).decode()
     write_tables(tmp_path, given, protocol=protocol_text(plan), evaluation=text, flags=[])
@@ -266,7 +267,9 @@ def test_a_changed_protocol_is_told_from_the_locked_one_by_its_hash(package: Pat
     assert found["checksums"].ok
     assert found["protocol"].lines == [
         f"protocol.json has SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}, evaluation.json says "
-        f"{read_sha256(package)}"
+        f"{read_sha256(package)}",
+        f"protocol.json has SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}, catalogue.json says "
+        f"{read_sha256(package)}",
     ]
     assert not found["numbers"].ok
 

@@ -24,6 +24,7 @@ from tests.trials.world import (
     criterion,
     endpoint,
     inputs,
+    listed,
     noise,
     protocol,
     protocol_text,
@@ -189,7 +190,7 @@ def test_a_filter_of_a_day_taken_every_sixth_day_stands_for_its_day() -> None:
 def test_a_package_names_the_stamp_of_each_datastream_and_verifies(tmp_path: Path) -> None:
     sensor, edges, reference = world(SPRING, "P1D", 30)
     stream = stamped(edges[1:], reference, stamp=Stamp.END, every=Spacing(DAY))
-    given, folder = asked(sensor, edges, stream, "P1D"), tmp_path
+    given, folder = listed(asked(sensor, edges, stream, "P1D")), tmp_path
     evaluation = compute(given)
     text = canonical(document_of(evaluation)).decode()
     write_tables(folder, given, protocol=protocol_text(given.protocol), evaluation=text, flags=[])

@@ -4,6 +4,8 @@ change on 2026-03-29.
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,7 +22,7 @@ from trials.plan.protocol import Protocol
 from trials.plan.reading import canonical, digest
 from trials.plan.reading import document_of as protocol_document
 from trials.report.sentence import sentences
-from trials.series.inputs import Placement, StreamInput, TrialInputs, WindowInput
+from trials.series.inputs import Placement, ProtocolVersion, StreamInput, TrialInputs, WindowInput
 from trials.series.scale import ARITHMETIC
 from trials.series.slots import Calendar, Unit
 from trials.statement import Kind
@@ -196,3 +198,11 @@ def question(
             calendar = Calendar.of(first, first + len(values) * HOUR, HOUR, time_zone)
             filled[role, name].append(Unit(f"{role}-{number}", calendar, values, np.zeros(len(values), bool)))
     return Question(Endpoint.model_validate(made), Capture(), level, 1, ARITHMETIC, filled)
+
+
+def listed(given: TrialInputs) -> TrialInputs:
+    """The inputs with the locked version, as an installation lists it."""
+    text = protocol_text(given.protocol)
+    sha256 = hashlib.sha256(text.encode()).hexdigest()
+    assert given.locked_at is not None
+    return replace(given, versions=[ProtocolVersion(1, given.locked_at, sha256, text)])

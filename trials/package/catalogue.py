@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -148,7 +148,7 @@ def earlier(catalogue: Catalogue) -> list[EarlierEvaluation]:
 
 def moment(when: datetime) -> str:
     """ISO 8601, UTC with Z."""
-    return when.isoformat().replace("+00:00", "Z")
+    return when.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:

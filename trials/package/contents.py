@@ -94,10 +94,11 @@ def _read(name: str, path: Path) -> bytes | str:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return f"{name} is no plain file that can be read"
+    facts = os.fstat(descriptor)
+    if not stat.S_ISREG(facts.st_mode):
+        os.close(descriptor)
+        return f"{name} is no plain file"
     with os.fdopen(descriptor, "rb") as file:
-        facts = os.fstat(file.fileno())
-        if not stat.S_ISREG(facts.st_mode):
-            return f"{name} is no plain file"
         if facts.st_nlink != 1:
             return f"{name} has another name elsewhere (a hard link): copy the package, then verify the copy"
         most = MOST_BYTES.get(path.suffix, _MOST_OTHER_BYTES)

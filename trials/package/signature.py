@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from insitu.errors import CorrectInput
 from trials.evaluation import Evaluation
+from trials.package.catalogue import moment
 from trials.package.contents import Contents
 from trials.package.reading import form_of
 from trials.package.signing import fingerprint, is_signed, package_message
@@ -22,6 +23,8 @@ _KEYS: Final = {
 }
 _PUBLIC: Final = re.compile(r"[0-9a-f]{64}")
 _SIGNATURE: Final = re.compile(r"[0-9a-f]{128}")
+_AHEAD: Final = timedelta(days=1)
+"""The reader's clock, or the lab's, may be wrong by this much."""
 _UNFIT: Final = "the signature does not fit datapackage.json"
 
 
@@ -32,9 +35,12 @@ class Vouched(NamedTuple):
 
 
 def check_signature(
-    contents: Contents, trusted: Sequence[TrustedKey], evaluation: Evaluation | None
+    contents: Contents,
+    trusted: Sequence[TrustedKey],
+    evaluation: Evaluation | None,
+    now: datetime | None = None,
 ) -> Vouched:
-    """`evaluation`: None if it could not be read."""
+    """`evaluation`: None if it could not be read. `now`: of the reader; None: no signature is too late."""
     if SIGNATURE not in contents.files:
         return Vouched(True, ["the package is not signed: nobody vouches for who made it"], "UNSIGNED")
     path = str(contents.folder / SIGNATURE)
@@ -44,15 +50,17 @@ def check_signature(
         return Vouched(False, [str(error)])
     if set(stated) != _KEYS[form] or not all(isinstance(value, str) for value in stated.values()):
         return Vouched(False, [f"{SIGNATURE} holds other values than {', '.join(sorted(_KEYS[form]))}"])
-    public = stated["public_key"]
-    if not _fits(contents, stated, form):
-        return Vouched(False, [_UNFIT])
-    at = _signed_at(stated, evaluation)
+    public, at = stated["public_key"], _signed_at(stated, evaluation)
     if at is None:
         return Vouched(False, ["nobody knows when it was signed"])
+    if not _fits(contents, stated, form):
+        return Vouched(False, [_UNFIT])
     if form != FORMAT_1 and evaluation and not evaluation.simulated_time and at < evaluation.evaluated_at:
         return Vouched(False, ["it was signed before the evaluation was made"])
-    return _judge(public, at, trusted, stated.get("signed_at", ""))
+    found = _judge(public, at, trusted, stated.get("signed_at", ""))
+    if form != FORMAT_1 and now and at > now + _AHEAD and found.ok and not found.open:
+        return found._replace(open=f"SIGNED IN THE FUTURE: at {moment(at)}, and here it is {moment(now)}")
+    return found
 
 
 def _fits(contents: Contents, stated: dict[str, Any], form: int) -> bool:
@@ -72,14 +80,14 @@ def _fits(contents: Contents, stated: dict[str, Any], form: int) -> bool:
 
 
 def _signed_at(stated: dict[str, Any], evaluation: Evaluation | None) -> datetime | None:
-    """As the signature says; format 1 says only when the evaluation was made."""
+    """As the signature says, in the one form of a time; format 1 says only when the evaluation was made."""
     if "signed_at" not in stated:
         return evaluation.evaluated_at if evaluation else None
     try:
         when = datetime.fromisoformat(stated["signed_at"])
     except ValueError:
         return None
-    return when if when.tzinfo is not None else None
+    return when if when.tzinfo is not None and moment(when) == stated["signed_at"] else None
 
 
 def _judge(public: str, at: datetime, trusted: Sequence[TrustedKey], signed_at: str) -> Vouched:

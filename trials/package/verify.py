@@ -7,6 +7,7 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +18,7 @@ from trials.evaluation import Evaluation, document_of
 from trials.judge.compute import compute
 from trials.package.comparing import NOT_RECOMPUTED, differences
 from trials.package.contents import Contents, load, missing_and_surplus
+from trials.package.contradictions import contradictions
 from trials.package.descriptor import descriptor
 from trials.package.makers import makers
 from trials.package.reading import Package, form_of, read_package
@@ -27,6 +29,7 @@ from trials.package.strict import NotCanonical, read_json, written
 from trials.package.tables import DESCRIPTOR, FORMAT_1, SIGNATURE, VERSIONS
 from trials.package.trust import TrustedKey
 from trials.plan.rules import RULES_1
+from trials.series.inputs import ProtocolVersion
 
 __all__ = ["Check", "differences", "verify"]
 
@@ -60,29 +63,31 @@ class _Read:
 
 
 def verify(
-    folder: Path,
+    package: Path | Contents,
     trusted: Sequence[TrustedKey] = (),
     *,
     render: Render | None = None,
     accept_old: bool = False,
+    now: datetime | None = None,
 ) -> list[Check]:
-    """Runs the checks. `render` makes the reports again; `accept_old`: the reader takes reports and flags of
-    a format 1 package on its signature. CorrectInput if the folder is no package at all.
+    """Runs the checks. `package`: a folder, or what was read from it. `render` makes the reports again;
+    `accept_old`: the reader takes reports and flags of a format 1 package on its signature; `now`: None means
+    that no signature is too late. CorrectInput if the folder is no package at all.
     """
-    contents = load(folder)
+    contents = package if isinstance(package, Contents) else load(package)
     if DESCRIPTOR not in contents.files:
-        raise CorrectInput(f"{folder} is no trial package: it has no datapackage.json.")
+        raise CorrectInput(f"{contents.folder} is no trial package: it has no datapackage.json.")
     read, problems = _read(contents)
     form = Check("form of every file", not problems, problems)
     checks = [_checksums(contents, read), form]
     if read is not None:
-        checks += [_protocol(read), _numbers(read), _quality(read, accept_old)]
+        checks += [_protocol(read), _facts(read), _numbers(read), _quality(read, accept_old)]
         compared = compare_reports(
             contents, read.stated, read.evaluation, read.made_by, render, read.package.form
         )
         unsure = "" if read.package.form == FORMAT_1 and accept_old else compared.open
         checks.append(Check(compared.name, compared.ok, compared.lines, unsure))
-    found = check_signature(contents, trusted, read.evaluation if read else None)
+    found = check_signature(contents, trusted, read.evaluation if read else None, now)
     return [*checks, Check("signature", found.ok, found.lines, found.open)]
 
 
@@ -204,7 +209,17 @@ def _protocol(read: _Read) -> Check:
         for before, after in itertools.pairwise(versions):
             if after.version <= before.version or after.locked_at < before.locked_at:
                 lines.append(f"catalogue.json: version {after.version} does not follow {before.version}")
-    return Check("hash of the locked protocol", not lines, lines)
+    return Check("hash of the locked protocol", not lines, lines or list(_left_out(versions)))
+
+
+def _left_out(versions: Sequence[ProtocolVersion]) -> Iterator[str]:
+    """Remarks: a lab may skip a number, or hide a version."""
+    for before, after in itertools.pairwise([0, *(one.version for one in versions)]):
+        if after > before + 1:
+            missing = (
+                f"version {before + 1}" if after == before + 2 else f"versions {before + 1} to {after - 1}"
+            )
+            yield f"{missing} of the protocol: none is listed; ask the lab whether there was one"
 
 
 def _hashes(read: _Read) -> Iterator[str]:
@@ -217,6 +232,11 @@ def _hashes(read: _Read) -> Iterator[str]:
         found = hashlib.sha256(one.document.encode()).hexdigest()
         if found != one.sha256:
             yield f"{name} has SHA-256 {found}, catalogue.json says {one.sha256}"
+
+
+def _facts(read: _Read) -> Check:
+    lines = contradictions(read.package)
+    return Check("facts agree with each other", not lines, lines)
 
 
 def _numbers(read: _Read) -> Check:

@@ -85,12 +85,13 @@ def tokens_for_package(folder: Path, stamped: Sequence[Stamped]) -> None:
 
 
 def verify_tokens(
-    folder: Path, roots: Sequence[x509.Certificate] | None, *, keys: Collection[str] = ()
+    package: Path | Contents, roots: Sequence[x509.Certificate] | None, *, keys: Collection[str] = ()
 ) -> list[Check]:
     """Compares the statements with the package and checks their tokens against `roots`; None: the tokens are
-    only listed. `keys`: public keys of the lab besides the one that signed the package.
+    only listed. `package`: a folder, or what was read from it: if files change meanwhile, all checks must see
+    the same. `keys`: public keys of the lab besides the one that signed the package.
     """
-    contents = load(folder)
+    contents = package if isinstance(package, Contents) else load(package)
     files = {name.removeprefix(f"{FOLDER}/") for name in contents.files if name.startswith(f"{FOLDER}/")}
     if not files:
         return [Check(TITLE, True, ["none: for the times of locks and evaluations only the lab vouches"])]
@@ -123,6 +124,7 @@ def verify_tokens(
 class _Facts:
     """The acts of the package: name → their fields, as a statement has them."""
 
+    trial: str
     acts: dict[str, dict[str, Any]]
     keys: frozenset[str]
     """Of the lab: the package's own, and those that the reader believes. Empty for an unsigned package."""
@@ -131,6 +133,7 @@ class _Facts:
     def read(cls, contents: Contents, keys: Collection[str]) -> _Facts:
         catalogue = read_json("catalogue.json", contents.of("catalogue.json"))
         evaluation = contents.of("evaluation.json")
+        stated = json.loads(evaluation)
         acts = {
             f"lock of version {one['version']}": {"at": one["locked_at"], "sha256": one["sha256"]}
             for one in catalogue.get("versions", [])
@@ -138,13 +141,13 @@ class _Facts:
         for one in catalogue.get("unblinded", []):
             acts[f"unblinding of {one['endpoint']}"] = {"at": one["at"], "reason": one["reason"]}
         acts["evaluation"] = {
-            "at": json.loads(evaluation)["evaluated_at"],
+            "at": stated["evaluated_at"],
             "sha256": hashlib.sha256(evaluation).hexdigest(),
         }
         if SIGNATURE not in contents.files:
-            return cls(acts, frozenset())
+            return cls(stated["trial"], acts, frozenset())
         own = read_json(SIGNATURE, contents.of(SIGNATURE))["public_key"]
-        return cls(acts, frozenset([own, *keys]))
+        return cls(stated["trial"], acts, frozenset([own, *keys]))
 
 
 def _name(content: Mapping[str, Any]) -> str:
@@ -171,11 +174,15 @@ def _erasure(content: Mapping[str, Any], detail: Mapping[str, Any]) -> str:
     return f"erasure {detail['erasure']} of {gone} results of {whose} ({detail['reason']})"
 
 
-def _differing(signed: Signed, content: Mapping[str, Any], facts: _Facts) -> Iterator[str]:
+def _differing(signed: Signed, content: dict[str, Any], facts: _Facts) -> Iterator[str]:
     if not is_signed(signed):
         yield "the signature does not fit the statement"
     elif facts.keys and signed.public_key not in facts.keys:
         yield f"signed with another key than the package ({signed.public_key}): name it, if it is the lab's"
+    if signed.document != canonical(content).decode():
+        yield "the statement is not in its one form"
+    if content["what"] != HEAD and content.get("subject") != facts.trial:
+        yield f"the statement is about another trial, {content.get('subject')}"
     act = facts.acts.get(_name(content))
     if act is None:
         if content["what"] in ("lock", "unblind", "evaluate"):

@@ -40,7 +40,9 @@ def empty_flags(folder: Path) -> None:
 
 
 def move_lock(folder: Path) -> None:
-    forger.edit(folder / "catalogue.json", locked_at="2020-01-01T00:00:00Z")
+    version = forger.read(folder / "catalogue.json")["versions"][0]
+    when = "2020-01-01T00:00:00Z"
+    forger.edit(folder / "catalogue.json", locked_at=when, versions=[{**version, "locked_at": when}])
     forger.evaluate_again(folder)
 
 

@@ -129,6 +129,14 @@ def test_a_key_is_read_from_hex_pem_and_a_list(tmp_path: Path) -> None:
     for wrong in (str(tmp_path / "signing.key"), str(tmp_path), "xyz"):
         with pytest.raises(CorrectInput):
             parse_keys(wrong, name="lab")
+    other = public_hex(Ed25519PrivateKey.generate())
+    text.write_text(f"{other}\n{public_hex(key)}\n", "utf-8")
+    assert [one.public_key for one in parse_keys(str(text), name="lab")] == [other, public_hex(key)]
+    pem.write_bytes(b"The keys of the lab:\n" + 2 * pem.read_bytes())
+    assert [one.public_key for one in parse_keys(str(pem), name="lab")] == 2 * [public_hex(key)]
+    pem.write_bytes(pem.read_bytes() + (tmp_path / "signing.key").read_bytes())
+    with pytest.raises(CorrectInput, match="or others too"):
+        parse_keys(str(pem), name="lab")
     with pytest.raises(CorrectInput, match="too large"):
         keys_in("list", b"0" * (2 << 20), name="lab")
 
@@ -136,7 +144,7 @@ def test_a_key_is_read_from_hex_pem_and_a_list(tmp_path: Path) -> None:
 def test_the_readers_file_keeps_names_and_ends(tmp_path: Path) -> None:
     path = tmp_path / "insitu" / "trusted-keys"
     assert read_trusted(path) == []
-    one = TrustedKey("ab" * 32, "lab", NOW, NOW - timedelta(days=1))
+    one = TrustedKey("ab" * 32, "lab", NOW, NOW - timedelta(days=1), NOW - timedelta(days=2))
     keep_trusted(path, "lab", [one])
     keep_trusted(path, "other", [TrustedKey("cd" * 32, "other")])
     keep_trusted(path, "lab", [one])
@@ -168,6 +176,8 @@ ENDS = [
     ({"revoked_from": SIGNED + timedelta(seconds=1)}, None),
     ({"replaced_at": SIGNED - timedelta(seconds=1)}, "signs nothing since"),
     ({"replaced_at": SIGNED}, None),
+    ({"made_at": SIGNED + timedelta(seconds=1)}, "its key was made only at"),
+    ({"made_at": SIGNED}, None),
 ]
 
 
@@ -208,3 +218,12 @@ def test_a_package_that_was_signed_before_its_evaluation_is_refused(
     folder = copied()
     forger.sign(folder, lab.key, "2026-01-01T00:00:00Z")
     assert lab.verify(folder)[-1].lines == ["it was signed before the evaluation was made"]
+
+
+def test_a_key_that_took_the_place_of_another_vouches_for_nothing_before(tmp_path: Path) -> None:
+    """The old key signed the time of the new one. The first key's time is only that of its file."""
+    signing_key(tmp_path)
+    rotate_key(tmp_path, reason="yearly", now=NOW)
+    path = tmp_path / "keys.json"
+    path.write_bytes(written(published(tmp_path)))
+    assert [one.made_at for one in parse_keys(str(path), name="lab")] == [None, NOW]
