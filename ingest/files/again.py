@@ -78,8 +78,9 @@ class Repeats:
     def sentence(self) -> list[str]:
         if not self.numbers:
             return []
-        shown = ", ".join(str(number) for number in self.numbers[:4])
-        more = f" and {len(self.numbers) - 4} more" if len(self.numbers) > 4 else ""
+        numbers = sorted({*self.numbers})
+        shown = ", ".join(str(number) for number in numbers[:4])
+        more = f" and {len(numbers) - 4} more" if len(numbers) > 4 else ""
         return [f"  left out   the head of the file again, in row {shown}{more}"]
 
 

@@ -92,6 +92,11 @@ class Chosen:
         self.above, self.units, self.serial_format = source.above, source.units, source.serial_format
         self.missing, self.head, self.notes = source.missing, source.head, source.notes
 
+    @property
+    def whole(self) -> Source:
+        """All rows, also those that `where` leaves out."""
+        return self._source
+
     def without(self, numbers: frozenset[int], refused: Mapping[int, str]) -> Chosen:
         return Chosen(self._source, self._where, numbers, refused)
 

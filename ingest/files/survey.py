@@ -19,7 +19,7 @@ from ingest.files.cells import Conversion
 from ingest.files.clocks import fixed, read_clock, winter_option
 from ingest.files.columns import find_conversion
 from ingest.files.mapping import FileMap
-from ingest.files.rows import Row
+from ingest.files.rows import Chosen, Row
 from ingest.files.sentinels import Numbers, ask_sentinels
 from ingest.files.shape import Layout, Statement
 from ingest.files.stamps import Read, read_stamp, twin
@@ -53,6 +53,9 @@ def survey(path: Path, layout: Layout, said: FileMap, devices: Mapping[str, Know
     mean no result.
     """
     look = _Look(path, layout, said, devices)
+    if isinstance(layout.source, Chosen) and said.where:
+        for row in layout.source.whole.rows(layout.needed()):
+            look.around(row)
     for row in layout.source.rows(layout.needed() | look.beside.indexes):
         look.at(row)
     return look.findings()
@@ -80,6 +83,13 @@ class _Look:
         self._repeats = Repeats(path, layout.source)
         indexes = [column.index for column in layout.columns]
         self._decimals = Decimals(indexes if layout.result_index is None else [layout.result_index])
+
+    def around(self, row: Row) -> None:
+        """A row that --where may leave out: other names there hold for the rows below all the same."""
+        times = self._layout.times
+        given = [row.cells[index] for index in times.indexes] if row.cells and not row.problem else []
+        if not given or read_stamp(given, times.time_format, is_answered=times.is_answered) is None:
+            self._repeats.takes(row)
 
     def at(self, row: Row) -> None:
         if row.problem or not row.cells or not self._check_time(row):

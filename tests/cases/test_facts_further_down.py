@@ -88,6 +88,11 @@ def test_a_column_that_says_which_results_are_valid_is_asked_about(
     assert len(station.stored(conn, "d2", "pm25")) == 3
 
 
+def test_other_names_stop_the_import_also_among_rows_that_are_not_chosen(stop: Import) -> None:
+    content = f"time,pm25,pm10,status\n{ONE},1,2,V\ntime,pm10,pm25,status\n{TWO},2,1,V\n{THREE},9,9,N\n"
+    assert "row 3: other names" in stop(content, "--where", "status=V")
+
+
 def test_a_mark_that_is_everywhere_the_same_is_no_question(station: Station, bring: Import) -> None:
     bring(f"time,pm25,status\n{ONE},1,V\n{TWO},2,V\n")
 
