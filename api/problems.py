@@ -56,6 +56,8 @@ _HTTP_CODES: Final = {
 _DETAILS: Final = {
     (400, "There was an error parsing the body"): "The body cannot be read: send JSON in UTF-8, with "
     "Content-Type: application/json.",
+    (404, "Not Found"): "There is no such address. A device posts to "
+    "/api/v1/trials/TRIAL/devices/DEVICE/observations, or to …/senml, …/influx, …/telemetry or …/status.",
 }
 """Sentences for those of the web framework that do not say what to do."""
 _TITLES: Final = {

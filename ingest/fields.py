@@ -6,7 +6,6 @@ Strict by default: without a mapping's word, a text is no number and a position 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -17,12 +16,12 @@ from ingest.decode.flatten import Record
 from ingest.field_times import UnreadableTime, looks_like_time, read_time
 from ingest.place import shown
 from ingest.selectors import Selector, selectors, suggestion
+from ingest.stated_units import contradiction, stated_units, states_unit
+from ingest.text_numbers import from_text, number_in
 from insitu.model import IgnoreReason, Reading, RejectReason
 from store.catalogue.snapshot import KnownDevice
 from store.fields import FieldRule, is_same
 
-_NUMBER: Final = re.compile(r"[+-]?(?:\d++(?:\.\d*+)?|\.\d++)")
-_MOST_DIGITS: Final = 400
 _MAX_FIRMWARE: Final = 128
 
 
@@ -49,7 +48,7 @@ class Sorted:
 
 
 def needs_rules(device: KnownDevice, decoded: Decoded) -> bool:
-    return bool(device.rules) or bool(decoded.records)
+    return bool(device.rules) or bool(decoded.records) or states_unit(decoded.readings)
 
 
 def sort_fields(device: KnownDevice, decoded: Decoded) -> Sorted:
@@ -76,6 +75,7 @@ class _Sorter:
         self._timers = {rule.time_field for rule in device.rules.values() if rule.time_field}
         self._named = self._named_times()
         self._unexpected = self._unexpected_words()
+        self._stated = stated_units(decoded.readings, self._fields)
         self._sorted = Sorted()
 
     def sort(self) -> Sorted:
@@ -169,8 +169,14 @@ class _Sorter:
             raise _Refused(RejectReason.UNKNOWN_PROPERTY, _untimed(name, record))
         if self._unexpected:
             self._require_expected(index)
-        changed = reading if rule is None else _converted(reading, rule)
-        self._keep(index, changed._replace(property=name or reading.property), rule)
+        changed = (reading if rule is None else _converted(reading, rule))._replace(
+            property=name or reading.property
+        )
+        if self._stated and (
+            against := contradiction(self._stated, changed, reading.property, self._device.datastreams)
+        ):
+            raise _Refused(RejectReason.UNIT_MISMATCH, against)
+        self._keep(index, changed, rule)
 
     def _keep(self, index: int, reading: Reading, rule: FieldRule | None) -> None:
         self._require_unit(reading, rule)
@@ -302,12 +308,12 @@ def _is_none(result: object, rule: FieldRule) -> bool:
 
 
 def _reads_text(rule: FieldRule) -> bool:
-    return rule.text or rule.decimal == ","
+    return rule.text or rule.with_unit or rule.decimal == "," or bool(rule.thousands)
 
 
 def _number_of(given: object, rule: FieldRule) -> float | None:
     if isinstance(given, str):
-        return plain_number(given, rule.decimal)
+        return number_in(given, rule)
     return given if isinstance(given, int | float) and not isinstance(given, bool) else None
 
 
@@ -323,20 +329,8 @@ def _converted(reading: Reading, rule: FieldRule) -> Reading:
         if any(is_same(word, result) for word in words):
             return reading._replace(result=meaning)
     if _reads_text(rule) and isinstance(result, str):
-        number = plain_number(result, rule.decimal)
-        if number is not None:
-            return reading._replace(result=number)
+        return from_text(reading, result, rule)
     return reading
-
-
-def plain_number(text: str, decimal: str) -> float | int | None:
-    """A plain decimal number; leading zeros are fine. None if it is another text."""
-    plain = text.strip(" ")
-    if decimal == ",":
-        plain = "" if "." in plain else plain.replace(",", ".")
-    if len(plain) > _MOST_DIGITS or not plain.isascii() or not _NUMBER.fullmatch(plain):
-        return None
-    return float(plain)
 
 
 def _health(reading: Reading, rule: FieldRule) -> float | str:

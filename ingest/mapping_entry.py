@@ -59,6 +59,8 @@ class MappingEntry(BaseModel):
     stamp: Stamp = Stamp.INSTANT
     text: bool = False
     decimal: str = "."
+    thousands: str = ""
+    with_unit: bool = False
     true: tuple[Words, ...] = ()
     false: tuple[Words, ...] = ()
     missing: tuple[Words, ...] = ()
@@ -82,6 +84,8 @@ class MappingEntry(BaseModel):
         return FieldRule(
             text=self.text,
             decimal=self.decimal,
+            thousands=self.thousands,
+            with_unit=self.with_unit,
             true=self.true,
             false=self.false,
             missing=self.missing,

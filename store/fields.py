@@ -12,6 +12,7 @@ from insitu.times import is_zone
 HEALTH: Final = ("battery", "rssi", "firmware", "uptime", "snr")
 """Entries of the status log that a field may fill."""
 TIMES: Final = ("auto", "s", "ms", "us", "iso")
+THOUSANDS: Final = (".", ",", " ", "'")
 Scalar = str | float | bool
 _TUPLES: Final = ("true", "false", "missing", "expect")
 
@@ -23,6 +24,10 @@ class FieldRule:
     text: bool = False
     """Plain decimal numbers may come as text."""
     decimal: str = "."
+    thousands: str = ""
+    """Mark between the thousands of such a text, one of `THOUSANDS`; empty: none."""
+    with_unit: bool = False
+    """Such a text may have its unit behind: `21.5 °C`."""
     true: tuple[Scalar, ...] = ()
     """Words and numbers that mean true."""
     false: tuple[Scalar, ...] = ()
@@ -96,6 +101,11 @@ def require_rule(field: str, rule: FieldRule, result_type: str) -> None:
         raise CorrectInput(f"{field!r}: there is no time zone {rule.zone!r}: write one such as Europe/Paris.")
     if rule.decimal not in (".", ","):
         raise CorrectInput(f"{field!r}: `decimal` is a point or a comma, not {rule.decimal!r}.")
+    if rule.thousands and (rule.thousands not in THOUSANDS or rule.thousands == rule.decimal):
+        raise CorrectInput(
+            f"{field!r}: `thousands` is one of . , ' and a blank, and not the `decimal`; it is "
+            f"{rule.thousands!r}."
+        )
     _require_words(field, rule, result_type)
     if "*" in field and not rule.ignore:
         raise CorrectInput(f"{field!r}: only `ignore = true` may name many fields with *.")
@@ -104,8 +114,10 @@ def require_rule(field: str, rule: FieldRule, result_type: str) -> None:
 def _require_words(field: str, rule: FieldRule, result_type: str) -> None:
     if (rule.true or rule.false) and result_type != "boolean":
         raise CorrectInput(f'{field!r}: `true` and `false` need result_type = "boolean".')
-    if result_type == "boolean" and (rule.is_scaled or rule.text):
-        raise CorrectInput(f"{field!r}: a boolean has no `scale`, `offset` or `text`.")
+    if result_type == "boolean" and (rule.is_scaled or rule.text or rule.thousands or rule.with_unit):
+        raise CorrectInput(
+            f"{field!r}: a boolean has no `scale`, `offset`, `text`, `thousands` or `with_unit`."
+        )
     for name, other in (("true", "false"), ("true", "missing"), ("false", "missing")):
         both = [a for a in getattr(rule, name) if any(is_same(a, b) for b in getattr(rule, other))]
         if both:

@@ -125,8 +125,10 @@ def _decoder(read: Callable[[Document, int], Decoded]) -> Decoder:
             event = native.read_json(payload)
             info = event.get("deviceInfo") if isinstance(event, dict) else None
             if not isinstance(info, dict) or not isinstance(info.get("devEui"), str):
+                older = isinstance(event, dict) and "devEUI" in event
                 raise native.shape_refused(
-                    "Expected an event of ChirpStack v4 in JSON, with `deviceInfo.devEui`."
+                    "Expected an event of ChirpStack v4 in JSON, with `deviceInfo.devEui`"
+                    + ("; this is version 3, which is not read: upgrade ChirpStack." if older else ".")
                 )
             return read(event, received_us)._replace(named=info["devEui"].lower())
         except native.Refused as refused:

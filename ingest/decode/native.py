@@ -18,6 +18,7 @@ import msgspec
 from ingest.decode import times
 from ingest.decode.flatten import Record, add_readings, leaves
 from ingest.decode.result import Decoded, Problem, Unreadable, settle
+from ingest.decode.stray import stray_time, stray_unit
 from insitu.model import IgnoreReason, Reading, RejectReason
 from insitu.times import to_us
 from insitu.wire import MAX_DEPTH, MAX_RESULTS, MAX_SEQ
@@ -130,16 +131,22 @@ class _Parts:
         if sequence is not None:
             self.sequences.append(sequence)
         if "observations" in part:
-            self._read_observations(part["observations"], item)
+            self._read_observations(part["observations"], part, item)
             return
         results = part.get("results")
         if not isinstance(results, dict):
-            raise shape_refused("Neither `results` nor `observations` is there.")
+            raise shape_refused(
+                'Neither `results` nor `observations` is there: send {"results": {"pm25": 12.3}}, or a plain '
+                'object such as {"pm25": 12.3} on …/telemetry.'
+            )
+        _require_known(part)
         add_readings(leaves(results), self.readings, self.records, time_of(part))
 
-    def _read_observations(self, observations: Any, item: int | None) -> None:
+    def _read_observations(self, observations: Any, part: dict[str, Any], item: int | None) -> None:
+        """Those without a time get that of their message, `part`."""
         if not isinstance(observations, list):
             raise shape_refused("`observations` must be a list.")
+        around = time_of(part)
         for number, found in enumerate(observations):
             if item is None:
                 self.starts.append(len(self.readings))
@@ -149,8 +156,10 @@ class _Parts:
                 is_whole = isinstance(found, dict) and isinstance(found.get("property"), str)
                 if not is_whole or "result" not in found:
                     raise shape_refused("Each observation needs `property` and `result`.")
+                _require_known({**found, "time": found.get("time", part.get("time"))}, "unit")
                 named = leaves(found["result"], found["property"])
-                add_readings(named, self.readings, self.records, time_of(found), _unit_of(found))
+                time = around if found.get("time") is None else time_of(found)
+                add_readings(named, self.readings, self.records, time, _unit_of(found))
             except Refused as refused:
                 self.problems.append(problem_of(refused, number if item is None else item))
 
@@ -201,7 +210,7 @@ def read_json(payload: bytes, *, deep: bool = False) -> Any:
     try:
         text = payload.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise Refused(RejectReason.UNPARSABLE, f"Not UTF-8 at byte {error.start}.") from error
+        raise Refused(RejectReason.UNPARSABLE, _not_text(payload, error.start)) from error
     repeated: list[Twice] = []
 
     def unique(pairs: list[tuple[str, Any]]) -> Any:
@@ -230,6 +239,12 @@ def _encodable(found: Any) -> Any:
     if isinstance(found, dict):
         return {_encodable(name): _encodable(part) for name, part in found.items()}
     return found
+
+
+def _not_text(payload: bytes, at: int) -> str:
+    if payload[:2] == b"\x1f\x8b":
+        return "The message is compressed (gzip): send it as it is."
+    return f"Not UTF-8 at byte {at}: send JSON as text in UTF-8; CBOR belongs on …/senml."
 
 
 def _not_json(text: str, error: Exception) -> str:
@@ -297,6 +312,22 @@ def _integer(digits: str) -> int | float:
     )
 
 
+def _require_known(part: dict[str, Any], unit: str = "") -> None:
+    """Refuse a time or a unit under a name that is not read; `unit`: the name that is."""
+    if key := stray_time(part):
+        raise shape_refused(f"The time is in {key[:60]!r}, which is not read: call it `time`.")
+    if key := stray_unit(part, unit):
+        raise shape_refused(
+            f"{key[:60]!r} states a unit, and is not read: "
+            + (
+                "call it `unit`."
+                if unit
+                else "send `observations`, each with its `unit`; or have the fields mapped in their units, "
+                "and leave it out."
+            )
+        )
+
+
 def _unit_of(item: dict[str, Any]) -> str:
     """The unit that an observation states; '' for that of its datastream."""
     unit = item.get("unit", "")
@@ -328,7 +359,8 @@ def time_of(part: dict[str, Any]) -> tuple[int | None, bool]:
         time_us = times.of_text(given)
         if time_us is None:
             raise shape_refused(
-                f"`time` {given[:40]!r} is not RFC 3339 with an offset, such as 2026-03-01T12:00:00Z."
+                f"`time` {given[:40]!r} is not RFC 3339 with an offset, such as 2026-03-01T12:00:00Z"
+                f"{'; send a Unix time without quotes' if given.strip().isdecimal() else ''}."
             )
         return time_us, False
     if isinstance(given, bool) or not isinstance(given, int | float):

@@ -117,12 +117,14 @@ class _Pack:
 
     def _read(self, given: Any, number: int, where: str) -> None:
         base, self._base_is_known = self._base, False
-        record = _checked(given, where)
+        record = _labelled(given, where)
+        _require_kinds(record, where, base=True)
         version = base.get("bver", VERSION if number else record.get("bver", VERSION))
         if record.get("bver", version) != version:
             raise shape_refused(f"`bver` must be the same for all records{where}.")
         base.update((label, record[label]) for label in record if label[0] == "b")
         base["bver"], self._base_is_known = version, True
+        _require_kinds(record, where, base=False)
         if record and all(label[0] == "b" for label in record):
             return  # it only carries base fields for others, as in section 5.1.7
         source, name = _name(base.get("bn", "") + record.get("n", ""), where)
@@ -151,8 +153,8 @@ def _has_base(record: Any) -> bool:
     )
 
 
-def _checked(record: Any, where: str) -> dict[str, Any]:
-    """Its known labels, each checked for its type."""
+def _labelled(record: Any, where: str) -> dict[str, Any]:
+    """Its known labels."""
     if isinstance(record, native.Twice):
         raise shape_refused(f"{record.detail.removesuffix('.')}{where}.")
     if not isinstance(record, dict):
@@ -166,13 +168,19 @@ def _checked(record: Any, where: str) -> dict[str, Any]:
             found[name] = given
         elif name is not None and name.endswith("_"):
             raise shape_refused(f"The label {name[:60]!r} must be understood, and is not{where}.")
-    for name, given in found.items():
-        kinds, words = _KINDS[name]
-        if given.__class__ not in kinds:  # isinstance would accept True as a number
-            raise shape_refused(f"`{name}` must be {words}{where}.")
-    if not 0 < found.get("bver", VERSION) <= VERSION:
-        raise shape_refused(f"`bver` must be at most {VERSION}, the version of RFC 8428{where}.")
     return found
+
+
+def _require_kinds(record: dict[str, Any], where: str, *, base: bool) -> None:
+    """Refuse a label of the wrong type: among base fields, which later records need, or among the others."""
+    for name, given in record.items():
+        kinds, words = _KINDS[name]
+        if (
+            name.startswith("b") == base and given.__class__ not in kinds
+        ):  # isinstance takes True for a number
+            raise shape_refused(f"`{name}` must be {words}{where}.")
+    if base and not 0 < record.get("bver", VERSION) <= VERSION:
+        raise shape_refused(f"`bver` must be at most {VERSION}, the version of RFC 8428{where}.")
 
 
 def _name(whole: str, where: str) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ingest.files.cells import Conversion, make_conversion
+from ingest.files.claims import require_no_factor
 from ingest.files.headings import Heading, Statement, is_short, is_temperature, read_heading, state
 from ingest.files.mapping import FileMap
 from ingest.files.rows import Source
@@ -207,6 +208,7 @@ class Columns:
 
     def long_unit(self, index: int) -> str:
         """The unit that a file with a row for each result states once for all; '' if it states none."""
+        require_no_factor(self._path, self.header[index], self._said.ignore)
         heading = read_heading(self.header[index])
         found = [*heading.statements, *(ending for _, ending in heading.endings[:1])]
         if index < len(self._source.units) and self._source.units[index]:
@@ -262,6 +264,8 @@ class Columns:
         device, name = target
         streams = self._streams(target)
         header, where = self.header[index], f"{device}/{name}" if device else name
+        if header != name:
+            require_no_factor(self._path, header, self._said.ignore)
         if streams[0].result_type == "boolean":
             self._tell(f"{header} → {where}")
             return Column(index, device, name)

@@ -20,6 +20,8 @@ _GLUED: Final = (
     re.compile(r"(baro?m?|barometer|pressure)_?(inhg|in)", re.IGNORECASE),
 )
 """Units right behind a name: `RelHum%`, `tempF`, `tempf`, `windspeedmph`."""
+_BEFORE: Final = frozenset({"fahrenheit", "celsius", "kelvin", "degf", "degc", "°f", "°c"})
+"""Units that people also write before a name: `Fahrenheit temperature`."""
 _TEMPERATURE: Final = re.compile(r"t|.*(?:temp|dew|therm|heat|chill|feel|air|room|wet|bulb).*", re.IGNORECASE)
 _SHORT: Final = frozenset({"a", "c", "d", "f", "g", "h", "k", "l", "m", "s", "t", "v", "w", "j", "n"})
 
@@ -80,6 +82,9 @@ def _endings(name: str) -> Iterator[tuple[str, Statement]]:
         unit = read_unit(right) or read_unit(right.replace("_", "/"))
         if unit is not None or looks_like_unit(right):
             yield left, Statement(right, unit)
+    first, _, rest = name.partition(" ")
+    if rest and first.casefold() in _BEFORE:
+        yield rest, Statement(first, read_unit(first))
     for glued in _GLUED:
         if (found := glued.fullmatch(name)) and read_unit(found[2]) is not None:
             yield found[1], Statement(found[2], read_unit(found[2]))

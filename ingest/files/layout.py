@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from ingest.files.cells import Cells, without_spaces
+from ingest.files.claims import require_no_claims
 from ingest.files.columns import Columns
 from ingest.files.containers import open_container
 from ingest.files.head import is_time_name
@@ -106,6 +107,7 @@ class _Finding:
 
     def layout(self) -> Layout:
         said, header = self._said, self._whole.header
+        require_no_claims(self._path, self._whole.above, said.ignore)
         columns = Columns(self._path, said, self._whole, self._devices, self._device_index())
         self._source = self._choose(columns)
         self._sample: list[Row] = [
@@ -172,7 +174,7 @@ class _Finding:
         assert isinstance(self._source, Chosen)
         return replace(
             layout,
-            source=self._source.without(findings.left_out),
+            source=self._source.without(findings.left_out, findings.refused),
             conversions=findings.conversions,
             sentences=(*layout.sentences, *findings.sentences),
         )

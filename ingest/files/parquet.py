@@ -37,6 +37,8 @@ class ParquetTable:
         self._types = list(schema.types)
         self.header = list(schema.names)
         self.above: list[str] = []
+        self.head: frozenset[str] = frozenset()
+        self.notes: dict[int, str] = {}
         self.units = _stated_units(schema)
         self.described = ", ".join(part for part in (container.described, f"{self._total} rows") if part)
 

@@ -15,6 +15,8 @@ class Row(NamedTuple):
     """The row's original text; empty for Parquet."""
     problem: str = ""
     """Reason why the cells do not match the header."""
+    is_open: bool = False
+    """The last line of the file, without a line end."""
 
 
 class Source(Protocol):
@@ -30,6 +32,10 @@ class Source(Protocol):
     """Format of plain numbers in a time's column of a workbook; empty for other files."""
     missing: tuple[str, ...]
     """Numbers that stand for no result in this format."""
+    head: frozenset[str]
+    """The lines down to the first row, without blanks at their ends."""
+    notes: dict[int, str]
+    """Number of each comment below the first row → its text; complete once all rows were read."""
 
     def rows(self, wanted: Collection[int] | None = None) -> Iterator[Row]:
         """`wanted`: indexes of the needed columns; others may be None. Skips rows without content."""
@@ -49,6 +55,7 @@ class Bare:
         self._source, self._endings = source, endings
         self.header, self.described = source.header, source.described
         self.above, self.serial_format, self.missing = source.above, source.serial_format, source.missing
+        self.head, self.notes = source.head, source.notes
         units = [*source.units, *("" for _ in source.header)][: len(source.header)]
         self.units = [units[index] or endings.get(index, "") for index in range(len(units))]
 
@@ -69,18 +76,29 @@ class Bare:
 
 
 class Chosen:
-    """The rows of another source whose cells are as `where` says, without the rows in `left_out`."""
+    """The rows of another source whose cells are as `where` says, without the rows in `left_out`. `refused`:
+    number of a row → why it is refused.
+    """
 
     def __init__(
-        self, source: Source, where: Mapping[int, str], left_out: frozenset[int] = frozenset()
+        self,
+        source: Source,
+        where: Mapping[int, str],
+        left_out: frozenset[int] = frozenset(),
+        refused: Mapping[int, str] | None = None,
     ) -> None:
-        self._source, self._where, self._left_out = source, where, left_out
+        self._source, self._where, self._left_out, self._refused = source, where, left_out, refused or {}
         self.header, self.described = source.header, source.described
         self.above, self.units, self.serial_format = source.above, source.units, source.serial_format
-        self.missing = source.missing
+        self.missing, self.head, self.notes = source.missing, source.head, source.notes
 
-    def without(self, numbers: frozenset[int]) -> Chosen:
-        return Chosen(self._source, self._where, numbers)
+    @property
+    def whole(self) -> Source:
+        """All rows, also those that `where` leaves out."""
+        return self._source
+
+    def without(self, numbers: frozenset[int], refused: Mapping[int, str]) -> Chosen:
+        return Chosen(self._source, self._where, numbers, refused)
 
     def rows(self, wanted: Collection[int] | None = None) -> Iterator[Row]:
         needed = None if wanted is None else {*wanted, *self._where}
@@ -88,10 +106,11 @@ class Chosen:
             if row.number in self._left_out:
                 continue
             if row.problem or all(
-                row.cells[index] is not None and str(row.cells[index]).strip() == text
+                ("" if row.cells[index] is None else str(row.cells[index]).strip()) == text
                 for index, text in self._where.items()
             ):
-                yield row
+                problem = self._refused.get(row.number, "")
+                yield row._replace(cells=[], problem=problem) if problem else row
 
     def done(self) -> float:
         return self._source.done()

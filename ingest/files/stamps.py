@@ -43,6 +43,8 @@ _DATES = (
     "%d/%m/%y",
     "%m/%d/%y",
     "%d.%m.%y",
+    "%y/%m/%d",
+    "%y.%m.%d",
     "%d-%b-%Y",
     "%d-%b-%y",
     "%d %b %Y",
@@ -62,6 +64,7 @@ _DAYTIMES = (
     "%H.%M.%S",
     "%H.%M",
 )
+_SHORT_DATE: Final = re.compile(r"\d{2}([/.])\d{2}\1\d{2}(?!\d)")
 _WHOLE = ("%a %b %d %H:%M:%S %Y", "%a %b %d %Y %H:%M:%S", "%a, %d %b %Y %H:%M:%S", "%A %d %B %Y %H:%M")
 _TWINS = str.maketrans({"d": "m", "m": "d"})
 
@@ -261,7 +264,15 @@ def find_formats(texts: Sequence[str]) -> list[str]:
         able = [made for made in candidates if any(_plainly(text, made) is not None for text in plain[:50])]
         found |= {made: sum(_plainly(text, made) is not None for text in plain) for made in able}
     most = max(found.values())
-    return [made for made, count in found.items() if count == most and most > 0]
+    best = [made for made, count in found.items() if count == most and most > 0]
+    return best if _year_may_lead(plain) else [made for made in best if not made.startswith("%y")] or best
+
+
+def _year_may_lead(texts: Sequence[str]) -> bool:
+    """True if short dates change in their last part and never in their first: `26/03/13`, `26/03/14`."""
+    days = {found[0] for text in texts if (found := _SHORT_DATE.match(text))}
+    firsts, lasts = ({re.split(r"[/.]", day)[at] for day in days} for at in (0, 2))
+    return len(firsts) == 1 < len(lasts)
 
 
 def twin(time_format: str) -> str:

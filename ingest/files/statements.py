@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from ingest.files.clocks import Zone, fixed, is_local, read_clock
 from ingest.files.headings import Statement, state
-from insitu.unit_words import read_unit
+from insitu.unit_words import read_unit, states_no_unit
 
 _CLOCK_KEY: Final = (
     r"time[ _-]?zone|tz|zeitzone|fuseau(?: horaire)?|(?:utc|gmt|time)[ _-]?offset"
@@ -126,7 +126,23 @@ def read_unit_lines(lines: Sequence[str], names: Sequence[str]) -> list[UnitLine
             found += _units_of(number, of, keyed[3].strip(_TRIM.replace("%", "").replace("/", "")).strip())
         elif (pair := _KEY_VALUE.fullmatch(text)) and pair[1].strip().lower() in names and read_unit(pair[2]):
             found.append(UnitLine(number, pair[1].strip(), state(pair[2])))
+        else:
+            found += _listed(number, line, names)
     return found
+
+
+def _listed(number: int, line: str, names: Sequence[str]) -> list[UnitLine]:
+    """A line of a list of channels: `2;temperature;°F`."""
+    cells = [cell.strip(_TRIM.replace("%", "")).strip() for cell in re.split(r"[;,|\t]", line)]
+    of = [cell for cell in cells if cell.casefold() in names]
+    units = [cell for cell in cells if cell.casefold() not in names and _is_plain_unit(cell)]
+    return [UnitLine(number, of[0], state(units[0]))] if len(of) == 1 and len(units) == 1 else []
+
+
+def _is_plain_unit(cell: str) -> bool:
+    """True for a unit that is no other word: not for `min`, `in`, `C`, `m`."""
+    is_word = states_no_unit(cell) or cell.casefold() in ("in", "ms", "hr", "sec", "count", "counts", "deg")
+    return cell == "%" or (len(cell) > 1 and not is_word and read_unit(cell) is not None)
 
 
 def _units_of(number: int, of: str, words: str) -> list[UnitLine]:

@@ -13,11 +13,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from ingest.files.again import Decimals, Repeats, require_plain_notes
+from ingest.files.beside import Beside
 from ingest.files.cells import Conversion
 from ingest.files.clocks import fixed, read_clock, winter_option
 from ingest.files.columns import find_conversion
 from ingest.files.mapping import FileMap
-from ingest.files.rows import Row
+from ingest.files.rows import Chosen, Row
 from ingest.files.sentinels import Numbers, ask_sentinels
 from ingest.files.shape import Layout, Statement
 from ingest.files.stamps import Read, read_stamp, twin
@@ -26,16 +28,6 @@ from insitu.errors import CorrectInput
 from insitu.unit_words import read_unit
 from store.catalogue.snapshot import KnownDevice
 
-_IDENTITY_WORDS: Final = (
-    "station stationcode stationscode site poste standort messstelle location sensor device deveui devaddr "
-    "node serial logger entity mac appareil capteur gerät pod instrument unit_id prm pdl numer_sta num_poste "
-    "series parameter paramètre variable metric property pollutant airpollutant polluant component "
-    "komponente schadstoff messgröße grandeur measurement field channel tag topic"
-)
-_IDENTITIES: Final = frozenset(_IDENTITY_WORDS.split())
-"""Words in the name of a column that says where, by what or what was measured."""
-_WORD: Final = re.compile(r"[^\W_]+")
-_FRACTIONAL: Final = re.compile(r"[+-]?\d+[.,]\d+")
 _MOST_FOOTER_LINES: Final = 10
 _SUMMARY: Final = re.compile(
     r"(?:grand |sub)?(?:totals?|sum|summe|somme|totaux|averages?|avg|mean|moyenne|mittelwert|min|minimum|max"
@@ -48,9 +40,11 @@ _ANY_TIME: Final = datetime(2026, 1, 1)  # noqa: DTZ001 - any local time will do
 @dataclass(frozen=True, slots=True)
 class Findings:
     left_out: frozenset[int]
-    """Numbers of rows at the end that are no data."""
+    """Numbers of rows that are no data: the head again, lines at the end."""
     conversions: Mapping[tuple[str, str, str], Conversion | None]
     sentences: tuple[str, ...]
+    refused: Mapping[int, str]
+    """Numbers of rows that may be cut → why."""
 
 
 def survey(path: Path, layout: Layout, said: FileMap, devices: Mapping[str, KnownDevice]) -> Findings:
@@ -59,7 +53,10 @@ def survey(path: Path, layout: Layout, said: FileMap, devices: Mapping[str, Know
     mean no result.
     """
     look = _Look(path, layout, said, devices)
-    for row in layout.source.rows(layout.needed() | set(look.stations)):
+    if isinstance(layout.source, Chosen) and said.where:
+        for row in layout.source.whole.rows(layout.needed()):
+            look.around(row)
+    for row in layout.source.rows(layout.needed() | look.beside.indexes):
         look.at(row)
     return look.findings()
 
@@ -70,6 +67,9 @@ class _Found:
     conversions: dict[tuple[str, str, str], Conversion | None] = field(default_factory=dict)
     tail: list[Row] = field(default_factory=list)
     """Rows after the last one with a time."""
+    refused: dict[int, str] = field(default_factory=dict)
+    bare: dict[tuple[str, str], int] = field(default_factory=dict)
+    """(device, datastream) → the first row that states no unit."""
 
 
 class _Look:
@@ -77,32 +77,30 @@ class _Look:
         self._path, self._layout, self._said, self._devices = path, layout, said, devices
         self._found = _Found()
         self._twin = "" if said.time_format else twin(layout.times.time_format)
-        self.stations = self._station_columns()
+        answered = (*said.where, *said.columns, *said.ignore)
+        has_devices = layout.device_index is not None
+        self.beside = Beside(layout.source.header, layout.needed(), answered, has_devices=has_devices)
+        self._repeats = Repeats(path, layout.source)
+        indexes = [column.index for column in layout.columns]
+        self._decimals = Decimals(indexes if layout.result_index is None else [layout.result_index])
 
-    def _station_columns(self) -> dict[int, set[str]]:
-        """Columns that name a place, an instrument or a property, and are used for nothing."""
-        layout, said = self._layout, self._said
-        if layout.device_index is not None:
-            return {}
-        named = {name.casefold() for name in (*said.where, *said.columns, *said.ignore)}
-        return {
-            index: set()
-            for index, name in enumerate(layout.source.header)
-            if _is_identity(name) and name.casefold() not in named and index not in layout.needed()
-        }
+    def around(self, row: Row) -> None:
+        """A row that --where may leave out: other names there hold for the rows below all the same."""
+        times = self._layout.times
+        given = [row.cells[index] for index in times.indexes] if row.cells and not row.problem else []
+        if not given or read_stamp(given, times.time_format, is_answered=times.is_answered) is None:
+            self._repeats.takes(row)
 
     def at(self, row: Row) -> None:
-        if row.problem or not row.cells:
-            self._found.tail.append(row)
-            return
-        if not self._check_time(row):
-            self._found.tail.append(row)
+        if row.problem or not row.cells or not self._check_time(row):
+            if not self._repeats.takes(row):
+                self._found.tail.append(row)
             return
         self._found.tail.clear()
-        for index, texts in self.stations.items():
-            text = "" if row.cells[index] is None else str(row.cells[index]).strip()
-            if len(texts) < 5 and text and not _FRACTIONAL.fullmatch(text):
-                texts.add(text)
+        if problem := self._decimals.problem(row):
+            self._found.refused[row.number] = problem
+            return
+        self.beside.add(row)
         self._check_results(row)
 
     # -- times
@@ -202,6 +200,8 @@ class _Look:
     def _check_unit(self, row: Row, device: str, name: str, stated: str) -> None:
         text = row_unit(self._layout, row)
         key = (device, name, text)
+        if not text and self._layout.unit_index is not None:
+            self._found.bare.setdefault((device, name), row.number)
         if not text or key in self._found.conversions:
             return
         if stated and read_unit(text) != stated:
@@ -233,27 +233,31 @@ class _Look:
     # -- outcome
 
     def findings(self) -> Findings:
-        self._require_one_station()
-        ask_sentinels(self._path, self._found.numbers, self._said.keep)
+        layout, said = self._layout, self._said
+        self.beside.require_one_value(self._path)
+        names = sorted(
+            {name.casefold() for name in (*layout.source.header, *(c.name for c in layout.columns))}
+        )
+        notes = {**layout.source.notes, **self._repeats.words}
+        require_plain_notes(self._path, notes, names, said.ignore)
+        self._require_units_everywhere()
+        ask_sentinels(self._path, self._found.numbers, said.keep)
         footers = self._footers()
-        sentences = self._unit_sentences()
+        sentences = [*self._unit_sentences(), *self._repeats.sentence()]
         if footers:
             shown = "; ".join(row.text.strip()[:40] for row in footers)
             sentences.append(f"  left out   at the end: {shown}")
-        return Findings(
-            frozenset(row.number for row in footers), dict(self._found.conversions), tuple(sentences)
-        )
+        left_out = frozenset([*(row.number for row in footers), *self._repeats.numbers])
+        return Findings(left_out, dict(self._found.conversions), tuple(sentences), dict(self._found.refused))
 
-    def _require_one_station(self) -> None:
-        for index, texts in self.stations.items():
-            if len(texts) > 1:
-                name = self._layout.source.header[index]
+    def _require_units_everywhere(self) -> None:
+        """A row without a unit among rows that state one."""
+        stated = {(device, name): text for device, name, text in self._found.conversions}
+        for key, number in self._found.bare.items():
+            if key in stated:
                 raise CorrectInput(
-                    f"{self._path}: the column {name!r} has several values: "
-                    f"{', '.join(sorted(texts)[:4])}. Say --where "
-                    f"'{name}={min(texts)}' for one of them, --device-column '{name}' if it names "
-                    f"devices, or --map "
-                    f"'{name}=' if it does not matter."
+                    f"{self._path}, row {number}: {key[1]} has no unit here, and {stated[key]!r} in other "
+                    f"rows. Correct the file, or say --map '{self._unit_column()}=' to leave the units out."
                 )
 
     def _footers(self) -> list[Row]:
@@ -276,29 +280,6 @@ class _Look:
 def _outcome(conversions: Mapping[tuple[str, str, str], Conversion | None], name: str, text: str) -> str:
     is_converted = any(c is not None for (_, n, t), c in conversions.items() if (n, t) == (name, text))
     return ", converted" if is_converted else ""
-
-
-def _is_identity(name: str) -> bool:
-    """True for `station`, `entity_id`, `Code site` and `AirPollutant`; not for `sensor temperature (°C)`."""
-    words = _WORD.findall(name.casefold())
-    rest = {
-        "id",
-        "code",
-        "name",
-        "nom",
-        "num",
-        "numer",
-        "sta",
-        "no",
-        "number",
-        "nummer",
-        "index",
-        "address",
-        "eui",
-        "numéro",
-        "key",
-    }
-    return bool(_IDENTITIES & {*words, name.casefold()}) and {*words} <= _IDENTITIES | rest
 
 
 def row_unit(layout: Layout, row: Row) -> str:

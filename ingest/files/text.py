@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
 from collections import deque
 from collections.abc import Collection, Iterator
@@ -31,6 +32,10 @@ _LONGEST_LINE = 262_144
 CAMPBELL_MISSING = ("-7999",)
 _COMMENT = re.compile(r"#(?!N/A|NV|VALUE|REF|DIV|NUM|NULL|NAME)")
 """A comment; not an error of a spreadsheet, such as #N/A."""
+_OPEN = re.compile(r'^(?:[^"]|"[^"]*")*(?:^|[,;\t|])"[^"]*$')
+"""A quoted cell that does not end in its line."""
+_CLOSED = re.compile(r'[^"]*"\s*(?:[,;\t|]|$)')
+_MOST_BREAKS = 4
 _NOT_DECODED = re.compile("[\udc80-\udcff]")
 
 
@@ -86,11 +91,12 @@ class TextFile:
         lines = self._first_lines()
         head = self._find_head(lines)
         self._skipped = head.line + head.below + (0 if said.names else 1)
+        self._breaks = _breaks(lines[: self._skipped])
         line = lines[head.line] if head.line < len(lines) else ""
         self._require_line(line, head.line + 1)
         self._require_decoded(lines[: head.line + 1 + head.below + 1])
         self._delimiter = said.delimiter or _delimiter(line, lines[head.line + 1 :])
-        self.header = said.names or [cell.strip() for cell in self._cells(line)]
+        self.header = said.names or [" ".join(cell.split()) for cell in self._cells(line)]
         if len(self.header) < 2:
             raise CorrectInput(
                 f"{self._path}: line {head.line + 1} has one column only: {line[:60].strip()!r}. Say "
@@ -102,7 +108,9 @@ class TextFile:
         if self.units and not head.units and not said.units_row:
             self._skipped += 1
         self._comments = not self.header[0].startswith("#")
-        self.above = [*lines[: head.line], *self._comments_below(lines[head.line + 1 :])]
+        self.above = [*lines[: head.line], *self._comments_below(lines[self._skipped :])]
+        self.head = frozenset(one.strip("\ufeff \t\r\n;,") for one in [*lines[: self._skipped], *self.above])
+        self.notes: dict[int, str] = {}
         self.described, self.missing = self._describe(head), head.missing
 
     def _describe(self, head: Head) -> str:
@@ -141,7 +149,8 @@ class TextFile:
     def _first_lines(self) -> list[str]:
         with self._open() as file:
             lines = [_line(file) for _ in range(self._said.skip_lines + MOST_HEAD_LINES)]
-        return [line for line in lines if line]
+        lines = [line for line in lines if line]
+        return lines if self._said.skip_lines else _joined(lines)
 
     def _find_head(self, lines: list[str]) -> Head:
         said = self._said
@@ -175,7 +184,11 @@ class TextFile:
         return []
 
     def _comments_below(self, lines: list[str]) -> list[str]:
-        return [line for line in lines if _COMMENT.match(line)] if self._comments else []
+        """Those above the first row; further down a comment may hold for some rows only."""
+        if not self._comments:
+            return []
+        above = itertools.takewhile(lambda line: not line.strip() or _COMMENT.match(line), lines)
+        return [line for line in above if line.strip()]
 
     def _open(self) -> TextIO:
         return io.TextIOWrapper(
@@ -196,7 +209,7 @@ class TextFile:
     def rows(self, wanted: Collection[int] | None = None) -> Iterator[Row]:
         with self._open() as file:
             lines = _Lines(file)
-            for _ in range(self._skipped):
+            for _ in range(self._skipped + self._breaks):
                 if next(lines, None) is None:
                     return
                 lines.next_row()
@@ -208,6 +221,8 @@ class TextFile:
                     return
                 self._read = file.buffer.tell()
                 if self._comments and _COMMENT.match(row.text):
+                    if row.text.strip(" \t;,") not in self.head:
+                        self.notes[row.number] = row.text
                     continue
                 if row.problem or any(cell.strip() for cell in row.cells):
                     yield row
@@ -228,7 +243,7 @@ class TextFile:
             text = taken[0]
             lines.next_row(give_back=True)
             return Row(number, [], text.rstrip("\r\n"), "A quotation mark is not closed in this line.")
-        text = "".join(taken).rstrip("\r\n")
+        text, is_open = "".join(taken).rstrip("\r\n"), not taken[-1].endswith(("\n", "\r"))
         lines.next_row()
         if len(cells) != width:
             if not "".join(cells).strip():
@@ -243,7 +258,27 @@ class TextFile:
                 text,
                 f"It is not {self._encoding}: say --encoding cp1252, or whatever the file is in.",
             )
-        return Row(number, cells, text)
+        return Row(number, cells, text, is_open=is_open)
+
+
+def _joined(lines: list[str]) -> list[str]:
+    """Lines as one where the first begins a quoted cell and a later one ends it: a name with a line end."""
+    found: list[str] = []
+    while lines:
+        sizes = range(2, min(_MOST_BREAKS + 1, len(lines)) + 1) if _OPEN.search(lines[0]) else ()
+        size = next((size for size in sizes if _is_one(lines[:size])), 1)
+        found.append("".join(lines[:size]))
+        lines = lines[size:]
+    return found
+
+
+def _is_one(lines: list[str]) -> bool:
+    return not _OPEN.search("".join(lines)) and _CLOSED.match(lines[-1]) is not None
+
+
+def _breaks(lines: list[str]) -> int:
+    """How many more lines an editor shows."""
+    return sum(line.rstrip("\r\n").replace("\r\n", "\n").count("\n") for line in lines)
 
 
 def _broken(cells: list[str], wanted: Collection[int] | None) -> bool:
@@ -257,7 +292,7 @@ def _split(line: str, delimiter: str) -> list[str]:
     """The cells of one line; a line that is too long for a table is one cell."""
     try:
         line = _one_blank(line) if delimiter == " " else line
-        return next(csv.reader([line], delimiter=delimiter), [])
+        return next(csv.reader(line.splitlines(keepends=True), delimiter=delimiter), [])
     except csv.Error:
         return [line]
 

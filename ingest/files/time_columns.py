@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.files.clocks import AMBIGUOUS, describe, fixed, is_local, read_clock, read_time_name, say_zone
+from ingest.files.claims import other_epoch, says_winter
+from ingest.files.clocks import (
+    AMBIGUOUS,
+    Zone,
+    describe,
+    fixed,
+    is_local,
+    read_clock,
+    read_time_name,
+    say_zone,
+    winter_option,
+)
 from ingest.files.columns import Columns
 from ingest.files.head import DAYS, TIMES, TIMES_OF_DAY
 from ingest.files.mapping import FileMap
@@ -34,6 +46,12 @@ _ZONE_COLUMNS: Final = frozenset(
         "fuseau horaire",
     }
 )
+_OFFSETS: Final = re.compile(
+    r"(?<![^\W_])(?:utc|gmt|tz|time ?zone|timezone)[ _-]?offset"
+    r"|offset[ _-]?(?:from[ _-]?)?(?:utc|gmt)(?![^\W_])",
+    re.IGNORECASE,
+)
+_ANY_YEAR: Final = 2026
 _SERIALS: Final = (10_000, 100_000)
 """Days since 1900 or 1904 of all dates that a trial can have."""
 
@@ -48,6 +66,7 @@ class TimeFinding:
 
     def find(self) -> Times:
         indexes = self._indexes()
+        self._require_own_epoch(indexes)
         zone_index = self._zone_index(indexes)
         given = self._given(indexes, zone_index)
         statements, unclear = self._statements(indexes)
@@ -68,11 +87,36 @@ class TimeFinding:
                 f"{self._path}: the times in {names} have no offset. Say --zone Europe/Paris (or wherever "
                 "the clock was), --zone UTC, or a fixed one such as --zone +01:00."
             )
+        if is_local:
+            self._require_winter(indexes, statements[0].zone)
         zone = statements[0].zone if statements and (is_local or not readable) else None
         self.sentence = self._describe(names, time_format, zone_index, statements, is_local=zone is not None)
         if zone is None:
             self.sentence += _own_clocks(readable)
         return Times(indexes, time_format, zone, tuple(statements), zone_index, is_answered)
+
+    def _require_own_epoch(self, indexes: tuple[int, ...]) -> None:
+        """Raises CorrectInput for a column that counts from another year than Unix times do."""
+        name = next((one for i in indexes if other_epoch(one := self._source.header[i])), "")
+        if name and not self._said.time_format and name not in self._said.ignore:
+            raise CorrectInput(
+                f"{self._path}: {name!r} counts from {other_epoch(name)}, which is not read. Add a column "
+                f"with dates to the file; or say --ignore {name!r} if its numbers are Unix times."
+            )
+
+    def _require_winter(self, indexes: tuple[int, ...], zone: Zone) -> None:
+        """Raises CorrectInput if the file says that its clock stays on winter time, and the zone does not."""
+        texts = [*(self._source.header[index] for index in indexes), *self._source.above]
+        words = next((said for text in texts if (said := says_winter(text))), "")
+        ignored = {text.strip().casefold() for text in self._said.ignore}
+        if not words or words.casefold() in ignored or zone.is_fixed():
+            return
+        now = datetime(_ANY_YEAR, 1, 1)  # noqa: DTZ001 - a local time
+        raise CorrectInput(
+            f"{self._path}: {words!r} says that the clock stays on winter time, and {zone.name} follows "
+            f"summer time. Say --zone {winter_option(zone, now)}, or --ignore {words!r} if the file is wrong "
+            "about it."
+        )
 
     def _describe(
         self,
@@ -128,6 +172,7 @@ class TimeFinding:
         ]
         found = [index for index in found if any(row.cells[index] not in (None, "") for row in self._sample)]
         if not found:
+            self._require_no_other_offset(left_out)
             return None
         name = self._source.header[found[0]]
         texts = {
@@ -144,6 +189,16 @@ class TimeFinding:
                 f"file, and --map '{name}=' to leave the column out."
             )
         return found[0]
+
+    def _require_no_other_offset(self, left_out: set[str]) -> None:
+        """Raises CorrectInput for a column with offsets in a unit that is not read: `utc_offset_seconds`."""
+        for name in self._source.header:
+            if _OFFSETS.search(name) and name.casefold() not in _ZONE_COLUMNS | left_out:
+                raise CorrectInput(
+                    f"{self._path}: the column {name!r} may have the offset of each time, and is not read: "
+                    f"only hours are, in a column `utc_offset`. Say --zone for the whole file, and --map "
+                    f"'{name}='."
+                )
 
     def _statements(self, indexes: tuple[int, ...]) -> tuple[list[Statement], list[str]]:
         """Clear statements, the user's first, and the texts of unclear ones."""

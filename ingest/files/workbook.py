@@ -14,6 +14,7 @@ from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum
 from ingest.files.containers import Container
 from ingest.files.head import is_head, is_units_row, refuse_data
 from ingest.files.mapping import FileMap
+from ingest.files.percents import find_percents, show_percent
 from ingest.files.rows import Row
 from ingest.files.stamps import EXCEL, EXCEL_1904
 from insitu.errors import CorrectInput
@@ -32,6 +33,7 @@ class Workbook:
         self.missing: tuple[str, ...] = ()
         self.serial_format = EXCEL_1904 if _is_1904(content) else EXCEL
         name, self._rows = self._choose(_sheets(self._path, content))
+        self._show_percents(content, name)
         start = self._head_index()
         if start >= len(self._rows):
             raise CorrectInput(
@@ -47,9 +49,19 @@ class Workbook:
         self.units = [_text(cell) for cell in below] if has_units else []
         self.above = [";".join(_text(cell) for cell in row) for row in self._rows[:start]]
         self._first = start + (0 if said.names else 1) + has_units + said.skip_after
+        self.head = frozenset(";".join(map(_text, row)).strip(" ;") for row in self._rows[: self._first])
+        self.notes: dict[int, str] = {}
         self.described = f"sheet {name!r} of a workbook, names in row {start + 1}" + (
             f", units in row {start + 2}" if has_units else ""
         )
+
+    def _show_percents(self, content: bytes, sheet: str) -> None:
+        """Numbers that the workbook shows as per cent become such texts, so that their unit is stated."""
+        for at, column in find_percents(content, sheet):
+            cells = self._rows[at] if 0 <= at < len(self._rows) else []
+            cell = cells[column] if column < len(cells) else None
+            if isinstance(cell, int | float) and not isinstance(cell, bool):
+                cells[column] = show_percent(cell)
 
     def _choose(self, sheets: dict[str, list[list[Any]]]) -> tuple[str, list[list[Any]]]:
         said = self._said.sheet

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ingest.decode import DECODERS, Decoded
-from ingest.fields import plain_number
 from ingest.mapping_entry import MappingEntry
 from ingest.replay import replay
+from ingest.text_numbers import plain_number
 from insitu.clock import SYSTEM
 from insitu.errors import CorrectInput
 from store.database import Connection
@@ -215,6 +215,28 @@ def test_a_decimal_comma_only_where_the_mapping_says_so(world: Connection) -> No
     assert refused(send(world, {"t": "1.021,8"}, later_us=1)) == {"wrong_type": 1}
     send(world, {"t": "21,8"}, later_us=2)
     assert stored(world) == {"t": [21.8]}
+
+
+def test_marks_between_thousands_and_units_behind_are_read_where_the_mapping_says_so(
+    world: Connection,
+) -> None:
+    give_mappings(
+        world,
+        {"field": "t", "property": "temperature", "with_unit": True, "decimal": ","},
+        {"field": "p", "property": "pressure", "text": True, "decimal": ",", "thousands": "."},
+        {"field": "w", "property": "power", "text": True, "thousands": " "},
+    )
+    texts = [("21,5 °C", "1.013,25", "1 234.5"), ("70,7°F", "1.013", "1\u202f234"), ("5", "998,5", "7")]
+    for at, (t, p, w) in enumerate(texts):
+        assert refused(send(world, {"t": t, "p": p, "w": w}, later_us=at)) == {}
+    assert stored(world) == {
+        "t": [21.5, pytest.approx(21.5), 5],
+        "p": [1013.25, 1013, 998.5],
+        "w": [1234.5, 1234, 7],
+    }
+    assert refused(send(world, {"t": "21,5 %"}, later_us=8)) == {"unit_mismatch": 1}
+    for at, odd in enumerate(["21,5 apples", "1.01,25", "10.13"], 9):
+        assert refused(send(world, {"p": odd}, later_us=at)) == {"wrong_type": 1}
 
 
 @given(

@@ -1,0 +1,127 @@
+"""Columns beside the results, used for nothing, that may say whose results these are, whether they are valid,
+or how they were averaged: several values in one of them stop the import.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from ingest.files.rows import Row
+from insitu.errors import CorrectInput
+
+_IDENTITY_WORDS: Final = (
+    "station stationcode stationscode site poste standort messstelle location sensor device deveui devaddr "
+    "node serial logger entity mac appareil capteur gerät pod instrument unit_id prm pdl numer_sta num_poste "
+    "series parameter paramètre variable metric property pollutant airpollutant polluant component "
+    "komponente schadstoff messgröße grandeur measurement field channel tag topic"
+)
+_IDENTITIES: Final = frozenset(_IDENTITY_WORDS.split())
+"""Words in the name of a column that says where, by what or what was measured."""
+_AVERAGES: Final = frozenset({"statistic", "statistics", "statistique", "aggregation", "averaging", "period"})
+_BESIDE_AVERAGES: Final = frozenset({"time", "type", "interval"})
+_MORE_WORDS: Final = "id code name nom num numer sta no number nummer index address eui numéro key"
+_BESIDE_IDENTITIES: Final = frozenset(_MORE_WORDS.split())
+_VALIDITY_WORDS: Final = (
+    "status statut flag flags flagged qc quality qualité qualite validity validité validite valid valide "
+    "validation verification gültig gültigkeit qcflag qaqc dataquality qualityflag qualitycode"
+)
+_VALIDITIES: Final = frozenset(_VALIDITY_WORDS.split())
+"""Words in the name of a column that says which results are valid."""
+_OTHER_WORDS: Final = "air water aqi iaq index signal link battery wifi gps fix network door motion host"
+_NO_VALIDITIES: Final = frozenset(_OTHER_WORDS.split())
+"""Words that make it something else: `air quality`, `battery status`."""
+_SEASONS: Final = frozenset({"dst", "is dst", "isdst", "summer time", "daylight saving", "heure d été"})
+_WORD: Final = re.compile(r"[^\W_]+")
+_FRACTIONAL: Final = re.compile(r"[+-]?\d+[.,]\d+")
+_MOST_VALUES: Final = 12
+"""A column with more values is a measurement or a text, no mark of validity."""
+_NONE: Final = ""
+
+
+@dataclass(slots=True)
+class _Column:
+    index: int
+    name: str
+    kind: str
+    texts: Counter[str] = field(default_factory=Counter)
+
+    def add(self, cell: object) -> None:
+        text = "" if cell is None else str(cell).strip()
+        is_new = text not in self.texts and len(self.texts) > _MOST_VALUES
+        if not is_new and not _FRACTIONAL.fullmatch(text):
+            self.texts[text] += 1
+
+    @property
+    def is_mixed(self) -> bool:
+        if self.kind == "identity":
+            return len([text for text in self.texts if text != _NONE]) > 1
+        return 1 < len(self.texts) <= _MOST_VALUES
+
+
+class Beside:
+    """`used`: indexes of the columns that the import reads. `answered`: names that the user says something
+    about. `has_devices`: each row names its device, so several stations are no question.
+    """
+
+    def __init__(
+        self, header: list[str], used: Collection[int], answered: Collection[str], *, has_devices: bool
+    ) -> None:
+        named = {name.casefold() for name in answered}
+        self._columns = [
+            _Column(index, name, kind)
+            for index, name in enumerate(header)
+            if (kind := _kind(name)) and name.casefold() not in named and index not in used
+            if kind != "identity" or not has_devices
+        ]
+        self.indexes = {column.index for column in self._columns}
+
+    def add(self, row: Row) -> None:
+        for column in self._columns:
+            column.add(row.cells[column.index])
+
+    def require_one_value(self, path: Path) -> None:
+        """Raises CorrectInput for the first column with several values."""
+        for column in self._columns:
+            if column.is_mixed:
+                raise CorrectInput(f"{path}: {_question(column)}")
+
+
+def _kind(name: str) -> str:
+    """`identity`, `validity` or `season`; '' for other columns, such as `sensor temperature (°C)`."""
+    words = {*_WORD.findall(name.casefold())}
+    if " ".join(_WORD.findall(name.casefold())) in _SEASONS:
+        return "season"
+    if words & _VALIDITIES and not words & _NO_VALIDITIES:
+        return "validity"
+    if words & _AVERAGES and words <= _AVERAGES | _BESIDE_AVERAGES:
+        return "identity"
+    is_identity = _IDENTITIES & {*words, name.casefold()} and words <= _IDENTITIES | _BESIDE_IDENTITIES
+    return "identity" if is_identity else ""
+
+
+def _question(column: _Column) -> str:
+    name, texts = column.name, column.texts
+    shown = ", ".join(sorted(text for text in texts if text)[:4]) + (" and none" if texts[_NONE] else "")
+    said = f"the column {name!r} has several values: {shown}."
+    if column.kind == "season":
+        return (
+            f"{said} It says when summer time was in force. Say --map '{name}=' if --zone is a zone that "
+            f"follows summer time, such as Europe/Paris. For a fixed offset import each part: --where "
+            f"'{name}=VALUE' with its --zone."
+        )
+    if column.kind == "validity":
+        most = texts.most_common(1)[0][0]
+        return (
+            f"{said} They may say which results are valid. Say --where '{name}={most}' for the rows with one "
+            f"of them (and run it again for another), or --map '{name}=' if every result counts."
+        )
+    one = min(text for text in texts if text)
+    return (
+        f"{said} Say --where '{name}={one}' for one of them, --device-column '{name}' if it names devices, "
+        f"or --map '{name}=' if it does not matter."
+    )
