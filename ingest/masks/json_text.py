@@ -110,7 +110,8 @@ def _is_json(text: str) -> bool:
 def mask_plain(text: str, wanted: Wanted, masked: Masked) -> str:
     """Of one plain value, which a fixed topic carries: `text` has no name."""
     quoted = text.strip().strip('"')
-    return text if wanted.keeps("", quoted, in_list=False) else _plain(text, masked)
+    is_kept = quoted in _LITERALS or wanted.keeps("", quoted, in_list=False)
+    return text if is_kept else _plain(text, masked)
 
 
 def _plain(text: str, masked: Masked) -> str:

@@ -339,6 +339,7 @@ def test_evaluations_are_listed_newest_first_and_older_ones_are_announced(
         "after_the_fact": False,
         "afterwards": [],
         "withdrawn_imports": [],
+        "erasures": [],
         "inputs_sha256": HASH,
         "sha256": HASH,
         "version": 1,

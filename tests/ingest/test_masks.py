@@ -8,7 +8,7 @@ import json
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ingest.decode import DECODERS, Decoded
@@ -269,6 +269,7 @@ def test_any_bytes_keep_their_length(payload: bytes, suffix: str) -> None:
         max_leaves=12,
     )
 )
+@example(float("-inf"))
 @settings(max_examples=examples(quick=200, nightly=5000))
 def test_json_stays_json_of_the_same_form(document: object) -> None:
     for ascii_ in (True, False):
