@@ -7,9 +7,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from ingest.masks.personal import find_personal
 from ingest.masks.wanted import Masked, Wanted
 
 _RUN: Final = re.compile(rb"[\x20-\x7e\xc2-\xf4\x80-\xbf]{4,}")
+_LETTER: Final = re.compile(rb"[A-Za-z\x80-\xff]")
 _NAMES: Final = {0: "n", 1: "u", -2: "bn", -3: "bu", 3: "vs", 8: "vd"}
 _MOST_DEPTH: Final = 16
 _BIGNUMS: Final = (2, 3)
@@ -23,8 +25,14 @@ class NotThis(Exception):
 
 
 def mask_bytes(payload: bytes, masked: Masked) -> bytes:
-    """Of an unknown format."""
-    return _RUN.sub(lambda run: _stars(run[0], masked), payload)
+    """Of an unknown format: digits stay, unless they name a person."""
+
+    def hidden(run: re.Match[bytes]) -> bytes:
+        text = run[0].decode("utf-8", "surrogateescape")
+        names_nobody = not _LETTER.search(run[0]) and next(find_personal(text), None) is None
+        return run[0] if names_nobody else _stars(run[0], masked)
+
+    return _RUN.sub(hidden, payload)
 
 
 def mask_cbor(payload: bytes, wanted: Wanted, masked: Masked) -> bytes:

@@ -284,3 +284,15 @@ def _form(document: object) -> object:
     if isinstance(document, list):
         return [_form(one) for one in document]
     return "scalar" if isinstance(document, str | int | float) else document
+
+
+@pytest.mark.parametrize(
+    ("sent", "found"),
+    [
+        (b"\xff\xfe{1764445678", b"\xff\xfe{1764445678"),
+        (b"\xff\x000612345678", b"\xff\x00**********"),
+        (b"\xff\x00tel 12.5 17", b"\xff\x00***********"),
+    ],
+)
+def test_bytes_of_no_format_keep_digits_that_name_nobody(sent: bytes, found: bytes) -> None:
+    assert kept(sent) == found
