@@ -149,6 +149,8 @@ EDITED: dict[str, Any] = {
     "mapping.stamp": "end",
     "mapping.text": True,
     "mapping.decimal": ",",
+    "mapping.thousands": "'",
+    "mapping.with_unit": True,
     "mapping.true": ["on"],
     "mapping.false": ["off"],
     "mapping.missing": [-1],
