@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
@@ -15,25 +15,18 @@ from cli.output import say
 from cli.reports import show
 from cli.target import open_target
 from insitu.errors import CorrectInput
-from trials.plan.agreement import PROVISIONS, Gap, GapCode, read_agreement
+from trials.plan.agreement import PROVISIONS, SENTENCES, OpenPoint, read_agreement
 from trials.workflow.agreeing import Agreed, agree, load_agreed
 
-_SENTENCES: Final = {
-    GapCode.NO_AGREEMENT: "There is no agreement yet: insitu agreement TRIAL FILE.",
-    GapCode.NO_USE: "It does not say which data {about} may use, for what and until when.",
-    GapCode.USE_WITHOUT_END: "The use by {about} has no end.",
-    GapCode.SECRETS_NOT_STATED: "It does not say which data are trade secrets, or that there are none.",
-    GapCode.NO_SHEET: "There is no security sheet of {about}.",
-    GapCode.NOT_ANSWERED: "The security sheet of {about} says nothing about {provision}.",
-    GapCode.NOT_MET: "{about}, {provision}: not met, or partly: {note}",
-}
 
-
-def sentence(gap: Gap) -> str:
-    """The gap in English."""
-    provision = f"{gap.provision} ({PROVISIONS[gap.provision]})" if gap.provision else ""
-    about = gap.about or "the devices without a model"
-    return _SENTENCES[gap.code].format(about=about, provision=provision, note=gap.note)
+def sentence(point: OpenPoint) -> str:
+    """The open point in English."""
+    return SENTENCES[point.code].format(
+        about=point.about or "the devices without a model",
+        heading=PROVISIONS.get(point.provision, ""),
+        provision=point.provision,
+        note=point.note,
+    )
 
 
 def agreement(
@@ -78,7 +71,7 @@ def _document(trial: str, agreed: Agreed) -> dict[str, object]:
         "entered_by": stored.entered_by if stored else None,
         "sha256": stored.sha256 if stored else None,
         "document": json.loads(stored.document) if stored else None,
-        "gaps": [{"code": gap.code, "sentence": sentence(gap)} for gap in agreed.gaps],
+        "open_points": [{"code": point.code, "sentence": sentence(point)} for point in agreed.open_points],
     }
 
 
@@ -92,5 +85,5 @@ def _lines(agreed: Agreed) -> Iterator[str]:
             yield f"Trade secrets: {agreed.agreement.trade_secrets}"
         for sheet in agreed.agreement.security:
             yield f"Security sheet of {sheet.model}: {len(sheet.answers)} of {len(PROVISIONS)} answered"
-    for gap in agreed.gaps:
-        yield f"open: {sentence(gap)}"
+    for point in agreed.open_points:
+        yield f"open: {sentence(point)}"

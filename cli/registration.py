@@ -275,10 +275,10 @@ def move(
     target, conn, actor = open_acting("insitu move", login)
     with conn:
         move_trial(conn, trial=trial, to=to, at=target.clock.now(), login=actor, note=note)
-        gaps = load_agreed(conn, trial).gaps if to in _NEEDS_AGREEMENT else []
+        open_points = load_agreed(conn, trial).open_points if to in _NEEDS_AGREEMENT else []
     say(f"{trial} is now: {to}.")
-    for gap in gaps:
-        warn(f"open in the agreement: {sentence(gap)}")
+    for point in open_points:
+        warn(f"open in the agreement: {sentence(point)}")
 
 
 def window(

@@ -17,7 +17,7 @@ from api.pages.expected import Expected, bounds, expected
 from api.pages.words import (
     ANSWERS,
     BASES,
-    GAPS,
+    OPEN_POINTS,
     OUTCOMES,
     PERIODS,
     PROVISION_WORDS,
@@ -164,7 +164,7 @@ def trial_page(request: Request, trial: str, conn: Conn, context: Ctx, viewer: S
         bases=BASES,
         mappings=mappings_of_trial(conn, found.code) if viewer.may(Act.READ_PROTOCOL, found) else [],
         agreed=load_agreed(conn, found.code) if viewer.may(Act.READ_PROTOCOL, found) else None,
-        gap_words=GAPS,
+        open_words=OPEN_POINTS,
         answers=ANSWERS,
         provisions=PROVISIONS,
         provision_words=PROVISION_WORDS,

@@ -18,7 +18,7 @@ from insitu.model import (
     Verdict,
     WindowKind,
 )
-from trials.plan.agreement import Answered, GapCode
+from trials.plan.agreement import SENTENCES, Answered
 
 PASSWORD_NEWS: Final = {
     "wrong": "The old password is wrong.",
@@ -108,15 +108,7 @@ OUTCOMES: Final = {
     TrialState.STOP: "Stop",
 }
 
-GAPS: Final = {
-    GapCode.NO_AGREEMENT: "There is no agreement yet.",
-    GapCode.NO_USE: "It does not say which data {about} may use, for what and until when.",
-    GapCode.USE_WITHOUT_END: "The use by {about} has no end.",
-    GapCode.SECRETS_NOT_STATED: "It does not say which data are trade secrets, or that there are none.",
-    GapCode.NO_SHEET: "There is no security sheet of {about}.",
-    GapCode.NOT_ANSWERED: "The security sheet of {about} says nothing about {heading} {provision}.",
-    GapCode.NOT_MET: "Not met, or partly, by {about}: {heading} {provision} ({note}).",
-}
+OPEN_POINTS: Final = SENTENCES
 """Open points of an agreement."""
 
 PROVISION_WORDS: Final = {

@@ -12,16 +12,16 @@ from api.context import Conn
 from api.routes.shapes import example
 from store.access import visible_trial
 from store.rights import Act
-from trials.plan.agreement import Agreement, GapCode
+from trials.plan.agreement import Agreement, OpenPointCode
 from trials.workflow.agreeing import load_agreed
 
 router = APIRouter()
 
 
-class GapOut(BaseModel):
+class OpenPointOut(BaseModel):
     """`about`: a party or a device model; `provision`: the heading of the security sheet."""
 
-    code: GapCode
+    code: OpenPointCode
     about: str
     provision: str
     note: str
@@ -47,7 +47,7 @@ class AgreementOut(BaseModel):
             "trade_secrets": "none",
             "security": [{"model": "AirBox 2", "answers": {"no_default_passwords": "met"}}],
         },
-        gaps=[
+        open_points=[
             {"code": "not_answered", "about": "AirBox 2", "provision": "vulnerability_reports", "note": ""}
         ],
     )
@@ -58,7 +58,7 @@ class AgreementOut(BaseModel):
     entered_at: datetime | None
     entered_by: str | None
     agreement: Agreement | None
-    gaps: list[GapOut]
+    open_points: list[OpenPointOut]
 
 
 @router.get("/trials/{trial}/agreement")
@@ -75,8 +75,8 @@ def get_agreement(trial: str, conn: Conn, viewer: Signed) -> AgreementOut:
         entered_at=stored.entered_at if stored else None,
         entered_by=stored.entered_by if stored else None,
         agreement=agreed.agreement,
-        gaps=[
-            GapOut(code=gap.code, about=gap.about, provision=gap.provision, note=gap.note)
-            for gap in agreed.gaps
+        open_points=[
+            OpenPointOut(code=point.code, about=point.about, provision=point.provision, note=point.note)
+            for point in agreed.open_points
         ],
     )

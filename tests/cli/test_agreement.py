@@ -37,7 +37,7 @@ def test_each_version_stays_and_the_newest_counts(
     assert "There is no security sheet of the devices without a model." in said
     shown = json.loads(told_here("agreement", "t", "--json"))
     assert shown["document"]["trade_secrets"] == "none"
-    assert [gap["code"] for gap in shown["gaps"]] == ["no_sheet"]
+    assert [point["code"] for point in shown["open_points"]] == ["no_sheet"]
     assert conn.execute("SELECT count(*) FROM agreement").fetchone() == (2,)
     assert find_differences(conn) == []
 

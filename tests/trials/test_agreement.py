@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from insitu.errors import CorrectInput
-from trials.plan.agreement import PROVISIONS, Agreement, Gap, GapCode, list_gaps, read_agreement
+from trials.plan.agreement import (
+    PROVISIONS,
+    Agreement,
+    OpenPoint,
+    OpenPointCode,
+    list_open_points,
+    read_agreement,
+)
 
 PARTIES = ("host", "company", "judge")
 WHOLE = """
@@ -22,55 +29,55 @@ SHEET = '[[security]]\nmodel = "Box"\n[security.answers]\n' + "".join(
 )
 
 
-def gaps(text: str, *models: str) -> list[Gap]:
-    return list_gaps(read_agreement(text.encode(), "a.toml"), parties=PARTIES, models=models)
+def open_points(text: str, *models: str) -> list[OpenPoint]:
+    return list_open_points(read_agreement(text.encode(), "a.toml"), parties=PARTIES, models=models)
 
 
 def test_without_an_agreement_everything_is_open() -> None:
-    assert list_gaps(None, parties=PARTIES, models=["Box"]) == [Gap(GapCode.NO_AGREEMENT)]
+    assert list_open_points(None, parties=PARTIES, models=["Box"]) == [OpenPoint(OpenPointCode.NO_AGREEMENT)]
 
 
 def test_a_whole_agreement_leaves_nothing_open() -> None:
-    assert gaps(WHOLE + SHEET, "Box") == []
+    assert open_points(WHOLE + SHEET, "Box") == []
 
 
 def test_a_date_alone_leaves_each_party_the_secrets_and_each_model_open() -> None:
-    assert gaps("signed_on = 2026-02-01", "Box", "Box", "") == [
-        *(Gap(GapCode.NO_USE, party) for party in PARTIES),
-        Gap(GapCode.SECRETS_NOT_STATED),
-        Gap(GapCode.NO_SHEET, ""),
-        Gap(GapCode.NO_SHEET, "Box"),
+    assert open_points("signed_on = 2026-02-01", "Box", "Box", "") == [
+        *(OpenPoint(OpenPointCode.NO_USE, party) for party in PARTIES),
+        OpenPoint(OpenPointCode.SECRETS_NOT_STATED),
+        OpenPoint(OpenPointCode.NO_SHEET, ""),
+        OpenPoint(OpenPointCode.NO_SHEET, "Box"),
     ]
 
 
 def test_a_use_without_an_end_is_open() -> None:
     text = WHOLE.replace("until = 2028-12-31\n", "", 1)
-    assert gaps(text) == [Gap(GapCode.USE_WITHOUT_END, "host")]
+    assert open_points(text) == [OpenPoint(OpenPointCode.USE_WITHOUT_END, "host")]
 
 
 @pytest.mark.parametrize("name", PROVISIONS)
 def test_each_heading_without_an_answer_is_open(name: str) -> None:
-    assert gaps(WHOLE + SHEET.replace(f'{name} = "met"\n', ""), "Box") == [
-        Gap(GapCode.NOT_ANSWERED, "Box", name)
+    assert open_points(WHOLE + SHEET.replace(f'{name} = "met"\n', ""), "Box") == [
+        OpenPoint(OpenPointCode.NOT_ANSWERED, "Box", name)
     ]
 
 
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        ("partly: by cable", [Gap(GapCode.NOT_MET, "Box", "software_updates", "by cable")]),
-        ("not_met:nobody does", [Gap(GapCode.NOT_MET, "Box", "software_updates", "nobody does")]),
+        ("partly: by cable", [OpenPoint(OpenPointCode.NOT_MET, "Box", "software_updates", "by cable")]),
+        ("not_met:nobody does", [OpenPoint(OpenPointCode.NOT_MET, "Box", "software_updates", "nobody does")]),
         ("not_applicable: no software", []),
         ("met: monthly", []),
     ],
 )
-def test_an_answer_that_is_not_met_is_open_with_its_reason(answer: str, expected: list[Gap]) -> None:
+def test_an_answer_that_is_not_met_is_open_with_its_reason(answer: str, expected: list[OpenPoint]) -> None:
     text = SHEET.replace('software_updates = "met"', f'software_updates = "{answer}"')
-    assert gaps(WHOLE + text, "Box") == expected
+    assert open_points(WHOLE + text, "Box") == expected
 
 
 def test_a_sheet_of_a_model_that_the_trial_lacks_opens_nothing() -> None:
-    assert gaps(WHOLE + SHEET.replace('"Box"', '"Other"')) == []
+    assert open_points(WHOLE + SHEET.replace('"Box"', '"Other"')) == []
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
 """The agreement before devices are deployed: who may use which data and how long, trade secrets, and the
-security sheet of each device model. A gap is an open point, named by a code.
+security sheet of each device model. An open point is a question without an answer, named by a code.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Answered(StrEnum):
     NOT_APPLICABLE = "not_applicable"
 
 
-class GapCode(StrEnum):
+class OpenPointCode(StrEnum):
     NO_AGREEMENT = "no_agreement"
     NO_USE = "no_use"
     USE_WITHOUT_END = "use_without_end"
@@ -53,11 +53,23 @@ class GapCode(StrEnum):
     NOT_MET = "not_met"
 
 
+SENTENCES: Final = {
+    OpenPointCode.NO_AGREEMENT: "There is no agreement yet.",
+    OpenPointCode.NO_USE: "It does not say which data {about} may use, for what and until when.",
+    OpenPointCode.USE_WITHOUT_END: "The use by {about} has no end.",
+    OpenPointCode.SECRETS_NOT_STATED: "It does not say which data are trade secrets, or that there are none.",
+    OpenPointCode.NO_SHEET: "There is no security sheet of {about}.",
+    OpenPointCode.NOT_ANSWERED: "The security sheet of {about} says nothing about {heading} {provision}.",
+    OpenPointCode.NOT_MET: "Not met, or partly, by {about}: {heading} {provision} ({note}).",
+}
+"""In English, also the keys of translations."""
+
+
 @dataclass(frozen=True, slots=True)
-class Gap:
+class OpenPoint:
     """`about`: the party or the device model; `provision`: a name of `PROVISIONS`, for an answer."""
 
-    code: GapCode
+    code: OpenPointCode
     about: str = ""
     provision: str = ""
     note: str = ""
@@ -150,26 +162,32 @@ def agreement_of(document: dict[str, Any]) -> Agreement:
     return Agreement.model_validate(document)
 
 
-def list_gaps(agreement: Agreement | None, *, parties: Sequence[str], models: Sequence[str]) -> list[Gap]:
+def list_open_points(
+    agreement: Agreement | None, *, parties: Sequence[str], models: Sequence[str]
+) -> list[OpenPoint]:
     """The open points before devices are deployed. `parties`: codes of host, company and evaluator;
     `models`: of the trial's devices; '' for devices whose model nobody entered.
     """
     if agreement is None:
-        return [Gap(GapCode.NO_AGREEMENT)]
+        return [OpenPoint(OpenPointCode.NO_AGREEMENT)]
     using = {use.party for use in agreement.use}
-    gaps = [Gap(GapCode.NO_USE, party) for party in parties if party not in using]
-    gaps += [Gap(GapCode.USE_WITHOUT_END, use.party) for use in agreement.use if use.until is None]
-    gaps += [Gap(GapCode.SECRETS_NOT_STATED)] if agreement.trade_secrets is None else []
+    open_points = [OpenPoint(OpenPointCode.NO_USE, party) for party in parties if party not in using]
+    open_points += [
+        OpenPoint(OpenPointCode.USE_WITHOUT_END, use.party) for use in agreement.use if use.until is None
+    ]
+    open_points += [OpenPoint(OpenPointCode.SECRETS_NOT_STATED)] if agreement.trade_secrets is None else []
     sheets = {sheet.model: sheet for sheet in agreement.security}
     for model in sorted(set(models)):
-        gaps += _open_in(sheets[model]) if model in sheets else [Gap(GapCode.NO_SHEET, model)]
-    return gaps
+        open_points += (
+            _open_in(sheets[model]) if model in sheets else [OpenPoint(OpenPointCode.NO_SHEET, model)]
+        )
+    return open_points
 
 
-def _open_in(sheet: Sheet) -> Iterator[Gap]:
+def _open_in(sheet: Sheet) -> Iterator[OpenPoint]:
     for provision in PROVISIONS:
         found = sheet.answered(provision)
         if found is None:
-            yield Gap(GapCode.NOT_ANSWERED, sheet.model, provision)
+            yield OpenPoint(OpenPointCode.NOT_ANSWERED, sheet.model, provision)
         elif found[0] in (Answered.NOT_MET, Answered.PARTLY):
-            yield Gap(GapCode.NOT_MET, sheet.model, provision, found[1])
+            yield OpenPoint(OpenPointCode.NOT_MET, sheet.model, provision, found[1])

@@ -11,7 +11,7 @@ import rfc8785
 
 from store.agreements import StoredAgreement, add_agreement, find_concerned, newest_agreement
 from store.database import Connection
-from trials.plan.agreement import Agreement, Gap, agreement_of, list_gaps
+from trials.plan.agreement import Agreement, OpenPoint, agreement_of, list_open_points
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Agreed:
 
     stored: StoredAgreement | None
     agreement: Agreement | None
-    gaps: list[Gap]
+    open_points: list[OpenPoint]
 
 
 def agree(conn: Connection, trial: str, agreement: Agreement, *, now: datetime, login: str) -> int:
@@ -34,5 +34,5 @@ def load_agreed(conn: Connection, trial: str) -> Agreed:
     """Raises NotFound for an unknown trial."""
     concerned, stored = find_concerned(conn, trial), newest_agreement(conn, trial)
     agreement = agreement_of(json.loads(stored.document)) if stored else None
-    gaps = list_gaps(agreement, parties=concerned.parties, models=concerned.models)
-    return Agreed(stored, agreement, gaps)
+    open_points = list_open_points(agreement, parties=concerned.parties, models=concerned.models)
+    return Agreed(stored, agreement, open_points)
