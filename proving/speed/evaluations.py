@@ -184,9 +184,14 @@ def _row(what: str, took: float, of: float, cpu: float | None = None, mb: float 
     """A row of the table; cells that were not measured hold a dash."""
     memory = ("–", "–") if mb is None else (f"{mb:,.0f}", f"{LARGE_MB:,.0f}")
     return (
-        f"| {what} | {took:.2f} | {of:.0f} | {'–' if cpu is None else f'{cpu:.1f}'} | {memory[0]} | "
+        f"| {what} | {_seconds(took)} | {of:.0f} | {'–' if cpu is None else f'{cpu:.1f}'} | {memory[0]} | "
         f"{memory[1]} |"
     )
+
+
+def _seconds(took: float) -> str:
+    """Three digits that count: a step of a millisecond is not printed as none."""
+    return f"{took:.0f}" if took >= 100 else f"{took:.3g}"
 
 
 def _say(text: str) -> None:
