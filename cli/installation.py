@@ -29,6 +29,7 @@ from cli.addresses import pages_speak_tls, parse_broker_url, reachable_here
 from cli.clerk import Clerk, DatabaseUrls
 from cli.handover import Handover
 from cli.healing import Healing, Paced, Signs
+from cli.loading_parts import Loader
 from cli.output import warn
 from cli.program import Program, no_steps
 from cli.reach import Addresses, Reach
@@ -108,8 +109,10 @@ class Installation:
         self.pages = PagesWatch(*self._pages_address())
         self._handover = Handover(self.broker, self.clerk)
         self._write_error = Paced(self.broker.write_error, 2.0)
+        self._loader = Loader(self.data_dir)
         self._make_parts()
         self._began = time.monotonic()
+        self._loader.start([program.command for program in self._programs])
         self.clerk.start()
         self.pages.start()
 
@@ -152,7 +155,7 @@ class Installation:
         self._parts.append(self._program("work", needs=(self._schema,), first=self._others_first))
 
     def _others_first(self) -> Steps:
-        """Loading a program takes a second of CPU time; ingestor and pages come before the jobs."""
+        """The first look of the jobs at new observations takes CPU time; ingestor and pages come before."""
         limit = time.monotonic() + OTHERS_FIRST_S
         while not self.is_up and time.monotonic() < limit:
             yield
@@ -164,6 +167,7 @@ class Installation:
         program = Program(
             name,
             [name, "--clock", self.clock.dumps(), *arguments],
+            loader=self._loader,
             data_dir=self.data_dir,
             environment=lambda: self.reach.part_environment(
                 self.broker.address if name == "ingest" else self.reach.public
@@ -359,6 +363,7 @@ class Installation:
             self._logs_bounded_at = now
             self.postgres.bound_log()
             self.broker.bound_log()
+            self._loader.bound_log()
             for program in self._programs:
                 program.bound_log()
 
@@ -381,8 +386,10 @@ class Installation:
             self.clerk.stop()
             self.pages.stop()
             ours = [part for part in self._parts if part not in (self._database, self._schema, self._broker)]
-            for group in (ours, [self._broker], [self._database]):
-                _stop_together(group, urgent)
+            _stop_together(ours, urgent)
+            self._loader.kill()
+            _stop_together([self._broker], urgent)
+            _stop_together([self._database], urgent)
         finally:
             self._stack.close()
 

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from cli.loading_parts import Loader, PartProcess, part_command
 from cli.supervision import Part, Steps
-from insitu.embedded.child import Child, python_module
 
 PATIENCE_S: Final = 8.0
 """Time to stop before it is killed."""
-_DEATH_SIGNAL: Final = signal.SIGKILL
-"""Sent to a part when its supervisor dies. A stopped or hung part would react to no other signal; all parts
-can be killed safely.
-"""
 
 
 def no_steps() -> Steps:
@@ -31,28 +26,34 @@ class Program:
         name: str,
         arguments: Sequence[str],
         *,
+        loader: Loader,
         data_dir: Path,
         environment: Callable[[], Mapping[str, str]],
     ) -> None:
         self._name, self._arguments = name, arguments
-        self._data_dir, self._environment = data_dir, environment
-        self._child: Child | None = None
+        self._loader, self._data_dir, self._environment = loader, data_dir, environment
+        self._child: PartProcess | None = None
 
     def part(self, *, needs: tuple[Part, ...], first: Callable[[], Steps] = no_steps) -> Part:
         """The part that starts and stops it; `first`: steps before each start."""
 
         def start() -> Steps:
             yield from first()
-            self._child = Child(
-                python_module("cli", *self._arguments),
+            self._child = PartProcess(
+                self._arguments,
+                loader=self._loader,
                 log=self._data_dir / "logs" / f"{self._name}.log",
-                env=dict(self._environment()),
+                env=self._environment(),
                 cwd=self._data_dir,
-                death_signal=_DEATH_SIGNAL,
             )
-            self._child.start()
+            yield from self._child.starting()
 
         return Part(self._name, start=start, poll=self._poll, stop=self._stop, kill=self._kill, needs=needs)
+
+    @property
+    def command(self) -> list[str]:
+        """Its command as a program of its own."""
+        return part_command(self._arguments)
 
     def bound_log(self) -> None:
         if self._child is not None:

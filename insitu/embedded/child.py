@@ -11,7 +11,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO, Protocol
 
 from insitu.embedded.account import Account
 from insitu.embedded.process import Process, is_running, kill_tree
@@ -45,6 +47,17 @@ def finish(steps: Iterator[None]) -> object:
         time.sleep(_STEP_S)
 
 
+class Started(Protocol):
+    """A process that runs, or has ended."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
+
+    def send_signal(self, sig: int) -> None: ...
+
+
 class Child:
     """One process. Start it from a thread that lives as long as it should: the kernel ties the two together.
 
@@ -73,7 +86,7 @@ class Child:
         self._keep_open = tuple(keep_open)
         self._cwd = cwd
         self._stdin = stdin or Path(os.devnull)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Started | None = None
         self._log_begin = 0
 
     def start(self) -> None:
@@ -83,21 +96,27 @@ class Child:
         account = self._account
         launcher = [sys.executable, "-I", "-S", str(_LAUNCH), str(os.getpid()), str(int(self._death_signal))]
         launcher += [str(account.uid), str(account.gid)] if account else ["-1", "-1"]
+        with self._output() as log, self._stdin.open("rb") as stdin:
+            self._process = subprocess.Popen(
+                [*launcher, *self._command],
+                stdin=stdin,
+                stdout=log,
+                stderr=log,
+                env=self._env,
+                cwd=self._cwd,
+                pass_fds=self._keep_open,
+                start_new_session=True,  # Ctrl-C is for the supervisor, which stops its children in order
+            )
+
+    @contextmanager
+    def _output(self) -> Iterator[BinaryIO]:
+        """Its log, open at the end; an OSError inside leaves as one of ours."""
         try:
             self._log.parent.mkdir(parents=True, exist_ok=True)
             self.bound_log()
-            with self._log.open("ab") as log, self._stdin.open("rb") as stdin:
+            with self._log.open("ab") as log:
                 self._log_begin = log.tell()
-                self._process = subprocess.Popen(
-                    [*launcher, *self._command],
-                    stdin=stdin,
-                    stdout=log,
-                    stderr=log,
-                    env=self._env,
-                    cwd=self._cwd,
-                    pass_fds=self._keep_open,
-                    start_new_session=True,  # Ctrl-C is for the supervisor, which stops its children in order
-                )
+                yield log
         except OSError as error:
             raise explained(error, self._log.parent) from error
 
