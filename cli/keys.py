@@ -15,8 +15,8 @@ from cli.reports import show, show_table
 from cli.trusting import fetch_keys, own_signing_keys, trust_file
 from insitu.clock import SYSTEM
 from insitu.errors import CorrectInput
+from insitu.times import to_rfc3339
 from store.audit import record
-from trials.package.catalogue import moment
 from trials.package.keys import SigningKey, revoke_key, rotate_key
 from trials.package.signing import fingerprint
 from trials.package.trust import keep_trusted, parse_keys, read_trusted
@@ -33,18 +33,18 @@ def _lines(keys: list[SigningKey]) -> Iterator[str]:
     *before, present = keys
     yield f"public key   {present.public_key}"
     yield f"fingerprint  {present.fingerprint}"
-    yield f"created      {moment(present.created)}"
+    yield f"created      {to_rfc3339(present.created)}"
     for one in reversed(before):
         yield ""
         yield f"before       {one.public_key}"
         yield f"fingerprint  {one.fingerprint}"
-        yield f"created      {moment(one.created)}, replaced {_moment(one.replaced_at)}"
+        yield f"created      {to_rfc3339(one.created)}, replaced {_moment(one.replaced_at)}"
         if one.revoked_from is not None:
-            yield f"revoked      from {moment(one.revoked_from)} on: {one.revoked_reason}"
+            yield f"revoked      from {to_rfc3339(one.revoked_from)} on: {one.revoked_reason}"
 
 
 def _moment(when: datetime | None) -> str:
-    return "–" if when is None else moment(when)
+    return "–" if when is None else to_rfc3339(when)
 
 
 def rotate(reason: Annotated[str, typer.Option(help="Why; it is published and in the audit log.")]) -> None:
@@ -79,7 +79,7 @@ def revoke(
     folder = target.data_dir
     with conn:
         revoked = revoke_key(folder, key, since=start, reason=_said(reason), now=SYSTEM.now())
-        detail = {"public_key": revoked.public_key, "from": moment(start), "reason": reason}
+        detail = {"public_key": revoked.public_key, "from": to_rfc3339(start), "reason": reason}
         record(
             conn,
             at=target.clock.now(),
@@ -88,7 +88,7 @@ def revoke(
             subject=revoked.fingerprint,
             detail=detail,
         )
-    say(f"{revoked.fingerprint} is revoked from {moment(start)} on; /keys and the published list say so.")
+    say(f"{revoked.fingerprint} is revoked from {to_rfc3339(start)} on; /keys and the published list say so.")
 
 
 def trust(

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from insitu.errors import CorrectInput
 from insitu.model import Verdict
-from insitu.times import to_datetime, to_us
+from insitu.times import to_datetime, to_rfc3339, to_us
 from tests.trials.test_gate import DESIGNS, plan_of, streams_of
 from tests.trials.world import (
     criterion,
@@ -37,7 +37,6 @@ from tests.trials.world import (
 from trials import quality
 from trials.evaluation import Afterwards, RejectSummary, document_of
 from trials.judge.compute import compute
-from trials.package.catalogue import moment
 from trials.package.keys import signing_key
 from trials.package.reading import evaluate_package, read_inputs
 from trials.package.readme import README, readme
@@ -97,7 +96,7 @@ def build(folder: Path, key: Ed25519PrivateKey | None = None) -> Path:
     given = small_inputs()
     evaluation = compute(given)
     flags = [
-        (s.key(), moment(to_datetime(int(s.time_us[n]))), "gross_range", 3)
+        (s.key(), to_rfc3339(to_datetime(int(s.time_us[n]))), "gross_range", 3)
         for s in given.streams
         for n in (50, 51, 52)
     ]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from insitu.model import CODE_PATTERN, AveragingScale, Stamp
 from insitu.spacing import Spacing
+from insitu.times import to_rfc3339
 from trials.evaluation import GapSummary, SensorSummary, WithdrawalSummary
 from trials.plan.rules import RULES_1
 from trials.series.inputs import (
@@ -146,13 +147,8 @@ def earlier(catalogue: Catalogue) -> list[EarlierEvaluation]:
     return [EarlierEvaluation(**dict(one)) for one in catalogue.earlier_evaluations]
 
 
-def moment(when: datetime) -> str:
-    """ISO 8601, UTC with Z."""
-    return when.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
 def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: moment(value) if isinstance(value, datetime) else value for key, value in facts.items()}
+    return {key: to_rfc3339(value) if isinstance(value, datetime) else value for key, value in facts.items()}
 
 
 def catalogue_document(inputs: TrialInputs) -> dict[str, Any]:
@@ -160,8 +156,8 @@ def catalogue_document(inputs: TrialInputs) -> dict[str, Any]:
     return {
         "organisations": inputs.organisations,
         "sites": inputs.sites,
-        "locked_at": moment(inputs.locked_at) if inputs.locked_at else None,
-        "evaluated_at": moment(inputs.now),
+        "locked_at": to_rfc3339(inputs.locked_at) if inputs.locked_at else None,
+        "evaluated_at": to_rfc3339(inputs.now),
         "simulated_time": inputs.simulated,
         "rules": inputs.rules.version,
         "datastreams": [
@@ -192,7 +188,7 @@ def catalogue_document(inputs: TrialInputs) -> dict[str, Any]:
         "sensors": _dumped(inputs.sensors),
         "earlier_evaluations": [_plain(asdict(e)) for e in inputs.earlier],
         "versions": [
-            {"version": v.version, "locked_at": moment(v.locked_at), "sha256": v.sha256}
+            {"version": v.version, "locked_at": to_rfc3339(v.locked_at), "sha256": v.sha256}
             for v in inputs.versions
         ],
     }

@@ -13,8 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from insitu.model import WindowKind
-from insitu.times import to_datetime, to_us
-from trials.package.catalogue import moment
+from insitu.times import to_datetime, to_rfc3339, to_us
 from trials.package.reading import Package
 from trials.package.tables import FORMAT_1
 from trials.series.inputs import Placement, StreamInput, TrialInputs
@@ -50,12 +49,12 @@ def _after_the_evaluation(inputs: TrialInputs) -> Iterator[str]:
     for what, at in _acts(inputs):
         if at > inputs.now + _SLACK:
             yield (
-                f"catalogue.json: {what} at {moment(at)}, after the evaluation, which was made at "
-                f"{moment(inputs.now)}"
+                f"catalogue.json: {what} at {to_rfc3339(at)}, after the evaluation, which was made at "
+                f"{to_rfc3339(inputs.now)}"
             )
     for before, after in itertools.pairwise(inputs.earlier):
         if before.at > after.at:
-            yield f"catalogue.json: the earlier evaluation of {moment(after.at)} is not in order of time"
+            yield f"catalogue.json: the earlier evaluation of {to_rfc3339(after.at)} is not in order of time"
 
 
 def _acts(inputs: TrialInputs) -> Iterator[tuple[str, datetime]]:
@@ -65,7 +64,10 @@ def _acts(inputs: TrialInputs) -> Iterator[tuple[str, datetime]]:
     for version in inputs.versions:
         yield f"version {version.version} was locked", version.locked_at
     for window in inputs.windows:
-        yield f"the window of {window.target} from {moment(window.start)} was declared", window.declared_at
+        yield (
+            f"the window of {window.target} from {to_rfc3339(window.start)} was declared",
+            window.declared_at,
+        )
     for one in inputs.unblinded:
         yield f"{one.endpoint} was unblinded", one.at
     for earlier in inputs.earlier:
@@ -80,7 +82,7 @@ def _acts(inputs: TrialInputs) -> Iterator[tuple[str, datetime]]:
 def _backwards(inputs: TrialInputs) -> Iterator[str]:
     for what, start, end in _spans(inputs):
         if start is not None and end is not None and end < start:
-            yield f"catalogue.json: {what} ends at {moment(end)}, before it begins at {moment(start)}"
+            yield f"catalogue.json: {what} ends at {to_rfc3339(end)}, before it begins at {to_rfc3339(start)}"
 
 
 def _spans(inputs: TrialInputs) -> Iterator[tuple[str, datetime | None, datetime | None]]:
@@ -140,7 +142,7 @@ def _of_devices(inputs: TrialInputs) -> Iterator[str]:
                 yield f"catalogue.json: {device} stands at {place.site}, which is not among the sites"
         for one, after in itertools.pairwise(sorted(found, key=lambda place: place.start)):
             if one.end is None or one.end > after.start:
-                yield f"catalogue.json: {device} stands at two places from {moment(after.start)} on"
+                yield f"catalogue.json: {device} stands at two places from {to_rfc3339(after.start)} on"
     for what, device in [("gap", g.device) for g in inputs.gaps] + [
         ("sensor", s.device) for s in inputs.sensors
     ]:
@@ -178,7 +180,7 @@ def _of_stream(package: Package, stream: StreamInput) -> Iterator[str]:
     last = to_us(package.inputs.now + _SLACK)
     for time in stream.time_us[stream.time_us > last].tolist():
         if time not in receipts:
-            yield f"observations.csv: {key} at {moment(to_datetime(time))} came after the evaluation"
+            yield f"observations.csv: {key} at {to_rfc3339(to_datetime(time))} came after the evaluation"
     for time, receipt in receipts.items():
         if receipt > last:
-            yield f"receipts.csv: {key} at {moment(to_datetime(time))} came after the evaluation"
+            yield f"receipts.csv: {key} at {to_rfc3339(to_datetime(time))} came after the evaluation"

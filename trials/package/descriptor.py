@@ -8,8 +8,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from insitu.model import Flag
+from insitu.times import to_rfc3339
 from trials.evaluation import Evaluation
-from trials.package.catalogue import moment
 from trials.package.tables import (
     DESCRIPTOR,
     FIELDS,
@@ -31,7 +31,7 @@ def descriptor(
         "name": evaluation.trial,
         "title": evaluation.title.en,
         "profile": PROFILE,
-        "created": moment(evaluation.evaluated_at),
+        "created": to_rfc3339(evaluation.evaluated_at),
         "rules": evaluation.rules,
         "stamps": {stream.datastream: str(stream.stamp) for stream in evaluation.datastreams if stream.stamp},
         "resources": [

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from insitu.errors import CorrectInput, NotFound
+from insitu.times import to_rfc3339
 from insitu.whole import write_once, write_whole
-from trials.package.catalogue import moment
 from trials.package.signing import LIST, SUCCESSION, fingerprint, is_signed, message, public_hex
 from trials.package.strict import read_json, written
 from trials.plan.reading import canonical
@@ -161,7 +161,7 @@ def revoke_key(data_dir: Path, which: str, *, since: datetime, reason: str, now:
         raise CorrectInput("That is the present key: run `insitu key rotate` first, then revoke it.")
     before = keys[index]
     if before.revoked_from is not None and before.revoked_from <= since:
-        raise CorrectInput(f"It was revoked before, from {moment(before.revoked_from)} on.")
+        raise CorrectInput(f"It was revoked before, from {to_rfc3339(before.revoked_from)} on.")
     revoked = before.model_copy(update={"revoked_from": since, "revoked_at": now, "revoked_reason": reason})
     _record(data_dir, [*keys[:index], revoked, *keys[index + 1 :]])
     return revoked
@@ -197,7 +197,7 @@ def read_published(source: str, content: bytes) -> PublishedKeys:
 
 
 def _succession(old: str, new: str, created: datetime) -> bytes:
-    return message(SUCCESSION, old, new, moment(created))
+    return message(SUCCESSION, old, new, to_rfc3339(created))
 
 
 def _list_message(keys: list[dict[str, Any]]) -> bytes:

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from insitu.errors import CorrectInput
+from insitu.times import to_rfc3339
 from trials.evaluation import Evaluation
-from trials.package.catalogue import moment
 from trials.package.contents import Contents
 from trials.package.reading import form_of
 from trials.package.signing import fingerprint, is_signed, package_message
@@ -59,7 +59,9 @@ def check_signature(
         return Vouched(False, ["it was signed before the evaluation was made"])
     found = _judge(public, at, trusted, stated.get("signed_at", ""))
     if form != FORMAT_1 and now and at > now + _AHEAD and found.ok and not found.open:
-        return found._replace(open=f"SIGNED IN THE FUTURE: at {moment(at)}, and here it is {moment(now)}")
+        return found._replace(
+            open=f"SIGNED IN THE FUTURE: at {to_rfc3339(at)}, and here it is {to_rfc3339(now)}"
+        )
     return found
 
 
@@ -87,7 +89,7 @@ def _signed_at(stated: dict[str, Any], evaluation: Evaluation | None) -> datetim
         when = datetime.fromisoformat(stated["signed_at"])
     except ValueError:
         return None
-    return when if when.tzinfo is not None and moment(when) == stated["signed_at"] else None
+    return when if when.tzinfo is not None and to_rfc3339(when) == stated["signed_at"] else None
 
 
 def _judge(public: str, at: datetime, trusted: Sequence[TrustedKey], signed_at: str) -> Vouched:

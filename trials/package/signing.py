@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from trials.package.catalogue import moment
+from insitu.times import to_rfc3339
 
 PACKAGE: Final = "insitu/package/2"
 SUCCESSION: Final = "insitu/key-succession/1"
@@ -63,7 +63,7 @@ def package_message(descriptor: bytes, public: str, signed_at: str) -> bytes:
 
 def signature_document(descriptor: bytes, signer: Signer) -> dict[str, Any]:
     """signature.json for a package with this datapackage.json."""
-    public, at = public_hex(signer.key), moment(signer.at)
+    public, at = public_hex(signer.key), to_rfc3339(signer.at)
     return {
         "algorithm": "Ed25519",
         "key_id": fingerprint(public),

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from insitu.errors import CorrectInput
+from insitu.times import to_rfc3339
 from insitu.whole import write_whole
-from trials.package.catalogue import moment
 from trials.package.keys import SigningKey, read_published
 
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
@@ -47,11 +47,11 @@ class TrustedKey:
     def problem(self, at: datetime) -> str | None:
         """Why a signature of that time is not to be believed; None if it is."""
         if self.revoked_from is not None and at >= self.revoked_from:
-            return f"its key was revoked from {moment(self.revoked_from)} on"
+            return f"its key was revoked from {to_rfc3339(self.revoked_from)} on"
         if self.replaced_at is not None and at > self.replaced_at:
-            return f"its key was replaced at {moment(self.replaced_at)} and signs nothing since"
+            return f"its key was replaced at {to_rfc3339(self.replaced_at)} and signs nothing since"
         if self.made_at is not None and at < self.made_at:
-            return f"its key was made only at {moment(self.made_at)}"
+            return f"its key was made only at {to_rfc3339(self.made_at)}"
         return None
 
 
@@ -165,4 +165,4 @@ def keep_trusted(path: Path, name: str, keys: Sequence[TrustedKey]) -> None:
 
 def _line(key: TrustedKey) -> str:
     facts = dict(zip(_FACTS, (key.replaced_at, key.revoked_from, key.made_at), strict=True))
-    return " ".join([key.public_key, key.name, *(f"{k}={moment(v)}" for k, v in facts.items() if v)])
+    return " ".join([key.public_key, key.name, *(f"{k}={to_rfc3339(v)}" for k, v in facts.items() if v)])

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from insitu.clock import SYSTEM
 from insitu.errors import CorrectInput, NotFound
-from insitu.times import to_datetime, to_us
+from insitu.times import to_datetime, to_rfc3339, to_us
 from store import trials as store_trials
 from store import witness as store_witness
 from store.catalogue.datastreams import list_datastreams
@@ -21,7 +21,6 @@ from store.observations import series
 from store.quality import flags_of
 from trials.evaluation import Evaluation, document_of
 from trials.judge.compute import compute
-from trials.package.catalogue import moment
 from trials.package.comparing import differences
 from trials.package.reading import Package
 from trials.package.readme import readme
@@ -86,7 +85,7 @@ def write(
         inputs,
         protocol=protocol.document,
         evaluation=stored.document,
-        flags=[(f.datastream, moment(to_datetime(f.time_us)), f.check, f.flag) for f in evidence.flags],
+        flags=[(f.datastream, to_rfc3339(to_datetime(f.time_us)), f.check, f.flag) for f in evidence.flags],
         surroundings=evidence.surroundings,
         receipts=evidence.receipts,
     )

@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from insitu.errors import CorrectInput, NotFound
+from insitu.times import to_rfc3339
 from tests.trials.package import forger
 from tests.trials.package.conftest import Lab
-from trials.package.catalogue import moment
 from trials.package.keys import (
     list_keys,
     published,
@@ -172,7 +172,7 @@ def test_the_earliest_end_that_any_source_tells_counts() -> None:
 
 SIGNED = datetime.fromisoformat(forger.SIGNED_AT)
 ENDS = [
-    ({"revoked_from": SIGNED}, f"its key was revoked from {moment(SIGNED)} on"),
+    ({"revoked_from": SIGNED}, f"its key was revoked from {to_rfc3339(SIGNED)} on"),
     ({"revoked_from": SIGNED + timedelta(seconds=1)}, None),
     ({"replaced_at": SIGNED - timedelta(seconds=1)}, "signs nothing since"),
     ({"replaced_at": SIGNED}, None),
