@@ -102,7 +102,7 @@ def _take_over(request: dict[str, Any]) -> None:
     show_arguments(command)
     here = sys.modules["__main__"]  # a process of a pool would import it again, and be a loader
     here.__spec__ = None
-    del here.__file__
+    vars(here).pop("__file__", None)
 
 
 def show_arguments(command: Sequence[str]) -> None:

@@ -206,7 +206,7 @@ class Installation:
         return processes.send(pid, which)
 
     def parts(self) -> dict[str, Process]:
-        return processes.children(self.pid) if self.pid is not None else {}
+        return processes.parts_of(self.pid) if self.pid is not None else {}
 
     def whole(self) -> bool:
         """Are all five parts there, and none stopped?"""

@@ -83,16 +83,25 @@ def belonging(data_dir: Path) -> list[Process]:
     return mine
 
 
-def children(supervisor: int) -> dict[str, Process]:
-    """The parts that are children of this supervisor, by name."""
-    pids: list[int] = []
-    for task in (PROC / str(supervisor) / "task").glob("*"):
+def parts_of(supervisor: int) -> dict[str, Process]:
+    """The parts below this supervisor, by name: its children, and theirs, since some parts are forks of one
+    program.
+    """
+    found = [process for pid in _children(supervisor) if (process := read(pid)) is not None]
+    for process in list(found):
+        if not process.part:
+            found += [fork for pid in _children(process.pid) if (fork := read(pid)) is not None]
+    return {process.part: process for process in found if process.part in PARTS}
+
+
+def _children(pid: int) -> list[int]:
+    children: list[int] = []
+    for task in (PROC / str(pid) / "task").glob("*"):
         try:
-            pids += [int(pid) for pid in (task / "children").read_text("utf-8").split()]
+            children += [int(child) for child in (task / "children").read_text("utf-8").split()]
         except OSError:
             continue
-    found = [process for pid in pids if (process := read(pid)) is not None and process.part in PARTS]
-    return {process.part: process for process in found}
+    return children
 
 
 def send(pid: int, which: signal.Signals) -> bool:

@@ -79,7 +79,7 @@ class Up:
         return done.stdout
 
     def child(self, name: str) -> int:
-        """The process id of a direct child whose command line holds `name`."""
+        """The process id of a part whose command line holds `name`."""
         assert self.process is not None
         return child_of(self.process.pid, name)
 
@@ -169,7 +169,7 @@ class RunningDemo:
         return running.database_url
 
     def child(self, name: str) -> int:
-        """The process id of a direct child whose command line holds `name`."""
+        """The process id of a part whose command line holds `name`."""
         return child_of(self.process.pid, name)
 
     def kill_during_history(self, plan: list[tuple[float, str]]) -> threading.Thread:
@@ -211,10 +211,20 @@ class RunningDemo:
 
 
 def child_of(parent: int, name: str) -> int:
-    """The process id of a direct child of `parent` whose command line holds `name`."""
-    with suppress(FileNotFoundError):  # the parent ended, or a child between the two looks
-        for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+    """The process id of a child of `parent`, or of such a child, whose command line holds `name`."""
+    for pid in (
+        *children_of(parent),
+        *(fork for child in children_of(parent) for fork in children_of(child)),
+    ):
+        with suppress(FileNotFoundError, ProcessLookupError):  # it ended between the two looks
             words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
             if name in words:
-                return int(pid)
+                return pid
     raise AssertionError(f"no child runs {name}")
+
+
+def children_of(parent: int) -> list[int]:
+    try:
+        return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
