@@ -31,7 +31,7 @@ from trials.judge.after_words import locked_late
 from trials.package.keys import signing_key
 from trials.package.reading import evaluate_package
 from trials.plan import profiles as known
-from trials.report import write_reports
+from trials.report.render import write_reports
 from trials.report.sentence import sentence_of
 from trials.report.texts import summary
 from trials.workflow.blinding import unblind as unblind_endpoint

@@ -17,7 +17,7 @@ from trials.package.contents import load
 from trials.package.trust import TrustedKey, parse_keys, read_trusted
 from trials.package.verify import Check
 from trials.package.verify import verify as verify_package
-from trials.report import write_reports
+from trials.report.render import write_reports
 from trials.witness.package import verify_tokens
 from trials.witness.tokens import load_roots
 

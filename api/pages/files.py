@@ -23,7 +23,7 @@ from store.witness import count_stamps
 from trials.package.keys import signing_key
 from trials.package.makers import made_here
 from trials.package.signing import public_hex
-from trials.report import write_reports
+from trials.report.render import write_reports
 from trials.workflow.exporting import write
 
 open_router = APIRouter()

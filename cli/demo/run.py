@@ -42,7 +42,7 @@ from store.trials import latest_evaluation
 from trials.evaluation import Evaluation, document_of
 from trials.package.keys import published
 from trials.package.strict import written
-from trials.report import Charts, write_reports
+from trials.report.render import Charts, write_reports
 from trials.report.texts import summary
 from trials.workflow.checking import check_quality
 from trials.workflow.evaluating import evaluate_trial

@@ -21,7 +21,7 @@ from trials.package.trust import keys_in
 from trials.package.verify import verify
 from trials.plan.protocol import Protocol
 from trials.plan.reading import document_of
-from trials.report import write_reports
+from trials.report.render import write_reports
 from trials.workflow.checking import check_quality
 from trials.workflow.evaluating import evaluate_trial
 from trials.workflow.locking import lock_protocol

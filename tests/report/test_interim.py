@@ -11,9 +11,9 @@ from insitu.language import Language, catalogue
 from insitu.model import Verdict
 from tests.trials.test_early_look import looked
 from trials.evaluation import document_of
-from trials.report import write_reports
 from trials.report.blocks import Banner, Paragraph, ReportModel
 from trials.report.build import build
+from trials.report.render import write_reports
 from trials.report.words import WORDS
 from trials.report.writer import LOCALE
 

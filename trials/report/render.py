@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime
@@ -18,26 +17,16 @@ import jinja2
 import typst
 from markupsafe import Markup
 
-from insitu.language import LANGUAGES, Language, Reader
+from insitu.language import LANGUAGES, Reader
 from trials.plan.reading import canonical
 from trials.report.blocks import Figure, ReportModel
 from trials.report.build import build
 from trials.report.charts import locale_of
+from trials.report.drawing import draw, start_renderer
 from trials.report.words import WORDS
 from trials.report.writer import LOCALE
 
 _HERE = Path(__file__).parent
-
-
-def _start_renderer() -> None:
-    os.environ["TZ"] = "UTC"  # Vega would draw the machine's zone
-
-
-def _draw(spec: dict[str, Any], language: Language) -> tuple[str, bytes]:
-    import vl_convert
-
-    options = locale_of(language)
-    return vl_convert.vegalite_to_svg(spec, **options), vl_convert.vegalite_to_png(spec, ppi=220, **options)
 
 
 class Charts:
@@ -47,7 +36,7 @@ class Charts:
 
     def __init__(self) -> None:
         self._pool = ProcessPoolExecutor(
-            1, mp_context=multiprocessing.get_context("spawn"), initializer=_start_renderer
+            1, mp_context=multiprocessing.get_context("spawn"), initializer=start_renderer
         )
 
     def __enter__(self) -> Charts:
@@ -61,7 +50,8 @@ class Charts:
     def draw(self, model: ReportModel) -> list[tuple[str, bytes]]:
         """(SVG, PNG) of each figure, in order."""
         figures = [block for block in model.blocks if isinstance(block, Figure)]
-        return list(self._pool.map(_draw, [f.spec for f in figures], [model.language] * len(figures)))
+        formats = locale_of(model.language)
+        return list(self._pool.map(draw, [f.spec for f in figures], [formats] * len(figures)))
 
 
 def write_reports(

@@ -21,7 +21,7 @@ from trials.package.trust import TrustedKey
 from trials.package.verify import Check, verify
 from trials.package.writing import seal
 from trials.plan.reading import digest
-from trials.report import write_reports
+from trials.report.render import write_reports
 
 
 @dataclass(frozen=True)

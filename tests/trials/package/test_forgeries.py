@@ -16,7 +16,7 @@ from tests.trials.package import forger
 from tests.trials.package.conftest import Lab, is_settled
 from trials.package.trust import TrustedKey
 from trials.package.verify import verify
-from trials.report import write_reports
+from trials.report.render import write_reports
 
 Copied = Callable[[], Path]
 Forge = Callable[[Path], None]
