@@ -21,6 +21,8 @@ from tests.fix_mosquitto import mosquitto
 from tests.fix_stack import stack
 from tests.fix_station import station
 from tests.forked import end_parent
+from tests.quick_charts import draw_in_one_process, end_drawing
+from tests.quick_clients import load_certificates_once
 from tests.quick_passwords import hash_quickly
 
 TOGETHER = ("tests/end_to_end/demo/", "tests/report/")
@@ -84,6 +86,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     hash_quickly()
+    load_certificates_once()
+    draw_in_one_process()
     for profile in ("patient", NIGHTLY):
         settings.register_profile(profile, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile(config.getoption("--hypothesis-profile") or "patient")
@@ -103,6 +107,7 @@ def pytest_collection_finish() -> None:
 
 def pytest_unconfigure() -> None:
     end_parent()
+    end_drawing()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -325,13 +325,21 @@ def test_an_open_invitation_ends_when_its_person_is_linked(
     assert people.get_member(conn, MARIE).link_until is None
 
 
+@contextmanager
+def describing(mock: str, **more: object) -> Iterator[Gate]:
+    """A provider that says so from its first moment: a server asks it once, at its start."""
+    with open_gate(mock) as gate:
+        gate.describe, gate.userinfo_signed = more, True
+        yield gate
+
+
 def test_the_shape_of_proconnect(mock: str, url: str, data_dir: Path, conn: Connection) -> None:
     """Userinfo is a signed token, the names differ, no address is marked as verified, and the level of
     assurance is asked for and must be confirmed.
     """
     level = "eidas2"
     with (
-        open_gate(mock) as gate,
+        describing(mock, claims_parameter_supported=True) as gate,
         server(
             url,
             data_dir,
@@ -343,7 +351,6 @@ def test_the_shape_of_proconnect(mock: str, url: str, data_dir: Path, conn: Conn
             **CLIENT,
         ) as address,
     ):
-        gate.describe, gate.userinfo_signed = {"claims_parameter_supported": True}, True
         names = {"given_name": "Marie", "usual_name": "Dupont", "siret": "11002001300097"}
         set_claims(gate, "m1", email=MARIE, **names)
 

@@ -32,11 +32,13 @@ from store.catalogue.snapshot import load_snapshot
 from store.catalogue.trials import add_trial, move_trial
 from store.catalogue.windows import add_window
 from store.database import Connection
+from tests.quick_passwords import hash_quickly
 from trials.plan.protocol import Protocol
 from trials.workflow.checking import check_quality
 from trials.workflow.evaluating import evaluate_trial
 from trials.workflow.locking import lock_protocol
 
+hash_quickly()  # this file may be read before pytest_configure
 PASSWORD = "correct horse battery staple"
 PASSWORD_HASH = hash_password(PASSWORD)
 AIR_DAYS, WARD_DAYS = 6, 60

@@ -5,6 +5,7 @@ earlier questions.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -144,12 +145,13 @@ def slots_by_hand(
 ) -> tuple[Floats, Bools]:
     """(value of each slot, from the first datastream that has one; whether it holds anything)."""
     value, heard = np.full(calendar.n, np.nan), np.zeros(calendar.n, bool)
+    edges_us = calendar.edges_us.tolist()
     for stream in streams:
         rows: dict[int, list[float]] = {}
         for time_us, result, flag in zip(
             stream.time_us.tolist(), stream.result.tolist(), stream.flag.tolist(), strict=True
         ):
-            slot = int(np.searchsorted(calendar.edges_us, time_us, "right")) - 1
+            slot = bisect_right(edges_us, time_us) - 1
             if 0 <= slot < calendar.n:
                 heard[slot] = True
                 rows.setdefault(slot, []).extend([result] * (flag in usable))
