@@ -138,8 +138,8 @@ def create_app(
 
 @cache
 def _routes() -> tuple[BaseRoute, ...]:
-    """Every route, for each application of this process: FastAPI prepares included routes at the first request,
-    which takes 0.2 s of processor time.
+    """Every route, for each application of this process: FastAPI prepares included routes at the first
+    request, which takes 0.2 s of processor time.
     """
     whole = FastAPI(openapi_url=None)
     _include(whole)

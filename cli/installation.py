@@ -33,7 +33,7 @@ from cli.loading_parts import Loader
 from cli.output import warn
 from cli.program import Program, no_steps
 from cli.reach import Addresses, Reach
-from cli.supervision import Part, Phase, Steps
+from cli.supervision import Part, Phase, Steps, stop_together
 from cli.systemd import Watchdog
 from cli.watch import PagesWatch
 from ingest.probe import Prober
@@ -47,7 +47,6 @@ from insitu.settings import Settings
 from store.database import connect
 
 if TYPE_CHECKING:
-    from ingest.probe import Prober
     from store.database import Connection
 
 FOR_A_PERSON: Final = (CorrectInput, FixPermissions, FreePort, UpgradeInsitu)
@@ -386,21 +385,9 @@ class Installation:
             self.clerk.stop()
             self.pages.stop()
             ours = [part for part in self._parts if part not in (self._database, self._schema, self._broker)]
-            _stop_together(ours, urgent)
+            stop_together(ours, urgent)
             self._loader.kill()
-            _stop_together([self._broker], urgent)
-            _stop_together([self._database], urgent)
+            for server in (self._broker, self._database):
+                stop_together([server], urgent)
         finally:
             self._stack.close()
-
-
-def _stop_together(parts: list[Part], urgent: threading.Event | None) -> None:
-    stopping = {part.name: (part, part.stopping()) for part in parts}
-    while stopping:
-        for name, (part, steps) in list(stopping.items()):
-            if urgent is not None and urgent.is_set():
-                part.kill()
-                del stopping[name]
-            elif next(steps, "over") == "over":
-                del stopping[name]
-        time.sleep(0.02)

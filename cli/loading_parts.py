@@ -132,7 +132,9 @@ class Loader:
 def _ask(
     requests: socket.socket, command: Sequence[str], environment: Mapping[str, str], log: int, limit: float
 ) -> Generator[None, None, Forked | None]:
-    """Steps to a fork; None if none comes before `limit` (time.monotonic()). Left early, none is left over."""
+    """Steps to a fork; None if none comes before `limit` (time.monotonic()). Steps that are not finished
+    leave no fork.
+    """
     ours, theirs = socket.socketpair()
     with os.fdopen(os.memfd_create("request"), "wb") as request, ours:
         request.write(json.dumps({"command": list(command), "environment": dict(environment)}).encode())

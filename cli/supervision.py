@@ -10,6 +10,8 @@ little. Nothing here waits: a part that hangs, or fails to start, never delays t
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import Final
@@ -149,3 +151,16 @@ class Part:
         if self._steps is not None and hasattr(self._steps, "close"):
             self._steps.close()
         self._steps = None
+
+
+def stop_together(parts: list[Part], urgent: threading.Event | None) -> None:
+    """End them for good, in steps; kill what is left once `urgent` is set."""
+    stopping = {part.name: (part, part.stopping()) for part in parts}
+    while stopping:
+        for name, (part, steps) in list(stopping.items()):
+            if urgent is not None and urgent.is_set():
+                part.kill()
+                del stopping[name]
+            elif next(steps, "over") == "over":
+                del stopping[name]
+        time.sleep(0.02)

@@ -7,7 +7,8 @@ from typing import Any
 
 
 def start_renderer() -> None:
-    os.environ["TZ"] = "UTC"  # Vega would draw the machine's zone
+    """Draw times in UTC; Vega would take the machine's zone."""
+    os.environ["TZ"] = "UTC"
 
 
 def draw(spec: dict[str, Any], formats: dict[str, Any]) -> tuple[str, bytes]:
