@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from proving.faults import processes
 from proving.faults.installation import RESTART_S, STOP_S, Failed
-from proving.faults.processes import BROKER, DATABASE, INGESTOR, JOBS, PAGES, PARTS
+from proving.faults.processes import BROKER, DATABASE, INGESTOR, JOBS, LOADER, PAGES, PARTS
 from proving.faults.world import World, pids
 
 RECOVER_S = 20.0
@@ -107,8 +107,9 @@ async def hang_part(world: World, chance: random.Random) -> int:
 
 HANGS = "a part hangs"
 STRIKES: dict[str, tuple[int, Strike]] = {
-    "ingestor": (20, kill_part(INGESTOR)),
-    "broker": (20, kill_part(BROKER)),
+    "ingestor": (19, kill_part(INGESTOR)),
+    "loader": (2, kill_part(LOADER)),
+    "broker": (19, kill_part(BROKER)),
     "database": (14, kill_part(DATABASE)),
     "pages": (6, kill_part(PAGES)),
     "jobs": (5, kill_part(JOBS)),

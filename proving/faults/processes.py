@@ -14,12 +14,14 @@ from pathlib import Path
 
 SUPERVISOR, DATABASE, BROKER, INGESTOR, PAGES, JOBS = "up", "database", "broker", "ingest", "serve", "work"
 PARTS = (DATABASE, BROKER, INGESTOR, PAGES, JOBS)
+LOADER = "loader"
+"""The program that some parts are forks of."""
 PROC = Path("/proc")
 
 
 @dataclass(frozen=True)
 class Process:
-    """`part` is one of PARTS or SUPERVISOR, or "" for workers of the database, verbs and others; `state` is
+    """`part` is one of PARTS, LOADER or SUPERVISOR, or "" for workers of the database, verbs and others; `state` is
     the letter in /proc.
     """
 
@@ -43,6 +45,8 @@ def _part(arguments: list[str]) -> str:
         return DATABASE
     if program.startswith("nats-server"):
         return BROKER
+    if program.startswith("python") and "cli.loader" in arguments:
+        return LOADER
     if program.startswith("python") or program == "insitu":
         verbs = [word for word in arguments[1:] if word in (SUPERVISOR, INGESTOR, PAGES, JOBS)]
         return verbs[0] if verbs else ""
@@ -84,14 +88,12 @@ def belonging(data_dir: Path) -> list[Process]:
 
 
 def parts_of(supervisor: int) -> dict[str, Process]:
-    """The parts below this supervisor, by name: its children, and theirs, since some parts are forks of one
-    program.
-    """
+    """The parts below this supervisor, by name, with the loader: its children, and the loader's."""
     found = [process for pid in _children(supervisor) if (process := read(pid)) is not None]
     for process in list(found):
-        if not process.part:
+        if process.part == LOADER:
             found += [fork for pid in _children(process.pid) if (fork := read(pid)) is not None]
-    return {process.part: process for process in found if process.part in PARTS}
+    return {process.part: process for process in found if process.part in (*PARTS, LOADER)}
 
 
 def _children(pid: int) -> list[int]:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from proving.faults import kills, processes
 from proving.faults.installation import STOP_S, TRIAL, Failed
-from proving.faults.processes import BROKER, DATABASE, INGESTOR, PAGES, PARTS
+from proving.faults.processes import BROKER, DATABASE, INGESTOR, LOADER, PAGES, PARTS
 from proving.faults.world import World
 
 BACK_S = 15.0
@@ -94,5 +94,7 @@ ACTS = {
     "enrol": (_enrol, "an enrolment"),
 }
 SCENARIOS: dict[str, Scenario] = {
-    f"hung-{part}-{name}": _scenario(act, part, what) for part in PARTS for name, (act, what) in ACTS.items()
+    f"hung-{part}-{name}": _scenario(act, part, what)
+    for part in (*PARTS, LOADER)
+    for name, (act, what) in ACTS.items()
 }

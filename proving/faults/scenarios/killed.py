@@ -23,8 +23,10 @@ async def _all(world: World, names: list[str], chance: random.Random) -> str:
 
 
 async def each_part(world: World, chance: random.Random) -> str:
-    """SIGKILL of each part and of the supervisor, one after the other."""
-    return await _all(world, ["ingestor", "broker", "database", "pages", "jobs", "supervisor"], chance)
+    """SIGKILL of each part, of the loader and of the supervisor, one after the other."""
+    return await _all(
+        world, ["ingestor", "broker", "database", "pages", "jobs", "loader", "supervisor"], chance
+    )
 
 
 async def two_at_once(world: World, chance: random.Random) -> str:
