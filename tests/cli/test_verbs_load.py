@@ -12,8 +12,14 @@ from cli.verbs import VERBS
 
 TOP = Path(__file__).parents[2]
 PROGRAM = """
-import importlib, os, sys, traceback
-import fastapi, msgspec, numpy, psycopg, pydantic, pydantic_settings, rich.console, typer, uvicorn
+import gc, importlib, os, sys, traceback
+gc.disable()
+import argon2, babel, bcrypt, cryptography.x509, fastapi, google.protobuf, jinja2, joserfc, msgspec
+import numpy, paho.mqtt.client, prometheus_client, psycopg, psycopg_pool, pydantic, pydantic_settings
+import python_multipart, rfc3161_client, rfc8785, rich.console, rich.progress, typer, typst, uvicorn
+import asyncio, concurrent.futures, email.message, http.server, importlib.metadata, multiprocessing, urllib.request
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from psycopg import pq
 
 for name in sys.argv[1:]:
     if os.fork() == 0:
