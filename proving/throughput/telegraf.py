@@ -62,8 +62,8 @@ def drain(bench: Bench, messages: int) -> float:
 
 
 def pace(seen: Sequence[tuple[float, int]], messages: int) -> float:
-    """Messages a second from (time (s), size of the table), one for each growth, up to the first that holds nine
-    tenths of the last size. Every message is a row of one width. Raises InsituError if it grew too seldom.
+    """Messages a second from (time (s), size of the table), one for each growth, up to the first that holds
+    nine tenths of the last size. Every message is a row of one width. Raises InsituError if it grew too seldom.
     """
     (began, first), whole = seen[0], seen[-1][1]
     ended, last = next(one for one in seen if one[1] >= MEASURED * whole)
@@ -105,8 +105,8 @@ def _require_alive(child: Child, limit: float) -> None:
 
 
 def _configuration(bench: Bench) -> str:
-    """QoS 1, a persistent session and the same window as ours. A batch is a quarter of the window: with a batch
-    above the window only the timer would write, at most a window each time.
+    """QoS 1, a persistent session and the same window as ours. A batch is a quarter of the window: with a
+    batch above the window only the timer would write, at most a window each time.
     """
     address = bench.address
     text = json.dumps

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any, cast
+
 import pytest
 
 from insitu.errors import InsituError
 from proving.throughput.servers import WINDOW
-from proving.throughput.telegraf import pace
+from proving.throughput.telegraf import _configuration, pace
 
 
 @pytest.mark.parametrize("rows_a_page", [1, 40, 160])
@@ -23,12 +26,7 @@ def test_a_table_that_grew_once_tells_no_pace() -> None:
 
 
 def test_a_batch_fits_into_the_window_several_times() -> None:
-    """With a batch above the window, Telegraf waits for its timer, and the timer is what would be measured."""
-    from types import SimpleNamespace
-    from typing import Any, cast
-
-    from proving.throughput.telegraf import _configuration
-
+    """With a batch above the window, Telegraf waits for its timer: the timer is what would be measured."""
     address = SimpleNamespace(host="127.0.0.1", port=1, username="u", password="p")
     bench = cast(Any, SimpleNamespace(address=address, postgres=SimpleNamespace(url="postgresql://x")))
     lines = dict(line.strip().split(" = ", 1) for line in _configuration(bench).splitlines() if " = " in line)
