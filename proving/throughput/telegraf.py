@@ -63,7 +63,7 @@ def drain(bench: Bench, messages: int) -> float:
 
 def pace(seen: Sequence[tuple[float, int]], messages: int) -> float:
     """Messages a second from (time (s), size of the table), one for each growth, up to the first that holds
-    nine tenths of the last size. Every message is a row of one width. Raises InsituError if it grew too seldom.
+    nine tenths of the last size. Every message is a row of one width. InsituError if it grew only once.
     """
     (began, first), whole = seen[0], seen[-1][1]
     ended, last = next(one for one in seen if one[1] >= MEASURED * whole)
