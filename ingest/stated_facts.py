@@ -50,9 +50,13 @@ def stated_facts(
     times: dict[_Around, tuple[int, Fact]] = {}
     faults: dict[_Around, tuple[int, Fact]] = {}
     for index, reading in enumerate(decoded.readings):
-        if names[index] is not None or not may_state_facts(reading.property):
+        name = names[index]
+        if name is not None and "*" not in name:  # a pattern that leaves many out says nothing about this one
             continue
-        for found, path, fact in _facts_in(reading, decoded.network_time, times, faults):
+        if not may_state_facts(reading.property):
+            continue
+        late = times if name is None else {}
+        for found, path, fact in _facts_in(reading, decoded.network_time, late, faults):
             found.setdefault(_around(decoded, index, path), (index, fact))
     return _told(decoded, names, times, is_result), _told(decoded, names, faults, is_result)
 

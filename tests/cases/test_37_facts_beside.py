@@ -246,3 +246,58 @@ def test_the_properties_of_a_metric_count(
     assert edge_node.results(conn) == expected
     replay(conn, clock=SYSTEM)
     assert edge_node.results(conn) == expected
+
+
+# -- families, and topics that a firmware has fixed
+
+
+def test_a_pattern_leaves_out_no_part_of_a_mapped_field(world: Connection) -> None:
+    give_mappings(
+        world, {"field": "ENERGY.Power", "property": "power"}, {"field": "ENERGY.*", "ignore": True}
+    )
+    booked = send(world, {"ENERGY": {"Power": [37, 38, 39], "Factor": [1, 1, 1]}})
+    assert refused(booked) == {"unknown_property": 3}
+    assert "map each, as field = 'ENERGY.Power.0'" in booked.refused[next(iter(booked.refused))][1]
+    give_mappings(
+        world,
+        *({"field": f"ENERGY.Power.{n}", "property": "power"} for n in range(3)),
+        {"field": "ENERGY.*", "ignore": True},
+    )
+    replay(world, clock=SYSTEM)
+    assert stored(world) == {f"ENERGY.Power.{n}": [37 + n] for n in range(3)}
+
+
+def test_a_pattern_does_not_overrule_that_a_result_is_bad(world: Connection) -> None:
+    give_mappings(world, {"field": "p.t.tC", "property": "temperature"}, {"field": "p.*", "ignore": True})
+    assert refused(send(world, {"p": {"ts": SECONDS, "t": {"tC": 85, "errors": ["out_of_range"]}}}))
+    send(world, {"p": {"ts": SECONDS, "t": {"tC": 20.5, "id": 0}}}, later_us=1)
+    assert stored(world) == {"p.t.tC": [20.5]}
+
+
+@pytest.mark.parametrize(
+    ("said", "state"),
+    [
+        (b"Online", "online"),
+        (b"true", "online"),
+        (b"Connected", "online"),
+        (b'{"state": true}', "online"),
+        (b"Offline", "offline"),
+        (b"false", "offline"),
+        (b"Connection Lost", "offline"),
+    ],
+)
+def test_firmwares_say_their_state_in_words_of_their_own(world: Connection, said: bytes, state: str) -> None:
+    send(world, said, "status")
+    assert world.execute("SELECT state FROM device_status").fetchall() == [(state,)]
+
+
+def test_a_status_without_any_known_key_is_not_taken_for_one(world: Connection) -> None:
+    booked = send(world, {"Uptime": "0T00:16:19", "Wifi": {"RSSI": 78}}, "status")
+    assert set(refused(booked)) == {"invalid_shape"}
+
+
+def test_a_refusal_names_all_unknown_fields_and_the_datastream_that_was_meant(world: Connection) -> None:
+    give_mappings(world, *({"field": f, "property": f} for f in ("temperature", "humidity", "co2")))
+    _, (_, detail) = next(iter(send(world, {"temprature": 1, "hum": 2, "x": 3}).refused.items()))
+    assert detail.startswith("The device has no datastream 'temprature'; it has temperature, ")
+    assert "Nor has it 'hum', 'x'." in detail
