@@ -23,7 +23,7 @@ from ingest.files.mapping import FileMap
 from ingest.files.rows import Chosen, Row
 from ingest.files.sentinels import Numbers, ask_sentinels
 from ingest.files.shape import Layout, Statement
-from ingest.files.stamps import Read, read_stamp, twin
+from ingest.files.stamps import Read, read_stamp, twin, was_skipped
 from ingest.files.time_columns import with_zone
 from insitu.errors import CorrectInput
 from insitu.unit_words import read_unit
@@ -130,9 +130,24 @@ class _Look:
             self._forms.of_no_time(row, given)
             return False
         self._forms.of_time(row, given)
+        self._require_shown(row, given, stamp)
         if times.statements:
             self._check_clock(row, given, stamp)
         return True
+
+    def _require_shown(self, row: Row, given: list[Any], stamp: datetime | int | Read) -> None:
+        """Raises CorrectInput for a time over which the clocks were put forward: the logger's was not."""
+        zone = stamp.zone if isinstance(stamp, Read) else self._layout.times.zone
+        local = stamp.local if isinstance(stamp, Read) else stamp
+        if zone is None or zone.is_fixed() or not isinstance(local, datetime) or local.tzinfo is not None:
+            return
+        if was_skipped(local, zone.tz):
+            raise CorrectInput(
+                f"{self._path}, row {row.number}: {_show(given)!r} does not exist in {zone.name}: the clocks were "
+                "put forward over it, and this one was not, so the rows below may be an hour off. Say --zone "
+                f"{winter_option(zone, local)} for a logger that stays on winter time. If its clock was put "
+                "forward later, cut the file there, and import each part."
+            )
 
     def _twisted(self, row: Row, given: list[Any], time_format: str) -> CorrectInput:
         this, others = ("month", "day") if time_format.startswith("%d") else ("day", "month")
