@@ -71,7 +71,7 @@ VERBS: Final = {
     "network": Verb("cli.networks", ("network",), "Show a network server and give it a credential."),
     "topics": Verb("cli.topics", ("topics",), "List the fixed topics of devices; withdraw one."),
     "pull": Verb("cli.networks", ("pull",), "Fetch uplinks that The Things Stack has kept."),
-    "import": Verb("cli.imports", ("import_file",), "Take results from a CSV or Parquet file."),
+    "import": Verb("cli.imports", ("import_file",), "Take results from a file: CSV, a workbook or Parquet."),
     "imports": Verb("cli.withdrawal", ("imports",), "List which files and pulls brought results."),
     "withdraw": Verb("cli.withdrawal", ("withdraw",), "Take the results of an import out of use."),
     "retention": Verb("cli.life", ("retention",), "Show or set what a trial's data are for, and how long."),

@@ -9,20 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Final
 
 from ingest.decode import Decoded, StatusReport
 from ingest.decode.flatten import Record
+from ingest.decode.judgement import judges
 from ingest.field_times import UnreadableTime, looks_like_time, read_time
-from ingest.place import shown
+from ingest.field_values import NoHealth, converted, health_of, is_none
 from ingest.selectors import Selector, selectors, suggestion
-from ingest.stated_units import contradiction, stated_units, states_unit
-from ingest.text_numbers import from_text, number_in
+from ingest.stated_facts import Fact, may_state_facts, stated_facts
+from ingest.stated_units import contradiction, stated_units
 from insitu.model import IgnoreReason, Reading, RejectReason
 from store.catalogue.snapshot import KnownDevice
 from store.fields import FieldRule, is_same
-
-_MAX_FIRMWARE: Final = 128
 
 
 @dataclass(slots=True)
@@ -48,7 +46,9 @@ class Sorted:
 
 
 def needs_rules(device: KnownDevice, decoded: Decoded) -> bool:
-    return bool(device.rules) or bool(decoded.records) or states_unit(decoded.readings)
+    if device.rules or decoded.records:
+        return True
+    return any(may_state_facts(reading.property) for reading in decoded.readings)
 
 
 def sort_fields(device: KnownDevice, decoded: Decoded) -> Sorted:
@@ -76,6 +76,7 @@ class _Sorter:
         self._named = self._named_times()
         self._unexpected = self._unexpected_words()
         self._stated = stated_units(decoded.readings, self._fields)
+        self._late, self._bad = stated_facts(decoded, self._told_names(), self._is_result)
         self._sorted = Sorted()
 
     def sort(self) -> Sorted:
@@ -88,6 +89,31 @@ class _Sorter:
                 self._sorted.fates.append((index, str(refused.reason), str(refused)))
         return self._sorted
 
+    def _told_names(self) -> list[str | None]:
+        """Names of the readings in mappings, also of those that are times of others."""
+        sent = self._decoded.readings
+        return [
+            name or (sent[index].property if sent[index].property in self._timers else None)
+            for index, name in enumerate(self._fields)
+        ]
+
+    def _is_result(self, index: int) -> bool:
+        """True if a datastream has it."""
+        name = self._fields[index]
+        rule = self._rules.get(name) if name is not None else None
+        return name in self._device.datastreams and (rule is None or not is_none(self._sent(index), rule))
+
+    def _sent(self, index: int) -> object:
+        return self._decoded.readings[index].result
+
+    def _require_good(self, index: int, rule: FieldRule | None) -> None:
+        """Raises _Refused for a result whose time is elsewhere, or that its device calls bad."""
+        fact = self._bad.get(index)
+        if fact is None and index in self._late and self._time_index(index, rule) is None:
+            fact = self._late[index]
+        if fact is not None:
+            raise _Refused(*fact)
+
     def _field(self, index: int) -> str | None:
         """The name of the reading that a mapping or datastream has; None if there is none."""
         reading, record = self._decoded.readings[index], self._decoded.records.get(index)
@@ -99,9 +125,16 @@ class _Sorter:
             selected = [one.field for one in self._selectors if one.selects(record)]
             names = [*selected, *(names if not record.is_positional else ())]
         found = next((name for name in names if any(name in names_of for names_of in known)), None)
-        if found is None:
+        if found is None and self._mapped_whole(reading.property) is None:
             return next((one for one in self._patterns if _is_named(reading, one)), None)
         return found
+
+    def _mapped_whole(self, name: str) -> str | None:
+        """The field with a datastream that `name` is a part of: `ENERGY.Power` of `ENERGY.Power.0`, where a
+        device with three phases sends a list. No pattern may leave such a part out.
+        """
+        wholes = (name[:at] for at in range(len(name)) if name[at] == ".")
+        return next((whole for whole in wholes if whole in self._device.datastreams), None)
 
     def _scope(self, index: int, depth: int | None = None) -> tuple[int, ...]:
         """Identifies the objects in lists around a reading, down to `depth`."""
@@ -126,19 +159,21 @@ class _Sorter:
                         found[self._scope(index), name] = index
         return found
 
-    def _unexpected_words(self) -> dict[tuple[int, ...], str]:
+    def _unexpected_words(self) -> dict[tuple[int, ...], Fact]:
         """Objects around a field that does not say what its mapping expects → the refusal of what is beside
         it.
         """
         found = {}
         for index, name in enumerate(self._fields):
             rule = self._rules.get(name) if name is not None else None
-            sent = self._decoded.readings[index].result
+            sent = self._sent(index)
             if rule is not None and rule.expect and not any(is_same(word, sent) for word in rule.expect):
                 words = " or ".join(repr(word) for word in rule.expect)
+                says = f"{name!r} says {str(sent)[:40]!r}, and the mappings hold for {words}"
                 found[self._scope(index)] = (
-                    f"{name!r} says {str(sent)[:40]!r}, and the mappings hold for {words}: map the fields in "
-                    "that unit, then replay."
+                    (RejectReason.CALLED_BAD, f"{says}: the device itself calls the results beside it bad.")
+                    if judges(str(name))
+                    else (RejectReason.UNIT_MISMATCH, f"{says}: map the fields in that unit, then replay.")
                 )
         return found
 
@@ -147,12 +182,14 @@ class _Sorter:
         scope = self._scope(index)
         for depth in range(len(scope) + 1):
             if scope[:depth] in self._unexpected:
-                raise _Refused(RejectReason.UNIT_MISMATCH, self._unexpected[scope[:depth]])
+                raise _Refused(*self._unexpected[scope[:depth]])
 
     def _sort(self, index: int, reading: Reading) -> None:
         name = self._fields[index]
         record = self._decoded.records.get(index)
         rule = self._rules.get(name) if name is not None else None
+        if name is None or rule is None or rule.is_result:
+            self._require_good(index, rule)
         if name is None and record is not None and reading.property not in self._timers:
             self._unselected(index, reading, record)
             return
@@ -162,20 +199,26 @@ class _Sorter:
         if rule is not None and not rule.is_result:
             self._no_result(index, reading, rule)
             return
-        if rule is not None and _is_none(reading.result, rule):
+        if rule is not None and is_none(reading.result, rule):
             self._leave_out(index, IgnoreReason.MISSING, "stands for no result")
             return
         if record is not None and name is not None and "[]" in name and self._time_index(index, rule) is None:
             raise _Refused(RejectReason.UNKNOWN_PROPERTY, _untimed(name, record))
         if self._unexpected:
             self._require_expected(index)
-        changed = (reading if rule is None else _converted(reading, rule))._replace(
+        changed = (reading if rule is None else converted(reading, rule))._replace(
             property=name or reading.property
         )
         if self._stated and (
             against := contradiction(self._stated, changed, reading.property, self._device.datastreams)
         ):
             raise _Refused(RejectReason.UNIT_MISMATCH, against)
+        if name is None and self._patterns and (whole := self._mapped_whole(reading.property)) is not None:
+            raise _Refused(
+                RejectReason.UNKNOWN_PROPERTY,
+                f"{whole[:60]!r} is mapped, and came in parts here: map each, as field = "
+                f"{reading.property[:80]!r}, or with `ignore`, then replay.",
+            )
         self._keep(index, changed, rule)
 
     def _keep(self, index: int, reading: Reading, rule: FieldRule | None) -> None:
@@ -238,10 +281,13 @@ class _Sorter:
         if not rule.health:
             self._leave_out(index, IgnoreReason.NO_RESULT, "its time" if rule.time else "ignored")
             return
-        if _is_none(reading.result, rule):
+        if is_none(reading.result, rule):
             self._leave_out(index, IgnoreReason.MISSING, "stands for no result")
             return
-        self._sorted.health[rule.health] = _health(_converted(reading, rule), rule)
+        try:
+            self._sorted.health[rule.health] = health_of(converted(reading, rule), rule)
+        except NoHealth as error:
+            raise _Refused(RejectReason.WRONG_TYPE, str(error)) from error
         self._leave_out(index, IgnoreReason.STATUS, f"the device's {rule.health}")
 
     def _leave_out(self, index: int, reason: IgnoreReason, why: str) -> None:
@@ -297,65 +343,3 @@ def _is_named(reading: Reading, pattern: str) -> bool:
     """True if the pattern names the field; `update.*` also names an `update` that is null."""
     name = reading.property
     return fnmatchcase(name, pattern) or (reading.result is None and fnmatchcase(f"{name}.", pattern))
-
-
-def _is_none(result: object, rule: FieldRule) -> bool:
-    """True if it stands for no result. Where numbers may come as text, 32767 and "32767" are the same."""
-    if any(_is_missing(word, result) for word in rule.missing):
-        return True
-    number = _number_of(result, rule) if rule.missing and _reads_text(rule) else None
-    return number is not None and any(_number_of(word, rule) == number for word in rule.missing)
-
-
-def _reads_text(rule: FieldRule) -> bool:
-    return rule.text or rule.with_unit or rule.decimal == "," or bool(rule.thousands)
-
-
-def _number_of(given: object, rule: FieldRule) -> float | None:
-    if isinstance(given, str):
-        return number_in(given, rule)
-    return given if isinstance(given, int | float) and not isinstance(given, bool) else None
-
-
-def _is_missing(word: object, result: object) -> bool:
-    if result is None:
-        return isinstance(word, str) and word.casefold() == "null"
-    return is_same(word, result)  # type: ignore[arg-type]
-
-
-def _converted(reading: Reading, rule: FieldRule) -> Reading:
-    result = reading.result
-    for meaning, words in ((True, rule.true), (False, rule.false)):
-        if any(is_same(word, result) for word in words):
-            return reading._replace(result=meaning)
-    if _reads_text(rule) and isinstance(result, str):
-        return from_text(reading, result, rule)
-    return reading
-
-
-def _health(reading: Reading, rule: FieldRule) -> float | str:
-    result = reading.result
-    if rule.health == "firmware":
-        if isinstance(result, str) and 0 < len(result) <= _MAX_FIRMWARE:
-            return result
-        if isinstance(result, int | float) and not isinstance(result, bool):
-            return str(result)[:_MAX_FIRMWARE]
-    elif isinstance(result, int | float) and not isinstance(result, bool):
-        number = result * rule.scale + rule.offset if abs(result) < 1e12 else result
-        low, high = (0, 100) if rule.health == "battery" else (-1e12, 1e12)
-        if low <= number <= high:
-            return float(number)
-    wanted = {"firmware": "a text", "battery": "a number from 0 to 100"}.get(rule.health, "a number")
-    raise _Refused(
-        RejectReason.WRONG_TYPE,
-        f"{reading.property[:60]!r} as {rule.health} must be {wanted}, not {shown(result)}: "
-        f"{_health_advice(result)}.",
-    )
-
-
-def _health_advice(result: object) -> str:
-    if result is None:
-        return 'leave it out, or have its mapping say missing = ["null"]'
-    if isinstance(result, str):
-        return "have its mapping say `text = true` for a number in quotes, or `missing` for a word"
-    return "have its mapping say `scale`, or `missing` where it stands for none; or `ignore` the field"

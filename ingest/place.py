@@ -7,6 +7,7 @@ device that sends no time gets the time of receipt, shifted by the offset that i
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ingest.decode import Decoded
@@ -22,6 +23,7 @@ FUTURE_US = 600_000_000
 _DEVICE, _NETWORK = int(ClockQuality.DEVICE), int(ClockQuality.NETWORK)
 _REPAIRED, _ARRIVAL = int(ClockQuality.REPAIRED), int(ClockQuality.ARRIVAL)
 _MAX = 1.7976931348623157e308
+_MOST_NAMED = 10
 _NO_FACTORS = (math.nan, math.nan)
 
 
@@ -37,6 +39,7 @@ def place(device: KnownDevice, decoded: Decoded, received_us: int) -> Placed:
     refused: dict[RejectReason, tuple[int, str]] = {}
     streams = device.datastreams
     stamped = _NETWORK if decoded.network_time else _DEVICE
+    unknown: list[Reading] = []
     judged: int | None = None
     verdict: tuple[RejectReason, str] | None = None
     for reading in decoded.readings:
@@ -45,12 +48,7 @@ def place(device: KnownDevice, decoded: Decoded, received_us: int) -> Placed:
         )
         stream = streams.get(name) if not source else _named_in_full(reading, streams)
         if stream is None:
-            before = refused.get(
-                RejectReason.UNKNOWN_PROPERTY
-            )  # text for the first only: there may be thousands
-            refused[RejectReason.UNKNOWN_PROPERTY] = (
-                (before[0] + 1, before[1]) if before else (1, _unknown(reading, streams))
-            )
+            unknown.append(reading)
             continue
         kind = result.__class__
         if stream.result_type == "number" and (kind is float or kind is int):
@@ -77,7 +75,7 @@ def place(device: KnownDevice, decoded: Decoded, received_us: int) -> Placed:
             continue
         quality = _ARRIVAL if given_us is None else _REPAIRED if repaired else stamped
         observations.append(Observation(stream.datastream_id, time_us, number, received_us, quality))
-    return Placed(observations, refused)
+    return Placed(observations, _unknown(unknown, streams) | refused)
 
 
 def judge_time(
@@ -138,13 +136,27 @@ def _named_in_full(reading: Reading, streams: dict[str, KnownDatastream]) -> Kno
     return streams.get(f"{reading.source}.{reading.property}") or streams.get(reading.property)
 
 
-def _unknown(reading: Reading, streams: dict[str, KnownDatastream]) -> str:
-    known = ", ".join(sorted(streams)[:10]) or "none"
-    full = f" or {f'{reading.source[-60:]}.{reading.property[:60]}'!r}" if reading.source else ""
-    return (
-        f"The device has no datastream {reading.property[:60]!r}{full}; it has {known}. Correct the "
-        "name, or have the field mapped, then replay."
+def _unknown(
+    readings: Sequence[Reading], streams: dict[str, KnownDatastream]
+) -> dict[RejectReason, tuple[int, str]]:
+    """The refusal of those that no datastream has: a text about the first, with the names of some others.
+    Datastreams that begin alike come first.
+    """
+    if not readings:
+        return {}
+    name, source = readings[0].property, readings[0].source
+    full = f" or {f'{source[-60:]}.{name[:60]}'!r}" if source else ""
+    others = list(dict.fromkeys(one.property[:60] for one in readings[1:_MOST_NAMED]))
+    more = ", ".join(map(repr, others)) + (" and others" if len(readings) > _MOST_NAMED else "")
+    also = f" Nor has it {more}." if others else ""
+    alike = sorted(streams, key=lambda known: (known[:3].casefold() != name[:3].casefold(), known))
+    rest = f" and {len(alike) - _MOST_NAMED} more" if len(alike) > _MOST_NAMED else ""
+    said = (
+        f"The device has no datastream {name[:60]!r}{full}; it has "
+        f"{', '.join(alike[:_MOST_NAMED]) or 'none'}{rest}. Correct the name, or have the field mapped, "
+        f"then replay.{also}"
     )
+    return {RejectReason.UNKNOWN_PROPERTY: (len(readings), said)}
 
 
 def _other_unit(reading: Reading, stream: KnownDatastream) -> str:

@@ -25,9 +25,9 @@ class StatedUnit(NamedTuple):
     """The name of the object that it is in, with a dot behind; empty for the message itself."""
 
 
-def states_unit(readings: Sequence[Reading]) -> bool:
-    """True if a text among them may be a unit of others."""
-    return any(one.result.__class__ is str and _NAME.fullmatch(one.property) for one in readings)
+def names_unit(name: str) -> bool:
+    """True if a text in a field of that name may be the unit of others."""
+    return _NAME.fullmatch(name) is not None
 
 
 def stated_units(readings: Sequence[Reading], names: Sequence[str | None]) -> list[StatedUnit]:

@@ -229,6 +229,7 @@ class RejectReason(StrEnum):
     WRONG_TYPE = "wrong_type"
     UNKNOWN_ALIAS = "unknown_alias"
     UNIT_MISMATCH = "unit_mismatch"
+    CALLED_BAD = "called_bad"
     NOT_FINITE = "not_finite"
     CLOCK_OUT_OF_RANGE = "clock_out_of_range"
     CONFLICTING_RESULT = "conflicting_result"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from insitu.times import to_datetime, to_us
 from store.database import Connection, run
@@ -16,7 +17,16 @@ class _SQL(Queries, file="births"):
     save_births: str
 
 
-Names = dict[int, tuple[str, int | None]]
+class Defined(NamedTuple):
+    """A metric as a birth defines it."""
+
+    name: str
+    datatype: int | None
+    unit: str = ""
+    """UCUM; empty if the birth states none."""
+
+
+Names = dict[int, Defined]
 
 
 @dataclass(slots=True)
@@ -32,7 +42,7 @@ class Birth:
     stamp_us: int | None = None
     born_us: int = 0
     names: Names = field(default_factory=dict)
-    """Alias → (name, datatype)."""
+    """By alias."""
     since_us: int | None = None
     """The names hold from this time, by the edge node's clock."""
     previous: Names = field(default_factory=dict)
@@ -59,8 +69,8 @@ def load_births(conn: Connection, edges: Sequence[str]) -> list[Birth]:
     ]
 
 
-def _names(stored: dict[str, tuple[str, int | None]]) -> Names:
-    return {int(alias): (name, datatype) for alias, (name, datatype) in stored.items()}
+def _names(stored: dict[str, list[Any]]) -> Names:
+    return {int(alias): Defined(*defined) for alias, defined in stored.items()}
 
 
 def save_births(conn: Connection, births: Sequence[Birth]) -> None:

@@ -215,6 +215,7 @@ REASONS: Final = {
     RejectReason.WRONG_TYPE: "Result of the wrong type",
     RejectReason.UNKNOWN_ALIAS: "Alias without a birth",
     RejectReason.UNIT_MISMATCH: "In another unit",
+    RejectReason.CALLED_BAD: "Called bad by the device",
     RejectReason.NOT_FINITE: "Not a finite number",
     RejectReason.CLOCK_OUT_OF_RANGE: "Time out of range",
     RejectReason.CONFLICTING_RESULT: "Conflicting result",
@@ -247,6 +248,8 @@ FIXES: Final = {
     "for a birth. Replay once the birth has arrived.",
     RejectReason.UNIT_MISMATCH: "The message names a unit that cannot be converted to the datastream's: "
     "correct the unit that the device sends, or map the field in that unit, then replay.",
+    RejectReason.CALLED_BAD: "A field beside the results, such as a quality or a status, calls them bad. "
+    "Where they count all the same, map that field with ignore, then replay.",
     RejectReason.NOT_FINITE: "NaN and infinity are no measurements: leave the result out when the sensor "
     "gives none.",
     RejectReason.CLOCK_OUT_OF_RANGE: "Set the clock of the device (NTP), or correct the start of its "

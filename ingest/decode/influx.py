@@ -1,7 +1,8 @@
 """`…/influx`: InfluxDB line protocol, for devices and agents (Telegraf) made for InfluxDB.
 
 `measurement,tag=value field=value,field=value timestamp`, one point on each line. The field is the name of
-the datastream, or `measurement.field` if several measurements have that field; tags are checked but not kept.
+the datastream, or `measurement.field` if several measurements have that field. Tags are not kept, but a unit
+in a tag counts.
 Follows the reference of the line protocol,
 https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/. A wrong line is refused alone: it
 does not make the other lines of the message wrong.
@@ -14,8 +15,10 @@ import re
 from typing import Final
 
 from ingest.decode import times
+from ingest.decode.judgement import called_bad
 from ingest.decode.result import Decoded, Problem, Unreadable, settle
 from insitu.model import IgnoreReason, Reading, RejectReason
+from insitu.unit_words import read_unit
 from insitu.wire import MAX_RESULTS
 
 _MAX_DIGITS: Final = 400  # as for JSON: longer numbers overflow any result and take quadratic time
@@ -25,12 +28,13 @@ _MAX_DIGITS: Final = 400  # as for JSON: longer numbers overflow any result and 
 _NO = r"\x00-\x1f\x7f\udc80-\udcff"
 _MEASUREMENT = rf"(?![#=])(?:\\[, ]|[^, {_NO}])++"
 _KEY = rf"(?:\\[,= ]|[^,= {_NO}])++"
-_TAG = re.compile(rf",({_KEY})={_KEY}")
+_TAG = re.compile(rf",({_KEY})=({_KEY})")
 _HEAD = re.compile(rf"({_MEASUREMENT})((?:,{_KEY}={_KEY})*+) ++")
 _FIELD = re.compile(rf'({_KEY})=(?:"((?:[^"\\\udc80-\udcff]|\\[^\udc80-\udcff])*+)"|([^,"\s{_NO}]++))(,?)')
 _END = re.compile(r"(?: ++(-?[0-9]++))? *+\r?(?:\n|\Z)")
 _BETWEEN = re.compile(r"(?:[ \r\n]|#[^\n]*+)++")
 _ESCAPED = re.compile(r"\\([,= ])")
+_UNITS: Final = frozenset({"unit", "units", "uom", "unit_of_measurement"})
 _ESCAPED_IN_TEXT = re.compile(r'\\(["\\])')
 
 _FLOAT = re.compile(
@@ -89,10 +93,7 @@ def _point(text: str, at: int) -> tuple[list[Reading], int]:
     head = _HEAD.match(text, at)
     if head is None:
         raise _Malformed(f"expected `measurement,tag=value field=value`, found {_excerpt(text, at)}.")
-    if head[2]:
-        tags = _TAG.findall(head[2])
-        if len(set(tags)) != len(tags):
-            raise _Malformed("a tag appears twice.", RejectReason.INVALID_SHAPE)
+    unit = _unit_in_tags(head[2]) if head[2] else ""
     results: dict[str, object] = {}
     at, more = head.end(), True
     while more:
@@ -110,8 +111,25 @@ def _point(text: str, at: int) -> tuple[list[Reading], int]:
     time_us, repaired = _time(end[1]) if end[1] is not None else (None, False)
     measurement = _ESCAPED.sub(r"\1", head[1])
     return [
-        Reading(name, result, time_us, repaired, source=measurement) for name, result in results.items()
+        Reading(name, result, time_us, repaired, unit=unit, source=measurement)
+        for name, result in results.items()
     ], end.end()
+
+
+def _unit_in_tags(tags: str) -> str:
+    """The unit that a tag states, in UCUM; '' if none does. Raises _Malformed where a tag calls the line bad,
+    or comes twice.
+    """
+    pairs = _TAG.findall(tags)
+    found = {_ESCAPED.sub(r"\1", key): _ESCAPED.sub(r"\1", text) for key, text in pairs}
+    if len(found) != len(pairs):
+        raise _Malformed("a tag appears twice.", RejectReason.INVALID_SHAPE)
+    if key := called_bad(found):
+        raise _Malformed(
+            f"the tag {key[:60]!r} says {found[key][:40]!r}: the device itself calls the line bad.",
+            RejectReason.CALLED_BAD,
+        )
+    return next((read_unit(text) or "" for key, text in found.items() if key.casefold() in _UNITS), "")
 
 
 def _excerpt(text: str, at: int) -> str:

@@ -17,6 +17,7 @@ import msgspec
 
 from ingest.decode import times
 from ingest.decode.flatten import Record, add_readings, leaves
+from ingest.decode.judgement import called_bad
 from ingest.decode.result import Decoded, Problem, Unreadable, settle
 from ingest.decode.stray import stray_time, stray_unit
 from insitu.model import IgnoreReason, Reading, RejectReason
@@ -313,7 +314,10 @@ def _integer(digits: str) -> int | float:
 
 
 def _require_known(part: dict[str, Any], unit: str = "") -> None:
-    """Refuse a time or a unit under a name that is not read; `unit`: the name that is."""
+    """Refuse a time or a unit under a name that is not read, and results that their device calls bad;
+    `unit`: the name that is read.
+    """
+    require_good(part)
     if key := stray_time(part):
         raise shape_refused(f"The time is in {key[:60]!r}, which is not read: call it `time`.")
     if key := stray_unit(part, unit):
@@ -325,6 +329,16 @@ def _require_known(part: dict[str, Any], unit: str = "") -> None:
                 else "send `observations`, each with its `unit`; or have the fields mapped in their units, "
                 "and leave it out."
             )
+        )
+
+
+def require_good(part: dict[str, Any]) -> None:
+    """Refuse a part that calls its own results bad."""
+    if key := called_bad(part):
+        raise Refused(
+            RejectReason.CALLED_BAD,
+            f"{key[:60]!r} says {str(part[key])[:40]!r}: the device itself calls these results bad, so they "
+            "are not stored.",
         )
 
 

@@ -14,10 +14,12 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
 from ingest.decode import times
+from ingest.decode.judgement import BAD, plain_word
 from ingest.decode.result import Decoded, Decoder, Problem, StatusReport, Unreadable, settle
 from insitu.model import IgnoreReason, Reading, RejectReason
+from insitu.unit_words import read_unit
 from insitu.wire import MAX_RESULTS, SPARKPLUG, SPARKPLUG_TYPES
-from store.births import Names
+from store.births import Defined, Names
 
 _FIELD = descriptor_pb2.FieldDescriptorProto
 _METRIC: Final = (
@@ -27,6 +29,7 @@ _METRIC: Final = (
     ("datatype", 4, _FIELD.TYPE_UINT32),
     ("is_historical", 5, _FIELD.TYPE_BOOL),
     ("is_null", 7, _FIELD.TYPE_BOOL),
+    ("properties", 9, _FIELD.TYPE_BYTES),
     ("int_value", 10, _FIELD.TYPE_UINT32),
     ("long_value", 11, _FIELD.TYPE_UINT64),
     ("float_value", 12, _FIELD.TYPE_FLOAT),
@@ -37,6 +40,11 @@ _METRIC: Final = (
     ("dataset_value", 17, _FIELD.TYPE_BYTES),
     ("template_value", 18, _FIELD.TYPE_BYTES),
 )
+_PROPERTY: Final = (
+    ("int_value", 3, _FIELD.TYPE_UINT32),
+    ("long_value", 4, _FIELD.TYPE_UINT64),
+    ("string_value", 8, _FIELD.TYPE_BYTES),
+)
 _VALUES: Final = tuple(name for name, _, _ in _METRIC if name.endswith("_value"))
 _BITS: Final = {1: 8, 2: 16, 3: 32, 4: 64}
 """Bits of signed whole numbers by datatype (Int8 … Int64), which are sent as unsigned numbers with the same
@@ -46,15 +54,32 @@ _NUMBERS: Final = range(1, 12)
 _OWN: Final = ("Node Control/", "Device Control/", "Properties/")
 """Names of an edge node's own settings; they are no results."""
 BD_SEQ: Final = "bdSeq"
+_QUALITY: Final = "Quality"
+_UNITS: Final = frozenset(
+    {"engunit", "engunits", "unit", "units", "uom", "engineeringunit", "engineeringunits"}
+)
 
 
-def _payload_class() -> Any:
+def _message_classes() -> tuple[Any, Any]:
+    """(payload, property set)."""
     file = descriptor_pb2.FileDescriptorProto(
         name="insitu/sparkplug.proto", package="insitu.sparkplug", syntax="proto2"
     )
     metric = file.message_type.add(name="Metric")
     for name, number, kind in _METRIC:
         metric.field.add(name=name, number=number, type=kind, label=_FIELD.LABEL_OPTIONAL)
+    entry = file.message_type.add(name="Property")
+    for name, number, kind in _PROPERTY:
+        entry.field.add(name=name, number=number, type=kind, label=_FIELD.LABEL_OPTIONAL)
+    properties = file.message_type.add(name="Properties")
+    properties.field.add(name="keys", number=1, type=_FIELD.TYPE_BYTES, label=_FIELD.LABEL_REPEATED)
+    properties.field.add(
+        name="entries",
+        number=2,
+        type=_FIELD.TYPE_MESSAGE,
+        type_name=".insitu.sparkplug.Property",
+        label=_FIELD.LABEL_REPEATED,
+    )
     payload = file.message_type.add(name="Payload")
     payload.field.add(name="timestamp", number=1, type=_FIELD.TYPE_UINT64, label=_FIELD.LABEL_OPTIONAL)
     payload.field.add(
@@ -67,10 +92,14 @@ def _payload_class() -> Any:
     payload.field.add(name="seq", number=3, type=_FIELD.TYPE_UINT64, label=_FIELD.LABEL_OPTIONAL)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("insitu.sparkplug.Payload"))
+    payload_class, properties_class = (
+        message_factory.GetMessageClass(pool.FindMessageTypeByName(f"insitu.sparkplug.{name}"))
+        for name in ("Payload", "Properties")
+    )
+    return payload_class, properties_class
 
 
-_Payload: Final = _payload_class()
+_Payload, _Properties = _message_classes()
 
 
 class Metric(NamedTuple):
@@ -86,6 +115,10 @@ class Metric(NamedTuple):
     """None for a null; bytes if it is not a single value."""
     problem: str = ""
     """Why it cannot be read."""
+    unit: str = ""
+    """In UCUM, or as sent where nobody knows it; empty if its properties state none."""
+    quality: str = ""
+    """`bad`, `stale` or `uncertain`; empty if its properties call it good, or say nothing."""
 
 
 class EdgeMessage(NamedTuple):
@@ -152,6 +185,12 @@ def _metric(metric: Any, stamp: tuple[int | None, bool]) -> Metric:
         if present == "string_value":
             value = metric.string_value.decode("utf-8", "replace")
     name, problem = _name(metric.name) if metric.HasField("name") else (None, "")
+    unit, quality = "", ""
+    if metric.HasField("properties"):
+        try:
+            unit, quality = _properties(metric.properties)
+        except DecodeError:
+            problem = problem or "The properties of a metric cannot be read."
     return Metric(
         name,
         metric.alias if metric.HasField("alias") else None,
@@ -161,7 +200,33 @@ def _metric(metric: Any, stamp: tuple[int | None, bool]) -> Metric:
         metric.is_historical,
         value,
         problem,
+        unit,
+        quality,
     )
+
+
+def _properties(content: bytes) -> tuple[str, str]:
+    """(unit, quality) that a set of properties states. Raises DecodeError for other bytes."""
+    found = _Properties()
+    found.ParseFromString(content)
+    unit = quality = ""
+    for key, entry in zip(found.keys, found.entries, strict=False):
+        name = key.decode("utf-8", "replace")
+        text = entry.string_value.decode("utf-8", "replace").strip()
+        if name == _QUALITY:
+            quality = _judged(text or (entry.int_value if entry.HasField("int_value") else entry.long_value))
+        elif text and name.casefold().replace("_", "").replace(" ", "") in _UNITS:
+            unit = read_unit(text) or text
+    return unit, quality
+
+
+def _judged(given: str | int) -> str:
+    """The word for a quality: OPC's codes from 192 to 255 are good; 500 is stale in Sparkplug."""
+    if isinstance(given, str):
+        return "bad" if plain_word(given) in BAD else ""
+    if 192 <= given < 256:
+        return ""
+    return "stale" if given == 500 else "uncertain" if 64 <= given < 128 else "bad"
 
 
 def _name(given: bytes) -> tuple[str | None, str]:
@@ -180,7 +245,7 @@ def meaning(message: EdgeMessage, names: Names) -> Decoded | Unreadable:
     readings: list[Reading] = []
     problems: list[Problem] = []
     historical = True
-    types = dict(names.values())
+    by_name = {defined.name: defined for defined in names.values()}
     for number, metric in enumerate(message.metrics):
         name, datatype = metric.name, metric.datatype
         if metric.problem:
@@ -196,14 +261,20 @@ def meaning(message: EdgeMessage, names: Names) -> Decoded | Unreadable:
                     )
                 )
                 continue
-            name, known = names[metric.alias]
-            datatype = known if datatype is None else datatype
-        elif datatype is None:
-            datatype = types.get(name)
+            defined = names[metric.alias]
+            name = defined.name
+        else:
+            defined = by_name.get(name, Defined(name, None))
+        datatype = defined.datatype if datatype is None else datatype
         if metric.value is None or name == BD_SEQ or name.startswith(_OWN):
             continue
         historical &= metric.historical
-        readings.append(Reading(name, _result(metric.value, datatype), metric.time_us, metric.repaired))
+        unit = metric.unit or defined.unit
+        readings.append(
+            Reading(name, _result(metric.value, datatype), metric.time_us, metric.repaired, unit=unit)
+        )
+        if metric.quality:  # a reading of its own, so that a mapping can overrule it
+            readings.append(Reading(f"{name}.{_QUALITY}", metric.quality, metric.time_us, metric.repaired))
     if not readings and not problems:
         return Decoded([], status=status or StatusReport(), ignored=IgnoreReason.STATUS)
     settled = settle(readings, problems)
@@ -238,11 +309,11 @@ def _result(value: object, datatype: int | None) -> object:
 
 
 def names_of(metrics: Iterable[Metric]) -> Names:
-    """Alias → (name, datatype) as defined by a birth."""
+    """As a birth defines them, by alias; a metric without one has a number below 0, which is no alias."""
     return {
-        metric.alias: (metric.name, metric.datatype)
-        for metric in metrics
-        if metric.alias is not None and metric.name is not None
+        -number if metric.alias is None else metric.alias: Defined(metric.name, metric.datatype, metric.unit)
+        for number, metric in enumerate(metrics, 1)
+        if metric.name is not None
     }
 
 

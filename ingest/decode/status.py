@@ -10,15 +10,21 @@ from ingest.decode import native
 from ingest.decode.result import StatusReport, Unreadable
 from insitu.model import RejectReason
 
-_WORDS = ("online", "offline")
+_WORDS = {
+    **dict.fromkeys(("online", "true", "1", "connected", "ready"), "online"),
+    **dict.fromkeys(("offline", "false", "0", "disconnected", "connection lost", "lost"), "offline"),
+}
+"""Words for the state, also those of firmwares: Tasmota, Shelly, ESPEasy, Homie."""
+_KEYS = frozenset({"state", "battery", "rssi", "firmware", "uptime", "time"})
 _EXPECTED = "Expected `online`, `offline` or an object with battery, rssi, firmware, uptime."
 
 
 def decode(payload: bytes, received_us: int) -> StatusReport | Unreadable:
     """Status of the device from one payload."""
     word = payload.strip().strip(b'"').lower()
-    if word in (b"online", b"offline"):
-        return StatusReport(state=word.decode())
+    state = _WORDS.get(word.decode("ascii", "replace"))
+    if state is not None:
+        return StatusReport(state=state)
     try:
         if word[:1] not in (b"{", b"["):
             raise native.shape_refused(_EXPECTED)
@@ -30,9 +36,15 @@ def decode(payload: bytes, received_us: int) -> StatusReport | Unreadable:
 def _report(document: Any) -> StatusReport:
     if not isinstance(document, dict):
         raise native.shape_refused(_EXPECTED)
+    if document and not _KEYS & document.keys():
+        raise native.shape_refused(
+            f"{_EXPECTED} For the status of a firmware, read its topic as telemetry, and map its fields with "
+            "`health`."
+        )
     state = document.get("state")
-    state = state.lower() if isinstance(state, str) else state
-    if state is not None and state not in _WORDS:
+    if isinstance(state, bool | str):
+        state = _WORDS.get(str(state).lower(), state)
+    if state not in (None, "online", "offline"):
         raise native.shape_refused("`state` must be online or offline.")
     firmware = document.get("firmware")
     if firmware is not None and (not isinstance(firmware, str) or len(firmware) > 128):

@@ -21,7 +21,16 @@ def stray_time(part: dict[str, Any]) -> str:
     """The key under which a part without a `time` states one; '' if there is none."""
     if part.get("time") is not None:
         return ""
-    return next((key for key, given in part.items() if _plain(key) in _TIMES and _is_time(given)), "")
+    return next((key for key, given in part.items() if is_stated_time(key, given)), "")
+
+
+def is_stated_time(key: str, given: object) -> bool:
+    """True for a time, by the name of its key and by its form or size."""
+    return is_time_key(key) and _is_time(given)
+
+
+def is_time_key(key: str) -> bool:
+    return _plain(key) in _TIMES
 
 
 def stray_unit(part: dict[str, Any], known: str = "") -> str:

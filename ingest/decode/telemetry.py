@@ -52,6 +52,7 @@ def _read(part: Any, *, is_item: bool) -> tuple[Iterator[Leaf], tuple[int | None
     values = part["values"]
     if not isinstance(values, dict):
         raise native.shape_refused("`values` must be an object.")
+    native.require_good({key: given for key, given in part.items() if key not in ("ts", "values")})
     return leaves(values), _time(part["ts"])
 
 

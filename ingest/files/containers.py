@@ -184,15 +184,21 @@ def _kind(path: Path, start: bytes) -> str:
         raise CorrectInput(f"{path} is XML: open it and save it as CSV or XLSX.")
     if text.startswith((b'{"', b"[{", b"{\n", b"{\r")):
         raise CorrectInput(f"{path} is JSON: send it to the device's address over HTTP, or export CSV.")
-    if b"\x00" in start and not start.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise (
-            CorrectInput(
-                f"{path} is no text: its first bytes are {start[:8]!r}. Export CSV; for UTF-16 say "
-                f"--encoding utf-16."
-            )
-            if not start[:40].replace(b"\x00", b"").isascii()
-            else CorrectInput(
-                f"{path} has zero bytes between its letters: say --encoding utf-16, or export CSV."
-            )
-        )
+    if b"\x00" in start.rstrip(b"\x00") and not start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise CorrectInput(f"{path} {_zero_bytes(start)}")
     return "text"
+
+
+def _zero_bytes(start: bytes) -> str:
+    """The beginning of a file that has zero bytes further up than at its end, in words."""
+    if not start[:40].replace(b"\x00", b"").isascii():
+        return f"is no text: its first bytes are {start[:8]!r}. Export CSV; for UTF-16 say --encoding utf-16."
+    most = max(start[at::2].count(0) for at in (0, 1))
+    if 4 * most > len(start):
+        return "has zero bytes between its letters: say --encoding utf-16, or export CSV."
+    line = start[: start.index(0)].count(b"\n") + 1
+    return (
+        f"has zero bytes in line {line}, as loggers leave them that lost power while they wrote, "
+        f"and copies that "
+        "were cut: import another copy of the file, or correct that line."
+    )

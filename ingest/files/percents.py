@@ -1,4 +1,5 @@
-"""Cells of an XLSX workbook that it shows as per cent: 0.45 in the file, 45% on the screen. Pure.
+"""Cells of an XLSX workbook that it shows as per cent (0.45 in the file, 45% on the screen), and formulas
+whose result it does not hold. Pure.
 
 The library for workbooks gives the numbers without their formats, so the formats are read from the archive.
 """
@@ -16,6 +17,10 @@ from typing import Final
 _TAG: Final = rb"<(?:\w+:)?%s\b([^>]*)>"
 _SHEET, _RELATION, _FORMAT, _CELL, _XF = (
     re.compile(_TAG % name) for name in (b"sheet", b"Relationship", b"numFmt", b"c", b"xf")
+)
+_BARE: Final = re.compile(
+    rb"<(?:\w+:)?c\b([^>]*)>\s*<(?:\w+:)?f\b(?:[^>]*/>|[^>]*>[^<]*</(?:\w+:)?f>)\s*"
+    rb"(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v>\s*</(?:\w+:)?v>)?\s*</(?:\w+:)?c>"
 )
 _STYLES: Final = re.compile(rb"<(?:\w+:)?cellXfs\b.*?</(?:\w+:)?cellXfs>", re.DOTALL)
 _ATTRIBUTE: Final = re.compile(rb"([\w:]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
@@ -39,6 +44,23 @@ def find_percents(content: bytes, sheet: str) -> frozenset[tuple[int, int]]:
             return frozenset()
         cells = (_attributes(found[1]) for found in _CELL.finditer(archive.read(path)))
         return frozenset(_place(one["r"]) for one in cells if one.get("s") in styles and one.get("r"))
+
+
+def find_bare_formulas(content: bytes, sheet: str) -> frozenset[tuple[int, int]]:
+    """(row, column) from 0 of each formula without a result: the program that wrote the file did not compute
+    it. None for other workbooks.
+    """
+    if not content.startswith(b"PK"):
+        return frozenset()
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        names = set(archive.namelist())
+        if not {"xl/workbook.xml", "xl/_rels/workbook.xml.rels"} <= names:
+            return frozenset()
+        path = _path_of(archive, sheet)
+        if path not in names:
+            return frozenset()
+        cells = (_attributes(found[1]) for found in _BARE.finditer(archive.read(path)))
+        return frozenset(_place(one["r"]) for one in cells if one.get("r") and one.get("t") != "str")
 
 
 def show_percent(number: float) -> str:

@@ -283,6 +283,15 @@ def twin(time_format: str) -> str:
     return ""
 
 
+def was_skipped(local: datetime, zone: tzinfo) -> bool:
+    """True for a local time over which the clocks were put forward, and not only at its very beginning."""
+    for when in (local, local - timedelta(seconds=1)):
+        before, after = (when.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1))
+        if before is None or after is None or before >= after:
+            return False
+    return True
+
+
 def in_zone(local: datetime, zone: tzinfo) -> tuple[int | None, int | None]:
     """(earlier, later) reading of a local time in µs. Usually both are equal; (None, None) if the time does
     not exist.

@@ -18,22 +18,19 @@ from ingest.files.beside import Beside
 from ingest.files.cells import Conversion
 from ingest.files.clocks import fixed, read_clock, winter_option
 from ingest.files.columns import find_conversion
+from ingest.files.forms import Forms, is_summary, require_no_summary
 from ingest.files.mapping import FileMap
 from ingest.files.rows import Chosen, Row
 from ingest.files.sentinels import Numbers, ask_sentinels
 from ingest.files.shape import Layout, Statement
-from ingest.files.stamps import Read, read_stamp, twin
+from ingest.files.stamps import Read, read_stamp, twin, was_skipped
 from ingest.files.time_columns import with_zone
 from insitu.errors import CorrectInput
 from insitu.unit_words import read_unit
 from store.catalogue.snapshot import KnownDevice
 
 _MOST_FOOTER_LINES: Final = 10
-_SUMMARY: Final = re.compile(
-    r"(?:grand |sub)?(?:totals?|sum|summe|somme|totaux|averages?|avg|mean|moyenne|mittelwert|min|minimum|max"
-    r"|maximum|count|nombre|anzahl|std\.?(?: ?dev)?|end|ende|fin|gesamt)\b\s*:?",
-    re.IGNORECASE,
-)
+_END: Final = re.compile(r"(?:end|ende|fin)\b\s*:?", re.IGNORECASE)
 _ANY_TIME: Final = datetime(2026, 1, 1)  # noqa: DTZ001 - any local time will do
 
 
@@ -67,6 +64,10 @@ class _Found:
     conversions: dict[tuple[str, str, str], Conversion | None] = field(default_factory=dict)
     tail: list[Row] = field(default_factory=list)
     """Rows after the last one with a time."""
+    filled: set[int] = field(default_factory=set)
+    """Indexes of columns with a result, or a mark for none, in some row."""
+    summaries: list[Row] = field(default_factory=list)
+    """Rows with sums and means between others."""
     refused: dict[int, str] = field(default_factory=dict)
     bare: dict[tuple[str, str], int] = field(default_factory=dict)
     """(device, datastream) → the first row that states no unit."""
@@ -81,6 +82,9 @@ class _Look:
         has_devices = layout.device_index is not None
         self.beside = Beside(layout.source.header, layout.needed(), answered, has_devices=has_devices)
         self._repeats = Repeats(path, layout.source)
+        times = layout.times
+        self._forms = Forms(path, times.indexes, times.time_format, is_said=bool(said.time_format))
+        self._answered = {name.casefold() for name in answered}
         indexes = [column.index for column in layout.columns]
         self._decimals = Decimals(indexes if layout.result_index is None else [layout.result_index])
 
@@ -96,7 +100,8 @@ class _Look:
             if not self._repeats.takes(row):
                 self._found.tail.append(row)
             return
-        self._found.tail.clear()
+        self._between()
+        require_no_summary(self._path, row, self._layout.source.header, self._layout.needed(), self._answered)
         if problem := self._decimals.problem(row):
             self._found.refused[row.number] = problem
             return
@@ -104,6 +109,13 @@ class _Look:
         self._check_results(row)
 
     # -- times
+
+    def _between(self) -> None:
+        """Sums and means among the rows without a time that come before this one are left out."""
+        for row in self._found.tail:
+            if row.cells and is_summary(row, self._layout.times.indexes):
+                self._found.summaries.append(row)
+        self._found.tail.clear()
 
     def _check_time(self, row: Row) -> bool:
         """False if the row has no time."""
@@ -115,10 +127,28 @@ class _Look:
         if stamp is None:
             if self._twin and read_stamp(given, self._twin, is_answered=times.is_answered) is not None:
                 raise self._twisted(row, given, times.time_format)
+            self._forms.of_no_time(row, given)
             return False
+        self._forms.of_time(row, given)
+        self._require_shown(row, given, stamp)
         if times.statements:
             self._check_clock(row, given, stamp)
         return True
+
+    def _require_shown(self, row: Row, given: list[Any], stamp: datetime | int | Read) -> None:
+        """Raises CorrectInput for a time over which the clocks were put forward: the logger's was not."""
+        zone = stamp.zone if isinstance(stamp, Read) else self._layout.times.zone
+        local = stamp.local if isinstance(stamp, Read) else stamp
+        if zone is None or zone.is_fixed() or not isinstance(local, datetime) or local.tzinfo is not None:
+            return
+        if was_skipped(local, zone.tz):
+            raise CorrectInput(
+                f"{self._path}, row {row.number}: {_show(given)!r} does not exist in {zone.name}: "
+                f"the clocks were "
+                "put forward over it, and this one was not, so the rows below may be an hour off. Say --zone "
+                f"{winter_option(zone, local)} for a logger that stays on winter time. If its clock was put "
+                "forward later, cut the file there, and import each part."
+            )
 
     def _twisted(self, row: Row, given: list[Any], time_format: str) -> CorrectInput:
         this, others = ("month", "day") if time_format.startswith("%d") else ("day", "month")
@@ -184,6 +214,8 @@ class _Look:
             return
         for column in layout.columns:
             device = column.device or whose or layout.device
+            if row.cells[column.index] not in (None, ""):
+                self._found.filled.add(column.index)
             self._count(layout.source.header[column.index], row.cells[column.index], (device, column.name))
             self._check_unit(row, device, column.name, column.unit)
 
@@ -244,10 +276,20 @@ class _Look:
         ask_sentinels(self._path, self._found.numbers, said.keep)
         footers = self._footers()
         sentences = [*self._unit_sentences(), *self._repeats.sentence()]
+        empty = [c.index for c in layout.columns if c.index not in self._found.filled]
+        if empty:
+            shown = ", ".join(layout.source.header[index] for index in empty)
+            sentences.append(f"  empty      {shown}: no row has a result there")
         if footers:
             shown = "; ".join(row.text.strip()[:40] for row in footers)
             sentences.append(f"  left out   at the end: {shown}")
-        left_out = frozenset([*(row.number for row in footers), *self._repeats.numbers])
+        between = self._found.summaries
+        if between:
+            shown = "; ".join(f"row {row.number} ({row.text.strip()[:40]})" for row in between[:3])
+            more = f" and {len(between) - 3} more" if len(between) > 3 else ""
+            sentences.append(f"  left out   sums and means between the rows: {shown}{more}")
+        others = [row.number for row in (*footers, *between)]
+        left_out = frozenset([*others, *self._repeats.numbers])
         return Findings(left_out, dict(self._found.conversions), tuple(sentences), dict(self._found.refused))
 
     def _require_units_everywhere(self) -> None:
@@ -308,11 +350,13 @@ def _allows(statement: Statement, local: datetime, offset: timedelta) -> bool:
 
 
 def _is_footer(row: Row, indexes: tuple[int, ...]) -> bool:
-    """True for words outside the table, and for `Total` or `Mean` where the time would be."""
+    """True for words outside the table, and for `End` where the time would be."""
     if row.problem or not row.cells:
         return row.problem.startswith("It has 1 cells") and _is_words(row.text)
+    if is_summary(row, indexes):
+        return True
     times = [row.cells[index] for index in indexes if row.cells[index] not in (None, "")]
-    return bool(times) and all(isinstance(cell, str) and _SUMMARY.fullmatch(cell.strip()) for cell in times)
+    return bool(times) and all(isinstance(cell, str) and _END.fullmatch(cell.strip()) for cell in times)
 
 
 def _is_words(text: str) -> bool:

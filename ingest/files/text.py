@@ -224,6 +224,8 @@ class TextFile:
                     if row.text.strip(" \t;,") not in self.head:
                         self.notes[row.number] = row.text
                     continue
+                if not row.text.strip("\0 \t\r\n"):
+                    continue
                 if row.problem or any(cell.strip() for cell in row.cells):
                     yield row
 
@@ -245,6 +247,9 @@ class TextFile:
             return Row(number, [], text.rstrip("\r\n"), "A quotation mark is not closed in this line.")
         text, is_open = "".join(taken).rstrip("\r\n"), not taken[-1].endswith(("\n", "\r"))
         lines.next_row()
+        if "\0" in text:
+            problem = "It has zero bytes, as a line that was not wholly written: it may be cut."
+            return Row(number, [], text, problem)
         if len(cells) != width:
             if not "".join(cells).strip():
                 return Row(number, [], text)

@@ -156,7 +156,8 @@ class TimeFinding:
         if found is None:
             raise CorrectInput(
                 f"{self._path}: which column is the time? Say --time-column; it has "
-                f"{', '.join(self._source.header[:30])}. If several columns have its parts, name each, and "
+                f"{', '.join(filter(None, self._source.header[:30]))}. If the names are further down, say "
+                "--skip-lines; if several columns have its parts, name each, and "
                 "say --time-format, such as '%Y %j %H'."
             )
         return (found,)

@@ -8,18 +8,22 @@ import zipfile
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any
+from xml.etree.ElementTree import ParseError
 
 from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum
 
 from ingest.files.containers import Container
 from ingest.files.head import is_head, is_units_row, refuse_data
 from ingest.files.mapping import FileMap
-from ingest.files.percents import find_percents, show_percent
+from ingest.files.percents import find_bare_formulas, find_percents, show_percent
+from ingest.files.percents_ods import find_in_ods
+from ingest.files.percents_xls import find_in_xls
 from ingest.files.rows import Row
 from ingest.files.stamps import EXCEL, EXCEL_1904
 from insitu.errors import CorrectInput
 
 _MOST_HEAD_ROWS = 60
+_BARE_FORMULA = "a formula without a saved result"
 _DATE_1904 = re.compile(rb"date1904\s*=\s*[\"'](?:1|true)[\"']")
 _BIFF_1904 = b"\x22\x00\x02\x00\x01\x00"
 
@@ -34,6 +38,7 @@ class Workbook:
         self.serial_format = EXCEL_1904 if _is_1904(content) else EXCEL
         name, self._rows = self._choose(_sheets(self._path, content))
         self._show_percents(content, name)
+        self._name_formulas(content, name)
         start = self._head_index()
         if start >= len(self._rows):
             raise CorrectInput(
@@ -57,11 +62,25 @@ class Workbook:
 
     def _show_percents(self, content: bytes, sheet: str) -> None:
         """Numbers that the workbook shows as per cent become such texts, so that their unit is stated."""
-        for at, column in find_percents(content, sheet):
+        percents = find_percents(content, sheet) or find_in_xls(content, sheet)
+        if content.startswith(b"PK"):
+            try:
+                percents |= find_in_ods(content, sheet, len(self._rows))
+            except ParseError as error:
+                raise CorrectInput(f"{self._path} is damaged: {error}. Save it again, or as CSV.") from error
+        for at, column in percents:
             cells = self._rows[at] if 0 <= at < len(self._rows) else []
             cell = cells[column] if column < len(cells) else None
             if isinstance(cell, int | float) and not isinstance(cell, bool):
                 cells[column] = show_percent(cell)
+
+    def _name_formulas(self, content: bytes, sheet: str) -> None:
+        """A formula without a stored result says so, so that its row is refused and not taken for an empty
+        one.
+        """
+        for at, column in find_bare_formulas(content, sheet):
+            if 0 <= at < len(self._rows) and column < len(self._rows[at]):
+                self._rows[at][column] = _BARE_FORMULA
 
     def _choose(self, sheets: dict[str, list[list[Any]]]) -> tuple[str, list[list[Any]]]:
         said = self._said.sheet

@@ -17,6 +17,9 @@ _MOST_DEPTH: Final = 16
 _BIGNUMS: Final = (2, 3)
 _METRICS: Final = 2
 _METRIC_NAME: Final = 1
+_METRIC_PROPERTIES: Final = 9
+_PROPERTY_KEY, _PROPERTY_ENTRY = 1, 2
+_JUDGED_BY: Final = ("unit", "quality")
 _VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5
 
 
@@ -61,9 +64,28 @@ def mask_sparkplug(payload: bytes, wanted: Wanted, masked: Masked) -> bytes:
             if inner == _METRIC_NAME:
                 name = text
                 out[first:last] = masked.name(text).encode("utf-8", "surrogateescape")[: last - first]
+            elif inner == _METRIC_PROPERTIES:
+                _mask_properties(out, payload, first, last, wanted, masked)
             elif not wanted.keeps(name.replace("/", "."), text, in_list=False):
                 out[first:last] = _stars(payload[first:last], masked)
     return bytes(out)
+
+
+def _mask_properties(
+    out: bytearray, payload: bytes, start: int, end: int, wanted: Wanted, masked: Masked
+) -> None:
+    """Keys stay, numbers, and texts that a replay judges by: units, and words for a bad result."""
+    for number, kind, first, last in _fields(payload, start, end):
+        if kind != _BYTES:
+            continue
+        if number == _PROPERTY_KEY:
+            text = payload[first:last].decode("utf-8", "surrogateescape")
+            out[first:last] = masked.name(text).encode("utf-8", "surrogateescape")[: last - first]
+            continue
+        for _, inner_kind, at, upto in _fields(payload, first, last) if number == _PROPERTY_ENTRY else ():
+            text = payload[at:upto].decode("utf-8", "surrogateescape")
+            if inner_kind == _BYTES and not any(wanted.keeps(one, text, in_list=False) for one in _JUDGED_BY):
+                out[at:upto] = _stars(payload[at:upto], masked)
 
 
 def _stars(content: bytes, masked: Masked) -> bytes:

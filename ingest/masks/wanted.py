@@ -9,7 +9,10 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Final
 
+from ingest.decode.judgement import BAD, judges, plain_word
 from ingest.masks.personal import Kind, find_personal, hide, kind_of_name, kind_of_number, stars
+from ingest.stated_units import names_unit
+from insitu.unit_words import read_unit
 from store.catalogue.snapshot import KnownDevice
 
 _NUMBER: Final = re.compile(r"\s*[+-]?(?:\d{1,18}(?:[.,]\d{0,18})?|[.,]\d{1,18})(?:[eE][+-]?\d{1,3})?\s*")
@@ -89,6 +92,8 @@ class Wanted:
             or _NUMBER.fullmatch(text) is not None
             or _MEASURE.fullmatch(text) is not None
             or _TIME.fullmatch(text.strip()) is not None
+            or (names_unit(leaf) and read_unit(text) is not None)
+            or (plain_word(text) in BAD and judges(path))
             or ((leaf in _OF_FORMAT or leaf in self.names) and _CODE.fullmatch(text) is not None)
             or (in_list and leaf in NAMING and len(text) <= _LONGEST_NAME)
             or self.allows(path)

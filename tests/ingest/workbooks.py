@@ -26,7 +26,8 @@ _STYLES = (
 )
 
 Cell = str | float | tuple[str, float] | None
-"""Text, a number, ("date", serial number), ("error", code) or nothing."""
+"""Text, a formula (`=1+1`) without a result, a number, ("date", serial number), ("error", code) or nothing.
+"""
 
 
 def write_xlsx(sheets: dict[str, Sequence[Sequence[Cell]]], *, is_1904: bool = False) -> bytes:
@@ -74,6 +75,8 @@ def _sheet(rows: Sequence[Sequence[Cell]]) -> str:
 def _cell(cell: Cell, place: str) -> str:
     if cell is None:
         return ""
+    if isinstance(cell, str) and cell.startswith("="):
+        return f'<c r="{place}"><f>{escape(cell[1:])}</f><v></v></c>'
     if isinstance(cell, tuple):
         kind, given = cell
         return (
@@ -94,7 +97,7 @@ _ODS = {
 
 
 def write_ods(name: str, rows: Sequence[Sequence[str | float]]) -> bytes:
-    """Texts that begin with `date:` become cells with a date."""
+    """Texts that begin with `date:` or `percentage:` become such cells."""
     spaces = " ".join(f'xmlns:{short}="{long}"' for short, long in _ODS.items())
     lines = []
     for row in rows:
@@ -102,6 +105,8 @@ def write_ods(name: str, rows: Sequence[Sequence[str | float]]) -> bytes:
         for cell in row:
             if isinstance(cell, str) and cell.startswith("date:"):
                 cells.append(f'<table:table-cell office:value-type="date" office:date-value="{cell[5:]}"/>')
+            elif isinstance(cell, str) and cell.startswith("percentage:"):
+                cells.append(f'<table:table-cell office:value-type="percentage" office:value="{cell[11:]}"/>')
             elif isinstance(cell, str):
                 cells.append(
                     f'<table:table-cell office:value-type="string"><text:p>'
