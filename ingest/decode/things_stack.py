@@ -12,9 +12,11 @@ from typing import Any
 from ingest.decode import native
 from ingest.decode.chirpstack import boot_of, count_of, decoded_payload, radio_of, time_of
 from ingest.decode.gateways import wrong_clocks
-from ingest.decode.result import Decoded, Unreadable
+from ingest.decode.result import Decoded, StatusReport, Unreadable
 from insitu.model import IgnoreReason
 from insitu.wire import THINGS_STACK
+
+_LONGEST_NOTE = 200
 
 
 def decode(payload: bytes, _received_us: int) -> Decoded | Unreadable:
@@ -56,11 +58,20 @@ def _uplink(document: dict[str, Any], ids: dict[str, Any], uplink: dict[str, Any
         return Decoded([], (counted,), status=radio, ignored=IgnoreReason.STATUS, named=ids["device_id"])
     return decoded_payload(found, where, time_us)._replace(
         sequences=(counted,),
-        status=radio,
+        status=_with_warnings(radio, uplink.get("decoded_payload_warnings"), time_us),
         network_time=True,
         named=ids["device_id"],
         remarks=wrong_clocks(uplink.get("rx_metadata"), time_us),
     )
+
+
+def _with_warnings(status: StatusReport | None, warnings: Any, time_us: int) -> StatusReport | None:
+    """A formatter's warnings, which say that it doubts the payload, as a note of the status log."""
+    texts = [text for text in warnings if isinstance(text, str)] if isinstance(warnings, list) else []
+    if not texts:
+        return status
+    note = f"its payload formatter warns: {'; '.join(texts)}"[:_LONGEST_NOTE]
+    return (status or StatusReport(time_us=time_us))._replace(note=note)
 
 
 DECODERS = {f"{THINGS_STACK}/up": decode}

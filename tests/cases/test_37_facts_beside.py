@@ -25,7 +25,8 @@ from store.database import Connection
 from tests.cases.worlds import NOW, NOW_US, add_properties, give_mappings, left_out, refused, send, stored
 from tests.fix_catalogue import SmallTrial
 from tests.ingest import test_sparkplug as edge_node
-from tests.ingest.test_networks import UP_TOPIC, chirpstack, register_networks
+from tests.ingest.test_networks import TTS_TOPIC, UP_TOPIC, chirpstack, register_networks, things_stack
+from tests.ingest.test_networks import ingest as ingest_networks
 from tests.ingest.test_sparkplug import part, varint
 
 SECONDS = int(NOW.timestamp()) - 7200
@@ -301,3 +302,20 @@ def test_a_refusal_names_all_unknown_fields_and_the_datastream_that_was_meant(wo
     _, (_, detail) = next(iter(send(world, {"temprature": 1, "hum": 2, "x": 3}).refused.items()))
     assert detail.startswith("The device has no datastream 'temprature'; it has temperature, ")
     assert "Nor has it 'hum', 'x'." in detail
+
+
+def test_warnings_of_a_payload_formatter_are_in_the_status_log(
+    conn: Connection, catalogue: SmallTrial
+) -> None:
+    add_properties(conn)
+    register_networks(conn, catalogue)
+    give_mappings(conn, {"field": "temperature", "property": "temperature", "devices": "b"})
+    uplink = things_stack()
+    uplink["uplink_message"] |= {
+        "decoded_payload": {"temperature": 21.5},
+        "decoded_payload_warnings": ["battery low", "sensor warming up"],
+        "received_at": NOW.isoformat(),
+    }
+    ingest_networks(conn, (TTS_TOPIC, json.dumps(uplink).encode()))
+    notes = conn.execute("SELECT note FROM device_status").fetchall()
+    assert ("its payload formatter warns: battery low; sensor warming up",) in notes
