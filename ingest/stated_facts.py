@@ -124,7 +124,8 @@ def _time_fact(sent: str, beside: str) -> Fact:
     return (
         RejectReason.INVALID_SHAPE,
         f"The time is in {sent[:60]!r}, and no mapping reads it. Have its time mapped, as field = "
-        f'{field[:160]!r} with time = "auto", or with `ignore` where the time of receipt is right, then replay.',
+        f'{field[:160]!r} with time = "auto", or with `ignore` where the time of receipt is right, '
+        f"then replay.",
     )
 
 

@@ -198,6 +198,7 @@ def _zero_bytes(start: bytes) -> str:
         return "has zero bytes between its letters: say --encoding utf-16, or export CSV."
     line = start[: start.index(0)].count(b"\n") + 1
     return (
-        f"has zero bytes in line {line}, as loggers leave them that lost power while they wrote, and copies that "
+        f"has zero bytes in line {line}, as loggers leave them that lost power while they wrote, "
+        f"and copies that "
         "were cut: import another copy of the file, or correct that line."
     )

@@ -43,7 +43,8 @@ class Forms:
         self._text: tuple[int, str] | None = None
 
     def of_time(self, row: Row, given: Sequence[Any]) -> None:
-        """A row whose time can be read. Raises CorrectInput for a spreadsheet's dates beside dates as text: where
+        """A row whose time can be read. Raises CorrectInput for a spreadsheet's dates beside dates as
+        text: where
         it could not read a text as a date, it may have exchanged day and month of the others.
         """
         if not _NUMERIC_DATE.search(self._format):
@@ -54,8 +55,10 @@ class Forms:
             self._text = row.number, given[0]
         if self._date is not None and self._text is not None:
             raise CorrectInput(
-                f"{self._path}: the time of row {self._text[0]} is the text {self._text[1][:_SHOWN]!r}, that of "
-                f"row {self._date} a date of the spreadsheet, which may have taken day and month for each other. "
+                f"{self._path}: the time of row {self._text[0]} is the text "
+                f"{self._text[1][:_SHOWN]!r}, that of "
+                f"row {self._date} a date of the spreadsheet, which may have taken day and month "
+                f"for each other. "
                 "Give the whole column one form, and look at a few dates."
             )
 
@@ -66,8 +69,10 @@ class Forms:
         other = _other_form(given)
         if other:
             raise CorrectInput(
-                f"{self._path}, row {row.number}: {_shown(given)!r} is a time in another form ({other}) than the "
-                f"others in this file ({self._format or 'ISO 8601 or Unix'}). Give the column one form; or cut the "
+                f"{self._path}, row {row.number}: {_shown(given)!r} is a time in another form "
+                f"({other}) than the "
+                f"others in this file ({self._format or 'ISO 8601 or Unix'}). Give the column one "
+                f"form; or cut the "
                 "file, and import each part. --time-format with one of them refuses the rows of the other."
             )
 
@@ -103,8 +108,10 @@ def require_no_summary(
         if cell and cell[0].isalpha() and _FURTHER.fullmatch(cell.strip()):
             name = header[index]
             raise CorrectInput(
-                f"{path}, row {row.number}: {cell.strip()!r} in the column {name!r} says that the row sums up "
-                f"others. Say --where '{name}=' (or the text of the other rows) to leave such rows out, or --map "
+                f"{path}, row {row.number}: {cell.strip()!r} in the column {name!r} says that the "
+                f"row sums up "
+                f"others. Say --where '{name}=' (or the text of the other rows) to leave such rows "
+                f"out, or --map "
                 f"'{name}=' if every row counts."
             )
 

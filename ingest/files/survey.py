@@ -143,7 +143,8 @@ class _Look:
             return
         if was_skipped(local, zone.tz):
             raise CorrectInput(
-                f"{self._path}, row {row.number}: {_show(given)!r} does not exist in {zone.name}: the clocks were "
+                f"{self._path}, row {row.number}: {_show(given)!r} does not exist in {zone.name}: "
+                f"the clocks were "
                 "put forward over it, and this one was not, so the rows below may be an hour off. Say --zone "
                 f"{winter_option(zone, local)} for a logger that stays on winter time. If its clock was put "
                 "forward later, cut the file there, and import each part."

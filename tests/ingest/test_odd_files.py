@@ -1,4 +1,5 @@
-"""300 files with oddities of spreadsheets and exports: each stored time and result is the one that was written, or
+"""300 files with oddities of spreadsheets and exports: each stored time and result is the one that was
+written, or
 it is not stored, and a reason is printed.
 """
 
@@ -18,7 +19,8 @@ COLUMNS = {"temperature (°C)": "temperature", "pressure [hPa]": "pressure"}
 
 
 def outcome(path: Path, file: OddFile) -> tuple[str, str]:
-    """(`stopped`, `whole` or `in part`, why). Raises AssertionError for a wrong time or result, and for one that
+    """(`stopped`, `whole` or `in part`, why). Raises AssertionError for a wrong time or result, and for
+    one that
     is lost without a word.
     """
     path.write_bytes(file.content)
@@ -44,7 +46,8 @@ def test_an_odd_file_is_read_as_it_was_written_or_not_at_all(tmp_path: Path) -> 
             kind, why = outcome(tmp_path / "in.csv", file)
         except AssertionError as error:
             wrong.append(
-                f"{seed}: {file.times}, {sorted(file.odd)}, {file.said}: {str(error)[:300]}\n{file.text[:400]}"
+                f"{seed}: {file.times}, {sorted(file.odd)}, {file.said}: "
+                f"{str(error)[:300]}\n{file.text[:400]}"
             )
             continue
         counts[kind] += 1
