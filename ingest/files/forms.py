@@ -43,9 +43,8 @@ class Forms:
         self._text: tuple[int, str] | None = None
 
     def of_time(self, row: Row, given: Sequence[Any]) -> None:
-        """A row whose time can be read. Raises CorrectInput for a spreadsheet's dates beside dates as
-        text: where
-        it could not read a text as a date, it may have exchanged day and month of the others.
+        """A row whose time can be read. Raises CorrectInput for a spreadsheet's dates beside dates as text:
+        where it could not read a text as a date, it may have exchanged day and month of the others.
         """
         if not _NUMERIC_DATE.search(self._format):
             return

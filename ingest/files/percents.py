@@ -1,6 +1,5 @@
-"""Cells of an XLSX workbook that it shows as per cent (0.45 in the file, 45% on the screen), and
-formulas whose
-result it does not hold. Pure.
+"""Cells of an XLSX workbook that it shows as per cent (0.45 in the file, 45% on the screen), and formulas
+whose result it does not hold. Pure.
 
 The library for workbooks gives the numbers without their formats, so the formats are read from the archive.
 """
@@ -48,9 +47,8 @@ def find_percents(content: bytes, sheet: str) -> frozenset[tuple[int, int]]:
 
 
 def find_bare_formulas(content: bytes, sheet: str) -> frozenset[tuple[int, int]]:
-    """(row, column) from 0 of each formula without a result: the program that wrote the file did not
-    compute it.
-    None for other workbooks.
+    """(row, column) from 0 of each formula without a result: the program that wrote the file did not compute
+    it. None for other workbooks.
     """
     if not content.startswith(b"PK"):
         return frozenset()

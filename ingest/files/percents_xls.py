@@ -1,9 +1,8 @@
-"""Cells of an XLS workbook (BIFF 5 and 8) that it shows as per cent: 0.45 in the file, 45% on the
-screen. Pure.
+"""Cells of an XLS workbook (BIFF 5 and 8) that it shows as per cent: 0.45 in the file, 45% on the screen.
+Pure.
 
-The library for workbooks gives the numbers without their formats. The stream of the workbook lies in
-sectors of
-a compound file ([MS-CFB], [MS-XLS]); a chain that ends nowhere ends the search.
+The library for workbooks gives the numbers without their formats. The stream of the workbook lies in sectors
+of a compound file ([MS-CFB], [MS-XLS]); a chain that ends nowhere ends the search.
 """
 
 from __future__ import annotations

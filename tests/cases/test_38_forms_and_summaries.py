@@ -1,6 +1,5 @@
-"""Files that state one fact in two ways: dates in two forms, sums between the days, per cent that only
-the screen
-shows, formulas without results, bytes that were never written.
+"""Files that state one fact in two ways: dates in two forms, sums between the days, per cent that only the
+screen shows, formulas without results, bytes that were never written.
 
 Each file has its truth beside it, by hand: a result is stored as it was meant, or not at all and with a
 reason.
@@ -123,7 +122,8 @@ def test_such_a_word_in_another_column_is_asked_about(tmp_path: Path, word: str)
 
 def test_per_cent_of_an_xls_is_what_the_screen_shows(tmp_path: Path) -> None:
     """The workbook is by another program; its sheet `Mesures` has 30 to 89 %, and 4 and a formula as per
-    cent."""
+    cent.
+    """
     results, _ = outcome(TESTDATA / "percent.xls", sheet="Mesures", columns={"co2": ""})
     assert [r for _, r in results["humidity"]] == [30.0 + n for n in range(60)]
     assert [r for _, r in results["temperature"]] == [20.0 + n % 7 for n in range(60)]

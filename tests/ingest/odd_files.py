@@ -1,10 +1,8 @@
 """Files with the oddities of spreadsheets and exports, each with its truth: a second generator, from the
-standard
-library alone. It shares no code and no table with the reader, nor with `logger_files`.
+standard library alone. It shares no code and no table with the reader, nor with `logger_files`.
 
-A file is a list of texts that are joined; what each row means is kept beside it, in UTC and in the unit
-of the
-property. Summer time of Europe/Paris in 2026 is written out by hand.
+A file is a list of texts that are joined; what each row means is kept beside it, in UTC and in the unit of
+the property. Summer time of Europe/Paris in 2026 is written out by hand.
 """
 
 from __future__ import annotations

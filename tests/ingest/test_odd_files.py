@@ -1,6 +1,5 @@
 """300 files with oddities of spreadsheets and exports: each stored time and result is the one that was
-written, or
-it is not stored, and a reason is printed.
+written, or it is not stored, and a reason is printed.
 """
 
 from __future__ import annotations
@@ -19,9 +18,8 @@ COLUMNS = {"temperature (°C)": "temperature", "pressure [hPa]": "pressure"}
 
 
 def outcome(path: Path, file: OddFile) -> tuple[str, str]:
-    """(`stopped`, `whole` or `in part`, why). Raises AssertionError for a wrong time or result, and for
-    one that
-    is lost without a word.
+    """(`stopped`, `whole` or `in part`, why). Raises AssertionError for a wrong time or result, and for one
+    that is lost without a word.
     """
     path.write_bytes(file.content)
     try:

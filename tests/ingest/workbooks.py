@@ -26,8 +26,8 @@ _STYLES = (
 )
 
 Cell = str | float | tuple[str, float] | None
-"""Text, a formula (`=1+1`) without a result, a number, ("date", serial number), ("error", code) or
-nothing."""
+"""Text, a formula (`=1+1`) without a result, a number, ("date", serial number), ("error", code) or nothing.
+"""
 
 
 def write_xlsx(sheets: dict[str, Sequence[Sequence[Cell]]], *, is_1904: bool = False) -> bytes:
