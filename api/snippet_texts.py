@@ -104,7 +104,7 @@ void setup() {
   Serial.begin(115200);
   WiFi.begin("NETWORK", "PASSWORD");
   while (WiFi.status() != WL_CONNECTED) delay(200);
-${set_ca}  mqtt.begin($host, $port, net);
+${set_ca}  mqtt.begin($host, $port, net);$own_host
   mqtt.onMessage(heard);
 }
 

@@ -44,6 +44,10 @@ EXAMPLES: Final[Mapping[str, float]] = MappingProxyType(
 """A plausible result by unit."""
 USUAL: Final = 12.3
 
+_OWN_HOST: Final = (
+    "  // this is the board itself: name the machine, see INSITU_PUBLIC_HOST and INSITU_MQTT_LISTEN"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class PublicAddress:
@@ -179,6 +183,7 @@ def _arduino(it: _Device) -> str:
         client=f"WiFiClient{'Secure' if it.public.tls else ''}",
         every_ms=round(it.every_s * 1000),
         host=json.dumps(it.public.host),
+        own_host=_OWN_HOST if it.public.host in ("127.0.0.1", "localhost", "::1") else "",
         port=it.public.port,
     )
 
