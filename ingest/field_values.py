@@ -1,4 +1,4 @@
-"""What a mapping makes of one field: no result, a number from its text, a boolean, or health. Pure."""
+"""The use of one field by its mapping: no result, a number from its text, a boolean, or health. Pure."""
 
 from __future__ import annotations
 

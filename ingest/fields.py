@@ -90,7 +90,7 @@ class _Sorter:
         return self._sorted
 
     def _told_names(self) -> list[str | None]:
-        """What mappings call each reading, also those that are times of others."""
+        """Names of the readings in mappings, also of those that are times of others."""
         sent = self._decoded.readings
         return [
             name or (sent[index].property if sent[index].property in self._timers else None)

@@ -25,7 +25,7 @@ _LATE: Final[Fact] = (RejectReason.INVALID_SHAPE, "")
 
 
 class _Around(NamedTuple):
-    """What a fact is about: results of one item of a list, of one time and source, in or below an object, or
+    """The scope of a fact: results of one item of a list, of one time and source, in or below an object, or
     the one of that name.
     """
 
@@ -104,7 +104,7 @@ def _around(decoded: Decoded, index: int, path: str) -> _Around:
 
 
 def _paths(name: str) -> Iterator[str]:
-    """What a fact about this result may name: the result, what is below it, the objects around it."""
+    """Scopes that hold this result: the result, what is below it, the objects around it."""
     yield name
     yield f"{name}."
     at = name.rfind(".")

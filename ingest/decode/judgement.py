@@ -59,7 +59,7 @@ _NONE: Final = frozenset(
 )
 """Words for no error."""
 _WHOLE: Final = frozenset({"", "sensor", "data", "measurement", "device", "result", "probe", "reading"})
-"""What a judgement is about, where it is about all results beside it."""
+"""Beginnings of names that judge all results beside them."""
 
 
 def calls_bad(name: str, given: object) -> bool:

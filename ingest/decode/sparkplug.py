@@ -221,7 +221,7 @@ def _properties(content: bytes) -> tuple[str, str]:
 
 
 def _judged(given: str | int) -> str:
-    """The word for a quality: OPC's code, 192 to 255 of which is good; 500 is stale in Sparkplug."""
+    """The word for a quality: OPC's codes from 192 to 255 are good; 500 is stale in Sparkplug."""
     if isinstance(given, str):
         return "bad" if plain_word(given) in BAD else ""
     if 192 <= given < 256:
