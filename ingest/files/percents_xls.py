@@ -113,7 +113,7 @@ def _globals(stream: bytes, sheet: str) -> tuple[frozenset[int], list[int], int]
 
 
 def _names(body: bytes) -> tuple[str, ...]:
-    """Both readings of the name of a sheet: BIFF 8 says how it is written, BIFF 5 has one byte for each letter."""
+    """Both readings of the name of a sheet: BIFF 8 says how it is written, BIFF 5 has bytes only."""
     length, is_wide = body[6], body[7] & 1
     newer = body[8 : 8 + length * (1 + is_wide)].decode("utf-16-le" if is_wide else "latin-1", "replace")
     return newer, body[7 : 7 + length].decode("cp1252", "replace")

@@ -193,8 +193,8 @@ def test_a_time_that_does_not_exist_names_the_fixed_offset(
         "Europe/Paris",
         INSITU_DATABASE_URL=database_url,
     )
-    assert done.returncode == 1
-    assert "say --zone +01:00" in done.stdout
+    assert done.returncode == 2
+    assert "Say --zone +01:00" in done.stderr
 
 
 # -- what the file states about its units
