@@ -23,7 +23,7 @@ from ingest.files.stamps import EXCEL, EXCEL_1904
 from insitu.errors import CorrectInput
 
 _MOST_HEAD_ROWS = 60
-_BARE_FORMULA = "a formula without its result: save the workbook in a spreadsheet program first"
+_BARE_FORMULA = "a formula without a saved result"
 _DATE_1904 = re.compile(rb"date1904\s*=\s*[\"'](?:1|true)[\"']")
 _BIFF_1904 = b"\x22\x00\x02\x00\x01\x00"
 

@@ -150,7 +150,7 @@ def test_a_formula_without_its_result_is_no_empty_cell(tmp_path: Path) -> None:
     )
     results, refusals = outcome(path)
     assert set(results) == {"humidity"}
-    assert "a formula without its result" in refusals[0]
+    assert "a formula without a saved result" in refusals[0]
 
 
 def test_a_column_without_any_result_is_named(tmp_path: Path) -> None:
