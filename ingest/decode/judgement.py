@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from insitu.wire import MAX_DEPTH
+
 _JUDGING: Final = (
     "status|state|quality|dataquality|validity|flag|qc|qa|health|sensorstatus|datastatus|measurementstatus"
     "|sensorstate|devicestatus"
@@ -20,6 +22,11 @@ _BAD_IF_TRUE: Final = re.compile(
     r"(?:(?P<of>.*?)[ _-])?(?:(?:is|has)[ _-]?)?(?:errors?|err|faults?|faulty|invalid|bad|failed|failure)",
     re.IGNORECASE,
 )
+_TEXT_ENDINGS: Final = """\
+status state quality validity flag qc qa health valid ok good healthy errors error err faults fault faulty
+invalid bad failed failure code
+"""
+_ENDINGS: Final = tuple(_TEXT_ENDINGS.split())
 _CODE: Final = re.compile(r"(?:(?P<of>.*?)[ _-])?(?:error|err|fault|failure)[ _-]?code", re.IGNORECASE)
 _TEXT_BAD: Final = """\
 bad|invalid|not valid|error|err|fault|faulty|fail|failed|failure|broken|defect|defective|unreliable
@@ -65,6 +72,8 @@ _WHOLE: Final = frozenset({"", "sensor", "data", "measurement", "device", "resul
 def calls_bad(name: str, given: object) -> bool:
     """True if a field of that name with that content calls the results beside it bad."""
     leaf = _leaf(name)
+    if not leaf.casefold().endswith(_ENDINGS):
+        return False
     if isinstance(given, bool):
         return (_BAD_IF_TRUE if given else _GOOD_IF_TRUE).fullmatch(leaf) is not None
     if isinstance(given, str):
@@ -83,6 +92,8 @@ def calls_bad(name: str, given: object) -> bool:
 def judges(name: str) -> bool:
     """True if a field of that name may say whether results beside it are good."""
     leaf = _leaf(name)
+    if not leaf.casefold().endswith(_ENDINGS):  # nearly all, and a name costs more by the expressions
+        return False
     return any(kind.fullmatch(leaf) is not None for kind in (_CODE, _BAD_IF_TRUE, _GOOD_IF_TRUE, _NAMES))
 
 
@@ -115,8 +126,17 @@ def plain_word(text: str) -> str:
 
 def _leaf(name: str) -> str:
     """The last key; positions in a list of texts are none: `errors.0`."""
-    return re.sub(r"(?:\.\d+)+$", "", name).rpartition(".")[2]
+    return _named(name).rpartition(".")[2]
 
 
 def _object(name: str) -> str:
-    return re.sub(r"(?:\.\d+)+$", "", name).rpartition(".")[0]
+    return _named(name).rpartition(".")[0]
+
+
+def _named(name: str) -> str:
+    for _ in range(MAX_DEPTH):
+        path, dot, last = name.rpartition(".")
+        if not dot or not last.isdigit():
+            break
+        name = path
+    return name
