@@ -111,7 +111,10 @@ def kept(content: tuple[str, bytes], snapshot: CatalogueSnapshot) -> tuple[str, 
     return topic, keep_payload(topic, payload, "", wanted_of(known)).payload
 
 
-@pytest.mark.parametrize(("key", "said"), [*TIMES, *BAD])
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [pytest.param(*one, id=f"{one[0]}, number {number}") for number, one in enumerate([*TIMES, *BAD])],
+)
 def test_a_result_beside_such_a_fact_is_not_stored_as_if_it_said_nothing(
     world: Connection, key: str, said: Any
 ) -> None:
