@@ -95,7 +95,7 @@ NAVIGATION = {
             "0015-files-state-facts",
             "0016-others-vouch-for-time",
             "0017-client-ids-have-owners",
-            "0018-parts-are-forks",
+            "0020-parts-are-forks",
         ],
     },
 }
