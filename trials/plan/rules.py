@@ -13,7 +13,7 @@ from insitu.errors import CorrectInput
 
 RULES_1: Final = 1
 """The rules of documents that name none."""
-NEWEST: Final = 2
+NEWEST: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,14 @@ class Rules:
         left out.
         """
         return self.version >= 2
+
+    @property
+    def return_tails(self) -> bool:
+        """The plausible worst values of missing intervals are at least those of a lost tail, on every scale
+        and also beside another series. Before rules 3 levels and differences had none, and its mean
+        stood for the whole tail, which no extreme of a day survived.
+        """
+        return self.version >= 3
 
     @property
     def gate_scales(self) -> bool:
