@@ -135,7 +135,7 @@ def _of_silence(found: Iterable[Judged]) -> Iterator[Beyond]:
             wrong = share * one.replications / of
             if wrong > most_false(of):
                 cell = one.cell
-                where = f"{cell.design}, φ {cell.phi:g}, {100 * cell.share:g} % lost ({cell.lost})"
+                where = f"{cell.name}, φ {cell.phi:g}, {100 * cell.share:g} % lost ({cell.lost})"
                 yield Beyond(where, f"`{kind}` in", wrong, round(most_false(of), 4))
 
 
