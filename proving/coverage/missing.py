@@ -32,7 +32,8 @@ NIGHT: Final = 8
 """Hours from 22:00 to 6:00."""
 AT_NIGHT: Final = (np.arange(HOURS) + 2) % 24 < NIGHT
 ERROR_HIGH, ERROR_LARGE = "error high", "error large"
-LOST: Final = ("high", "low", "night", "random", ERROR_HIGH, ERROR_LARGE)
+ALONE: Final = ("high", "low", "night", "random")
+LOST: Final = (*ALONE, ERROR_HIGH, ERROR_LARGE)
 SHARES: Final = (0.05, 0.1, 0.15, 0.2, 0.225)
 """At a quarter the gate lets nothing through: too few days have 75 % of their hours."""
 PHIS: Final = (0.0, 0.7, 0.95)
@@ -109,7 +110,7 @@ def cells(phis: Sequence[float] = PHIS) -> list[Silent]:
         Silent(design, phi, lost, share)
         for design in ("before_after", "limit_compliance")
         for phi in phis
-        for lost in LOST
+        for lost in ALONE
         for share in SHARES
     ]
     return [

@@ -37,7 +37,7 @@ def test_by_ratio_the_lowest_are_mirrored_on_the_logarithm() -> None:
 
 
 def test_a_shift_makes_the_quartiles_symmetric_where_they_lean_to_the_high_side() -> None:
-    """(Q1 + s)(Q3 + s) = (m + s)². Of exp(z) it is 0; of exp(z) − .3 it is .3; of exp(z) + 5 it would be −5, and 0 is taken."""
+    """(Q1 + s)(Q3 + s) = (m + s)²: 0 of exp(z), .3 of exp(z) − .3; of exp(z) + 5 not −5 but 0."""
     made = np.exp(stats.norm.ppf((np.arange(4000) + 0.5) / 4000))
     assert shift_of(made, 0) == pytest.approx(0.0, abs=0.01)
     assert shift_of(made - 0.3, 0) == pytest.approx(0.3, abs=0.01)
@@ -128,7 +128,7 @@ def test_a_daily_maximum_returns_with_its_tail() -> None:
 
 
 def lossy_trial(design: str) -> Floats:
-    """Number of the verdict, tipping point and plausible worst of a trial whose candidate loses its highest hours."""
+    """Number of the verdict, tipping point and plausible worst where the highest hours are lost."""
     arms = {"before_after": ["candidate"], "limit_compliance": ["candidate"]}.get(
         design, ["candidate", "control" if design == "equivalence" else "reference"]
     )
