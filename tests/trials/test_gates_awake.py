@@ -119,6 +119,13 @@ def test_a_drift_twice_the_effect_blocks_whatever_the_target(high: float) -> Non
     assert control_sites(-4.0, 0.0, high).blocked
 
 
+def test_a_drift_that_makes_the_whole_effect_explains_it_within_its_interval() -> None:
+    """The drift goes on, so that its estimate exceeds the effect in half of the trials only."""
+    found = [control_sites(-1.5, 0.0, 0.0, seed) for seed in range(20)]
+    assert sum("trend_explains" in codes(one) for one in found) >= 17
+    assert [verdict(one, Target(high=0.0)) for one in found].count("met") <= 2
+
+
 @pytest.mark.parametrize("high", [0.0, -1.0])
 def test_parallel_arms_with_an_effect_pass_whatever_the_target(high: float) -> None:
     assert not control_sites(0.0, -4.0, high).blocked

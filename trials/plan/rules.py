@@ -69,6 +69,13 @@ class Rules:
         return self.version >= 2
 
     @property
+    def doubt_drifts(self) -> bool:
+        """A drift that shows in the baseline explains an effect within its interval. Before rules 3 only by
+        its estimate, which a drift that makes the whole effect exceeds in half of the trials.
+        """
+        return self.version >= 3
+
+    @property
     def true_lags(self) -> bool:
         """The true lags between values decide how much they resemble each other. Before rules 2
         neighbouring days alone did, so that values every second day or every week counted as independent.
