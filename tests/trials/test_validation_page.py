@@ -204,7 +204,7 @@ def test_what_lies_beyond_a_bound_is_told_with_its_error() -> None:
     """√(.9·.1/400) = .015; .025 + 3·√(.025·.975/400) = .0484."""
     assert told(bounds.of_results([narrow()])) == [
         "limit_daily, φ 0.5, 29 values: `mean` covers 0.900 ± 0.015, under 0.93",
-        "limit_daily, φ 0.5, 29 values: `mean` decides wrongly on one side in 0.060, over 0.0484",
+        "limit_daily, φ 0.5, 29 values: `mean` decides wrongly on one side in 0.0600, over 0.0484",
         "limit_daily, φ 0.5, 29 values: `mean` has a width of 3.00, over 1.6",
         "limit_daily: `mean` covers on average 0.900 ± 0.015, under 0.945",
     ]
@@ -235,7 +235,7 @@ def test_wrong_verdicts_of_silence_are_a_share_of_what_the_gate_lets_through() -
     cell = Silent("limit_compliance", 0.0, "high", 0.2)
     assert told(bounds.of_results([Judged(cell, 200, 1.0, 0.045, 0.0, 0.9)])) == []
     assert told(bounds.of_results([Judged(cell, 200, 0.6, 0.045, 0.0, 0.5)])) == [
-        "limit_compliance, φ 0, 20 % lost (high): `met` in 0.075, over 0.0678"
+        "limit_compliance, φ 0, 20 % lost (high): `met` in 0.0750, over 0.0678"
     ]
     with_effect = replace(cell, effect=-3.0)
     assert told(bounds.of_results([Judged(with_effect, 200, 1.0, 0.9, 0.0, 0.9)])) == []
