@@ -95,6 +95,8 @@ NAVIGATION = {
             "0015-files-state-facts",
             "0016-others-vouch-for-time",
             "0017-client-ids-have-owners",
+            "0018-lost-tails-return",
+            "0019-width-or-coverage",
             "0020-parts-are-forks",
         ],
     },

@@ -110,9 +110,16 @@ def pytest_unconfigure() -> None:
     end_drawing()
 
 
+A_PROOF_S = 3600
+"""A test of `make nightly` is about ten times as large as one of `make test`, which has five minutes."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow files first."""
+    """Slow files first; a long proof has an hour, unless it says how long it may take."""
     refuse_names_with_the_time(items)
+    for item in items:
+        if item.get_closest_marker("nightly") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(A_PROOF_S))
     paths = {item: item.nodeid.partition("::")[0] for item in items}
     rank = {
         path: next((n for n, one in enumerate(SLOWEST) if path.startswith(one)), len(SLOWEST))

@@ -45,10 +45,10 @@ class Beyond(NamedTuple):
         return abs(self.found - self.bound) > 3 * self.error
 
     def __str__(self) -> str:
-        digits = 0 if self.bound >= ENOUGH else 2 if self.bound > 1 else 3
+        digits = 0 if self.bound >= ENOUGH else 2 if self.bound > 1 else 3 if self.bound > 0.1 else 4
         side = "under" if self.found < self.bound else "over"
         error = f" ± {self.error:.{digits}f}" if 0 < self.error < np.inf else ""
-        return f"{self.where}: {self.what} {self.found:.{digits}f}{error}, {side} {self.bound:g}"
+        return f"{self.where}: {self.what} {self.found:.{digits}f}{error}, {side} {self.bound:.3g}"
 
 
 def most_false(answered: int) -> float:
@@ -86,7 +86,7 @@ def _of_cell(one: Measured) -> Iterator[Beyond]:
         if holding < LEAST:
             yield Beyond(where, f"`{name}` covers", holding, LEAST, error_of(holding, of))
         if wrong > bound:
-            yield Beyond(where, f"`{name}` decides wrongly on one side in", wrong, round(bound, 4))
+            yield Beyond(where, f"`{name}` decides wrongly on one side in", wrong, bound)
         if one.cell.treated and one.answered >= ENOUGH and counts.power < POWER:
             error = error_of(counts.power, one.answered)
             yield Beyond(where, f"`{name}` has at the planned effect power", counts.power, POWER, error)
@@ -94,7 +94,7 @@ def _of_cell(one: Measured) -> Iterator[Beyond]:
         if (one.world, one.cell.phi, one.cell.days) in PROMISED and (width is None or width > WIDEST):
             yield Beyond(where, f"`{name}` has a width of", np.inf if width is None else width, WIDEST)
     if not one.cell.treated and one.met > most_false(of):
-        yield Beyond(where, "`met` in", one.met, round(most_false(of), 4))
+        yield Beyond(where, "`met` in", one.met, most_false(of))
 
 
 def _of_means(found: Sequence[Measured]) -> Iterator[Beyond]:
@@ -113,7 +113,7 @@ def of_looks(found: Iterable[Looked]) -> list[Beyond]:
             f"ten looks, {one.world}, φ {one.phi:g}, {one.days} days",
             "the truth is excluded in",
             one.always_valid,
-            round(bound, 4),
+            bound,
         )
         for one in found
         if one.always_valid > (bound := MOST_EXCLUDED + 3 * error_of(MOST_EXCLUDED, one.replications))
@@ -135,8 +135,8 @@ def _of_silence(found: Iterable[Judged]) -> Iterator[Beyond]:
             wrong = share * one.replications / of
             if wrong > most_false(of):
                 cell = one.cell
-                where = f"{cell.design}, φ {cell.phi:g}, {100 * cell.share:g} % lost ({cell.lost})"
-                yield Beyond(where, f"`{kind}` in", wrong, round(most_false(of), 4))
+                where = f"{cell.name}, φ {cell.phi:g}, {100 * cell.share:g} % lost ({cell.lost})"
+                yield Beyond(where, f"`{kind}` in", wrong, most_false(of))
 
 
 def by_statistic(found: Sequence[Measured]) -> dict[str, list[Measured]]:

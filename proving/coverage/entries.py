@@ -155,7 +155,7 @@ class OfSilence:
     def key(self) -> str:
         one = self.cell
         effect = f", effect {one.effect:g}" if one.effect else ""
-        return f"{self.group}: {one.design}, φ {one.phi:g}, {100 * one.share:g} % lost ({one.lost}){effect}"
+        return f"{self.group}: {one.name}, φ {one.phi:g}, {100 * one.share:g} % lost ({one.lost}){effect}"
 
     def replicate(self, numbers: Iterable[int]) -> list[tuple[Verdict, Verdict]]:
         return missing.replicate(self.cell, numbers, WORST_PERCENTILE)

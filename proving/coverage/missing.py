@@ -2,21 +2,22 @@
 prevents it cost where they are missing at random?
 
 Hourly AR(1) series of 30 days a period in which nothing happened, with the truth just on the margin. Of the
-reporting period a share of the hours is lost: the highest, the lowest, those of the night, or any.
+reporting period a share of the hours is lost: the highest, the lowest, those of the night, or any; beside
+another series also those with the highest or the largest error.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 import numpy as np
 
 from insitu.arrays import Bools, Floats, Ints
-from insitu.model import PeriodName, Verdict
+from insitu.model import AveragingScale, PeriodName, Verdict
 from proving.coverage.intervals import CHUNK, SEED
 from simulators.signals import autoregressive
 from simulators.worlds.cell import FIRST
@@ -30,16 +31,29 @@ HOURS: Final = 24 * DAYS
 NIGHT: Final = 8
 """Hours from 22:00 to 6:00."""
 AT_NIGHT: Final = (np.arange(HOURS) + 2) % 24 < NIGHT
-LOST: Final = ("high", "low", "night", "random")
+ERROR_HIGH, ERROR_LARGE = "error high", "error large"
+ALONE: Final = ("high", "low", "night", "random")
+LOST: Final = (*ALONE, ERROR_HIGH, ERROR_LARGE)
 SHARES: Final = (0.05, 0.1, 0.15, 0.2, 0.225)
 """At a quarter the gate lets nothing through: too few days have 75 % of their hours."""
 PHIS: Final = (0.0, 0.7, 0.95)
 """At 0 nothing that comes before a silence tells that it will come."""
 MOST: Final = 0.025
 """Wrong verdicts on one side."""
+STARTS: Final[Mapping[str, datetime]] = {
+    PeriodName.BASELINE: FIRST - DAYS * timedelta(days=1),
+    PeriodName.REPORTING: FIRST,
+}
 EFFECTS: Final = (3.0, 4.0, 5.0)
 """In standard errors of the mean of a whole period, of somebody who knows φ and σ."""
 MEAN, SD = 20.0, 4.0
+IN_DB: Final = "dB"
+LEVEL: Final = 60.0
+"""Mean of the levels of a world in dB."""
+BY_ENERGY: Final = LEVEL + SD**2 * np.log(10) / 20
+"""Level of the mean power of normal levels."""
+ERROR: Final = 2.0
+"""Standard deviation of the error of a device beside another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +66,12 @@ class Silent:
     share: float
     effect: float = 0.0
     """Added to the reporting period, in standard errors; negative is better."""
+    of: str = ""
+    """The statistic or the unit, where the design has several worlds."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.design}, {self.of}" if self.of else self.design
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +88,15 @@ class Judged:
     """With the missing hours left out, as if they were missing at random."""
 
 
+OTHERS: Final = (
+    ("limit_compliance", "high", IN_DB),
+    ("equivalence", ERROR_HIGH, "difference"),
+    ("reference_collocation", ERROR_LARGE, "rmse"),
+    ("replicates", ERROR_LARGE, "u_between"),
+)
+"""Levels, and what is lost because of its difference from another series: design, loss, statistic or unit."""
+
+
 def standard_error(phi: float) -> float:
     """Of the mean of `HOURS` values of an AR(1)."""
     k = np.arange(1, HOURS)
@@ -81,12 +110,18 @@ def cells(phis: Sequence[float] = PHIS) -> list[Silent]:
         Silent(design, phi, lost, share)
         for design in ("before_after", "limit_compliance")
         for phi in phis
-        for lost in LOST
+        for lost in ALONE
         for share in SHARES
     ]
     return [
         *found,
         *(Silent("reference_collocation", phi, "night", share) for phi in phis for share in SHARES),
+        *(
+            Silent(design, phi, lost, share, of=of)
+            for design, lost, of in OTHERS
+            for phi in phis[:2]
+            for share in SHARES
+        ),
     ]
 
 
@@ -112,6 +147,8 @@ def replicate(cell: Silent, numbers: Iterable[int], worst: float) -> list[tuple[
 
 def _answer(cell: Silent, rng: np.random.Generator) -> Answer:
     """One draw; the target lies on the truth of a trial without effect."""
+    if cell.of:
+        return _other_answer(cell, rng)
     statistic, low, high = {
         "before_after": ("effect", None, 0.0),
         "limit_compliance": ("mean", None, MEAN),
@@ -120,12 +157,43 @@ def _answer(cell: Silent, rng: np.random.Generator) -> Answer:
     return ask(
         cell.design,
         arms=_arms(cell, rng),
-        start={PeriodName.BASELINE: FIRST - DAYS * timedelta(days=1), PeriodName.REPORTING: FIRST},
+        start=STARTS,
         interval=HOUR,
         targets={statistic: (low, high)},
         parameters={"u_meas": 0.01} if cell.design == "limit_compliance" else {},
         bare=True,
     )
+
+
+def _other_answer(cell: Silent, rng: np.random.Generator) -> Answer:
+    """One draw of a world of `OTHERS`."""
+    reporting = PeriodName.REPORTING
+    if cell.of == IN_DB:
+        values = _series(rng, cell.phi) - MEAN + LEVEL
+        return ask(
+            cell.design,
+            arms={"candidate": {reporting: np.where(_lost(cell, values, rng), np.nan, values)}},
+            start=STARTS,
+            interval=HOUR,
+            unit="dB",
+            scale=AveragingScale.ENERGETIC,
+            targets={"mean": (None, BY_ENERGY)},
+            parameters={"u_meas": 0.01},
+            bare=True,
+        )
+    arms: dict[str, Any]
+    truth = _series(rng, cell.phi)
+    errors = [autoregressive(rng, HOURS, phi=cell.phi, sd=ERROR) for _ in range(2)]
+    if cell.design == "replicates":
+        one, other = (truth + error for error in errors)
+        kept = np.where(_lost(cell, one - other, rng), np.nan, one)
+        arms = {"candidate": {reporting: {"one": kept, "other": other}}}
+    else:
+        kept = np.where(_lost(cell, errors[0], rng), np.nan, truth + errors[0])
+        beside = "control" if cell.design == "equivalence" else "reference"
+        arms = {"candidate": {reporting: {"one": kept}}, beside: {reporting: {"other": truth}}}
+    target = (-5 * ERROR, 0.0) if cell.design == "equivalence" else (None, ERROR)
+    return ask(cell.design, arms=arms, start=STARTS, interval=HOUR, targets={cell.of: target}, bare=True)
 
 
 def _arms(cell: Silent, rng: np.random.Generator) -> dict[str, dict[str, Floats]]:
@@ -162,7 +230,9 @@ def _order(kind: str, values: Floats, rng: np.random.Generator) -> Ints:
         return rng.permutation(np.flatnonzero(AT_NIGHT))
     if kind == "random":
         return rng.permutation(HOURS)
-    return np.argsort(-values if kind == "high" else values)
+    if kind == ERROR_LARGE:
+        return np.argsort(-np.abs(values))
+    return np.argsort(values if kind == "low" else -values)
 
 
 def measure(
@@ -206,7 +276,7 @@ def table(found: Sequence[Judged]) -> str:
     by_row: dict[tuple[str, float, str], dict[float, str]] = {}
     for one in found:
         told = f"{one.met_without:.3f} → {one.met:.3f} · {one.not_met:.3f} · {one.answered:.2f}"
-        by_row.setdefault((one.cell.design, one.cell.phi, one.cell.lost), {})[one.cell.share] = told
+        by_row.setdefault((one.cell.name, one.cell.phi, one.cell.lost), {})[one.cell.share] = told
     rows += [
         f"| {design} | {phi:g} | {lost} | " + " | ".join(of.get(share, "–") for share in columns) + " |"
         for (design, phi, lost), of in by_row.items()

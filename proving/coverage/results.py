@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import numpy as np
 
-from proving.coverage.entries import OPENING, Entry, Opening
+from proving.coverage.entries import OPENING, Entry, OfWorld, Opening
 from proving.coverage.intervals import CHUNK, SEED
 from trials.plan.rules import NEWEST
 
@@ -92,6 +92,15 @@ def is_of_now(row: Row | None) -> bool:
     return row is not None and (row.rules, row.seed) == (NEWEST, SEED)
 
 
+def may_stay(row: Row | None, entry: Entry, replications: int) -> TypeGuard[Row]:
+    """Whether a row is as good as a new one if its first replications still give the same. Of other rules it
+    is only where those are numbers: a few verdicts may be the same by chance.
+    """
+    if row is None or row.seed != SEED or row.replications < replications:
+        return False
+    return row.rules == NEWEST or isinstance(entry, OfWorld)
+
+
 def measured_row(entry: Entry, found: Sequence[Any], code: str) -> Row:
     opening = entry.opening(found[:OPENING])
     return Row(entry.key, NEWEST, SEED, len(found), code, opening, entry.numbers(found))
@@ -114,15 +123,15 @@ def measure_rows(
     pool: ProcessPoolExecutor | None,
     code: str,
 ) -> Iterator[Row]:
-    """A row for each entry, in order. Keeps a row of today's rules that has as many replications, if the code
-    is the same or its first 50 still give the same. `code`: digest of the calculating modules.
+    """A row for each entry, in order. Keeps a row that has as many replications, if rules and code are the
+    same or its first 50 still give the same (`may_stay`). `code`: digest of the calculating modules.
     """
     waiting: list[tuple[Entry, Row | None, Callable[[], list[Any]]]] = []
     for entry in entries:
         row = rows.get(entry.key)
-        if row is None or not is_of_now(row) or row.replications < replications:
+        if not may_stay(row, entry, replications):
             waiting.append((entry, None, replicating(entry, replications, pool)))
-        elif row.code == code:
+        elif is_of_now(row) and row.code == code:
             waiting.append((entry, row, list))
         else:
             waiting.append((entry, row, replicating(entry, OPENING, pool)))
@@ -131,6 +140,6 @@ def measure_rows(
         if row is None:
             yield measured_row(entry, found, code)
         elif not found or is_same(entry.opening(found), row.opening):
-            yield replace(row, code=code)
+            yield replace(row, rules=NEWEST, code=code)
         else:
             yield measured_row(entry, replicating(entry, replications, pool)(), code)

@@ -37,7 +37,7 @@ from trials.workflow.locking import lock_protocol
 
 START: Final = datetime(2024, 2, 29, 23, tzinfo=UTC)
 """Midnight in Paris."""
-EFFECT: Final = -2.0
+EFFECT: Final = -3.0
 KEPT_BACK_US: Final = 6 * 3_600_000_000
 """How late a result is received that the device kept back."""
 CHUNK: Final = timedelta(days=2)

@@ -25,6 +25,7 @@ from tests.trials.world import inputs, series
 from trials.evaluation import document_of
 from trials.judge.compute import compute
 from trials.plan.protocol import Protocol
+from trials.plan.rules import NEWEST
 
 PARIS = ZoneInfo("Europe/Paris")
 Rows = list[list[str]]
@@ -108,7 +109,7 @@ def is_true(evaluation: dict[str, Any]) -> None:
     assert {one["n"] for one in endpoint["estimates"]} == {89}
     assert evaluation["verdict"] == "met"
     assert [one["planned"] for one in evaluation["gate"]] == [2135, 89]
-    assert evaluation["rules"] == 2
+    assert evaluation["rules"] == NEWEST
 
 
 def test_the_truth_of_the_files_is_the_stated_one() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from scipy.signal import lfilter
 from insitu.arrays import Floats
 from trials.designs import Answer, ask
 from trials.plan.parts import Target
+from trials.report.sentence import sentences
+from trials.statement import Kind
 from trials.statistics.criteria import judge
 
 FIRST = datetime(2026, 2, 1, tzinfo=UTC)
@@ -116,6 +119,13 @@ def test_a_drift_twice_the_effect_blocks_whatever_the_target(high: float) -> Non
     assert control_sites(-4.0, 0.0, high).blocked
 
 
+def test_a_drift_that_makes_the_whole_effect_explains_it_within_its_interval() -> None:
+    """The drift goes on, so that its estimate exceeds the effect in half of the trials only."""
+    found = [control_sites(-1.5, 0.0, 0.0, seed) for seed in range(20)]
+    assert sum("trend_explains" in codes(one) for one in found) >= 17
+    assert [verdict(one, Target(high=0.0)) for one in found].count("met") <= 2
+
+
 @pytest.mark.parametrize("high", [0.0, -1.0])
 def test_parallel_arms_with_an_effect_pass_whatever_the_target(high: float) -> None:
     assert not control_sites(0.0, -4.0, high).blocked
@@ -150,3 +160,48 @@ def test_a_change_as_large_as_those_at_made_up_dates_blocks() -> None:
 
 def test_a_change_that_no_made_up_date_shows_is_judged() -> None:
     assert not any(interrupted(seed, -2.0, restless=0.5).blocked for seed in range(5))
+
+
+def leaning(slope: float, seed: int = 3) -> Answer:
+    """Outdoor temperature is a degree higher in the reporting period, and moves the values by `slope` each;
+    nothing was done.
+    """
+    rng = np.random.default_rng(seed)
+    outdoor = rng.normal(10, 2, 60)
+    outdoor[30:] += 1.0
+    days = 100 + slope * outdoor + rng.normal(0, 0.3, 60)
+    return before_after(np.repeat(days, 24), np.repeat(outdoor, 24), 30)
+
+
+def test_a_covariate_that_moves_the_result_by_more_than_its_interval_blocks() -> None:
+    """A degree moves it by 1.4; the half-width of the interval is about 1.3 with 2·1.4 from day to day."""
+    found = [leaning(-1.4, seed) for seed in range(20)]
+    assert sum("covariate_explains" in codes(one) for one in found) >= 5
+    assert all(one.blocked for one in found if "covariate_explains" in codes(one))
+
+
+def test_a_covariate_that_moves_nothing_does_not_block() -> None:
+    assert not any("covariate_explains" in codes(leaning(0.0, seed)) for seed in range(20))
+
+
+@pytest.mark.parametrize(("month", "is_blocked"), [(6, True), (5, False)])
+def test_an_availability_of_nothing_that_is_due_is_no_availability(month: int, is_blocked: bool) -> None:
+    """Holidays alone count: June has none, and May has four."""
+    found = ask(
+        "availability",
+        arms={"candidate": {"reporting": np.full(20 * 24, 20.0)}},
+        start={"reporting": datetime(2026, month, 1, tzinfo=UTC)},
+        interval=HOUR,
+        kept={"holidays": "only"},
+    )
+    assert ("nothing_due" in codes(found)) is is_blocked
+    assert found.blocked is is_blocked
+
+
+def test_every_finding_that_blocks_fires_in_a_test() -> None:
+    """Its code stands in a test as a text by itself, where a world is asked for it."""
+    blocking = {one.code for one in sentences(Kind.FINDING) if one.severity == "blocking"}
+    tests = Path(__file__).parent
+    texts = "".join(path.read_text("utf-8") for path in sorted(tests.rglob("test_*.py")))
+    assert len(blocking) > 30
+    assert {code for code in blocking if f'"{code}"' not in texts} == set()

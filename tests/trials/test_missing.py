@@ -127,9 +127,12 @@ def test_a_mirrored_tail_by_hand() -> None:
     on average, so the highest two are 10.5; by ratios 36/1.07 and 36/2.
     """
     seen = np.arange(1.0, 9.0)
-    assert mirrored(seen - 100, 2, 1.0, 0.0, skewed=True) == pytest.approx(10.5 - 100)
-    assert mirrored(seen, 2, 1.0, 0.0, skewed=False) == pytest.approx(10.5)
-    assert mirrored(seen, 2, 1.0, 0.0, skewed=True) > 10.5
+    far = [one.mean() for one in mirrored(seen - 100, 2, 1.0, 0.0, skewed=True)]
+    assert far == [pytest.approx(10.5 - 100)], "below 0 there are no ratios"
+    plain, by_ratio = (one.mean() for one in mirrored(seen, 2, 1.0, 0.0, skewed=True))
+    assert plain == pytest.approx(10.5)
+    assert by_ratio == pytest.approx((36 / 1.07 + 36 / 2) / 2)
+    assert len(mirrored(seen, 2, 1.0, 0.0, skewed=False)) == 1
 
 
 def case() -> Path:

@@ -23,7 +23,7 @@ from store.trials import latest_evaluation
 from trials.evaluation import Evaluation, document_of
 from trials.package.reading import read_inputs
 from trials.package.verify import verify
-from trials.plan.rules import RULES_1
+from trials.plan.rules import NEWEST, RULES_1
 from trials.report.build import build
 from trials.workflow.evaluating import evaluate_trial
 from trials.workflow.exporting import write
@@ -112,5 +112,5 @@ def test_the_old_trial_evaluated_again_has_the_same_estimates_and_names_the_new_
     _, again = evaluate_trial(old, TRIAL, now=at, login="lab", simulated=before["simulated_time"])
     old.rollback()
     assert numbers(document_of(again)) == numbers(before)
-    assert again.rules == 2
+    assert again.rules == NEWEST
     assert again.afterwards is None, "it was locked before its reporting period"

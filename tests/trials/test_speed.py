@@ -14,7 +14,7 @@ from insitu.clock import SYSTEM
 from insitu.model import Verdict
 from jobs.evaluations import evaluate_changed
 from proving.speed.evaluations import measure
-from proving.speed.fill import START, Size, add_lab, add_trial
+from proving.speed.fill import EFFECT, START, Size, add_lab, add_trial
 from store.catalogue.datastreams import list_datastreams
 from store.database import Connection
 from store.observations import series
@@ -50,7 +50,7 @@ def test_what_is_filled_is_nearly_what_was_planned_and_has_the_effect_it_says(co
     assert 0.85 * SIZE.observations < evaluation.observations < SIZE.observations
     assert evaluation.verdict is Verdict.MET
     effect = evaluation.endpoints[0].estimates[0]
-    assert effect.low < -2 < effect.high
+    assert effect.low < EFFECT < effect.high
     assert {d.checks_run for d in evaluation.datastreams} == {1}
     assert [d.code for d in evaluation.deviations] == []
     assert sum(d.late for d in evaluation.datastreams) == 0, "kept back for hours, and not for a day"

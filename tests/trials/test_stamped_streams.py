@@ -27,7 +27,7 @@ from trials.evaluation import Evaluation, document_of
 from trials.judge.compute import compute
 from trials.package.verify import verify
 from trials.plan.protocol import Protocol
-from trials.plan.rules import RULES_1, Rules
+from trials.plan.rules import NEWEST, RULES_1, Rules
 from trials.workflow.again import evaluate_again
 from trials.workflow.checking import check_quality
 from trials.workflow.evaluating import evaluate_trial, keep
@@ -146,9 +146,9 @@ def test_newer_rules_alone_make_no_new_evaluation_of_an_old_one(conn: Connection
     merge(conn, [Observation(filters, to_us(START + DAY / 2), 25.0, to_us(END + 2 * DAY), 0)])
     found = evaluate_again(conn, "t", now=END + 3 * DAY, login="nightly", simulated=False)
     assert found is not None
-    assert found.evaluation.rules == 2
+    assert found.evaluation.rules == NEWEST
     assert "other_rules" in {cause.code for cause in found.evaluation.causes or []}
-    assert json.dumps(document_of(found.evaluation)).count('"rules": 2') == 1
+    assert json.dumps(document_of(found.evaluation)).count(f'"rules": {NEWEST}') == 1
 
 
 def test_an_old_evaluation_is_exported_by_its_own_rules(

@@ -16,7 +16,7 @@ from proving.coverage import bounds
 from proving.coverage.bounds import Beyond
 from proving.coverage.entries import OPENING, Entry, OfSilence, OfWorld, list_entries
 from proving.coverage.forecasts import Forecast
-from proving.coverage.intervals import Counts, Measured
+from proving.coverage.intervals import SEED, Counts, Measured
 from proving.coverage.measuring import write_validation
 from proving.coverage.missing import Judged, Silent
 from proving.coverage.page import ORACLES as STORED
@@ -28,6 +28,7 @@ from proving.coverage.results import (
     is_of_now,
     is_same,
     load_rows,
+    may_stay,
     measure_rows,
     save_rows,
 )
@@ -138,14 +139,24 @@ def test_a_row_is_kept_while_its_code_or_its_first_replications_are_the_same() -
     kept = replace(plain, numbers={"answered": 60, "met": 0.25, "counts": {}})
     assert measured([kept]) == kept
     assert measured([replace(kept, code="other")]) == kept
+    assert measured([replace(kept, rules=RULES_1)]) == kept
     other = {name: [n, low + 1e-3, high] for name, (n, low, high) in kept.opening.items()}
     for stale in (
         replace(kept, code="other", opening=other),
-        replace(kept, rules=RULES_1),
+        replace(kept, rules=RULES_1, opening=other),
         replace(kept, seed=1),
         replace(kept, replications=59),
     ):
         assert measured([stale]) == plain
+
+
+def test_verdicts_of_other_rules_are_counted_again_though_the_first_are_the_same() -> None:
+    entry = next(one for one in list_entries() if isinstance(one, OfSilence))
+    row = Row(entry.key, NEWEST, SEED, 50, CODE, {}, {})
+    assert may_stay(row, entry, 50)
+    assert not may_stay(replace(row, rules=RULES_1), entry, 50)
+    assert may_stay(replace(row, rules=RULES_1), SHORT, 50)
+    assert not may_stay(replace(row, rules=RULES_1), SHORT, 51)
 
 
 def test_comments_and_docstrings_are_no_part_of_the_code() -> None:
@@ -193,7 +204,7 @@ def test_what_lies_beyond_a_bound_is_told_with_its_error() -> None:
     """√(.9·.1/400) = .015; .025 + 3·√(.025·.975/400) = .0484."""
     assert told(bounds.of_results([narrow()])) == [
         "limit_daily, φ 0.5, 29 values: `mean` covers 0.900 ± 0.015, under 0.93",
-        "limit_daily, φ 0.5, 29 values: `mean` decides wrongly on one side in 0.060, over 0.0484",
+        "limit_daily, φ 0.5, 29 values: `mean` decides wrongly on one side in 0.0600, over 0.0484",
         "limit_daily, φ 0.5, 29 values: `mean` has a width of 3.00, over 1.6",
         "limit_daily: `mean` covers on average 0.900 ± 0.015, under 0.945",
     ]
@@ -224,7 +235,7 @@ def test_wrong_verdicts_of_silence_are_a_share_of_what_the_gate_lets_through() -
     cell = Silent("limit_compliance", 0.0, "high", 0.2)
     assert told(bounds.of_results([Judged(cell, 200, 1.0, 0.045, 0.0, 0.9)])) == []
     assert told(bounds.of_results([Judged(cell, 200, 0.6, 0.045, 0.0, 0.5)])) == [
-        "limit_compliance, φ 0, 20 % lost (high): `met` in 0.075, over 0.0678"
+        "limit_compliance, φ 0, 20 % lost (high): `met` in 0.0750, over 0.0678"
     ]
     with_effect = replace(cell, effect=-3.0)
     assert told(bounds.of_results([Judged(with_effect, 200, 1.0, 0.9, 0.0, 0.9)])) == []

@@ -20,7 +20,7 @@ from trials.sentences import finding
 from trials.statement import Sentence
 from trials.statistics.criteria import margin
 from trials.statistics.inference import Difference
-from trials.statistics.intervals import MIN_DAYS, MeanOfDays
+from trials.statistics.intervals import MIN_DAYS, MeanOfDays, t_quantile
 
 ENOUGH_SITES = 10
 PLACEBO_SIDE = 7
@@ -68,7 +68,8 @@ def answer(question: Question) -> Answer:
     if periods is None:
         return result
     if question.rules.gate_scales and question.endpoint.criteria:
-        _parallel_to_effect(question, result, periods, len(before[0]))
+        apart = float(after[0].mean() - before[0].mean())
+        _parallel_to_effect(question, result, periods, len(before[0]), apart)
         check_placebo(question, result, before[1], periods, WHOLE)
     elif not question.rules.gate_scales:
         _parallel(question, result, periods.before, len(before[0]))
@@ -92,9 +93,12 @@ def _parallel(question: Question, result: Answer, before: MeanOfDays, days: int)
         result.findings.append(BASELINE_TREND.state(drift=drift, margin=min(known)))
 
 
-def _parallel_to_effect(question: Question, result: Answer, periods: Difference, days: int) -> None:
+def _parallel_to_effect(
+    question: Question, result: Answer, periods: Difference, days: int, apart: float
+) -> None:
     """The drift of D over the baseline must stay inside ±δ. A δ of 0 has no scale: then it must not be as
-    large as the effect that it would explain. `trend_tolerance` of the protocol stands for either.
+    large as the effect that it would explain. `trend_tolerance` of the protocol stands for either. `apart`:
+    days from the middle of the baseline to that of the reporting period.
     """
     deltas = [margin(c.target) for c in question.endpoint.criteria if c.statistic == "effect"]
     known = [delta for delta in deltas if delta]
@@ -105,8 +109,19 @@ def _parallel_to_effect(question: Question, result: Answer, periods: Difference,
     if known:
         if abs(drift) > min(known):
             result.findings.append(BASELINE_TREND.state(drift=drift, margin=min(known)))
-    elif is_decided(question, periods) and drift / periods.difference >= 1:
+    elif is_decided(question, periods) and (
+        drift / periods.difference >= 1 or _may_explain(question, periods, apart)
+    ):
         result.findings.append(TREND_EXPLAINS.state(drift=drift, effect=periods.difference))
+
+
+def _may_explain(question: Question, periods: Difference, apart: float) -> bool:
+    """Whether a drift that shows in the baseline may, within its interval, make the effect if it goes on."""
+    before = periods.before
+    if not (question.rules.doubt_drifts and before.has_trend(question.level)):
+        return False
+    most = abs(before.slope) + t_quantile(question.level, before.freedom) * before.slope_error
+    return before.slope * periods.difference > 0 and most * apart >= abs(periods.difference)
 
 
 def _placebo(result: Answer, days: NDArray[np.int64], values: NDArray[np.float64]) -> None:

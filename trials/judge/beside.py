@@ -5,44 +5,105 @@ seen. Pure. `Pairing` is made once for a period, and filled many times.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from insitu.arrays import Bools, Floats, Ints
+from trials.judge.silence import side_before
+from trials.judge.tails import lost_above, lost_on_both_sides, spread
+from trials.plan.parts import WORST_PERCENTILE
 from trials.series.ordered import Ordered
 from trials.series.scale import Scale
 from trials.series.slots import Calendar, Unit
 from trials.series.sums import Filling
 
 UP, DOWN, APART, CLOSE, TILT_UP, TILT_DOWN = "up", "down", "apart", "close", "tilt_up", "tilt_down"
+CENTRE = 50.0
+"""Percentile of values that are missing at random."""
 
 
 class Ends(NamedTuple):
     """Differences that are filled in."""
 
-    low: float
-    high: float
+    low: Floats
+    """One value for all slots, or several that are spread over them."""
+    high: Floats
     usual: float
 
     @classmethod
-    def of(cls, differences: Ordered, percentile: float, pattern: str) -> Ends:
-        usual = differences.median if pattern == CLOSE else 0.0
-        return cls(-differences.reach(percentile, -1.0), differences.reach(percentile), usual)
+    def of(cls, seen: Differences, percentile: float, pattern: str, *, adjusted: bool) -> Ends:
+        usual = seen.ordered.median if pattern == CLOSE else 0.0
+        far = [np.array([seen.ordered.reach(percentile, sign)]) for sign in (-1.0, 1.0)]
+        if adjusted and pattern in (UP, DOWN):
+            far = [_further(one, seen.tail(sign, percentile)) for one, sign in zip(far, (-1, 1), strict=True)]
+        elif adjusted and pattern != CLOSE:
+            far = [
+                _further(one, seen.sizes(sign, percentile)) for one, sign in zip(far, (-1, 1), strict=True)
+            ]
+        return cls(-far[0], far[1], usual)
 
     def at(self, base: Floats, odd: Bools, centre: float, pattern: str) -> Floats:
         """Difference at each slot, by the pattern."""
-        if pattern == UP:
-            return np.full(len(base), self.high)
-        if pattern == DOWN:
-            return np.full(len(base), self.low)
+        number = len(base)
         if pattern == CLOSE:
-            return np.full(len(base), self.usual)
+            return np.full(number, self.usual)
+        high, low = spread(self.high, number), spread(self.low, number)
+        if pattern in (UP, DOWN):
+            return high if pattern == UP else low
         if pattern == APART:
-            return np.where(odd, self.high, self.low)
-        return np.where((base >= centre) == (pattern == TILT_UP), self.high, self.low)
+            return np.where(odd, high, low)
+        return np.where((base >= centre) == (pattern == TILT_UP), high, low)
+
+
+def _further(one: Floats, other: Floats) -> Floats:
+    """The one that lies further on average."""
+    return other if len(other) and other.mean() > one.mean() else one
+
+
+@dataclass(frozen=True, eq=False)
+class Differences:
+    """All differences that were seen."""
+
+    ordered: Ordered
+    lost: int
+    """Number that were not seen, since a value is missing."""
+    told: float
+    """Whether silence follows extreme differences on one side: +1, −1, or 0."""
+
+    @classmethod
+    def of(
+        cls, scale: Scale, units: Sequence[Unit], beside: Sequence[Floats], holes: int
+    ) -> Differences | None:
+        """`beside`: level beside each unit, in its slots. `holes`: missing slots of all units. None
+        where nothing was seen together.
+        """
+        apart = [
+            replace(unit, value=scale.difference(unit.value, level))
+            for unit, level in zip(units, beside, strict=True)
+        ]
+        seen = _joined([one.value[one.valid] for one in apart])
+        if not len(seen):
+            return None
+        seen.sort()
+        lost = min(holes, sum(int(one.missing.sum()) for one in apart))
+        return cls(Ordered(seen), lost, side_before(apart))
+
+    def tail(self, sign: float, percentile: float) -> Floats:
+        """sign·differences if just the most extreme on that side were lost. None where a protocol calls a
+        lower percentile the plausible worst, and nothing speaks against it.
+        """
+        if percentile < WORST_PERCENTILE and (self.told != sign or percentile <= CENTRE):
+            return np.empty(0)
+        return lost_above(np.sort(sign * self.ordered.values), self.lost)
+
+    def sizes(self, sign: float, percentile: float) -> Floats:
+        """sign·differences if just the largest on both sides were lost; none as in `tail`."""
+        if percentile < WORST_PERCENTILE:
+            return np.empty(0)
+        return sign * self.ordered.median + lost_on_both_sides(self.ordered.values, self.lost)
 
 
 class Level(NamedTuple):
@@ -84,8 +145,7 @@ class Pairing:
     others: list[Beside]
     level_own: dict[Calendar, Level]
     """The first arm in the slots of the second, by their calendars."""
-    differences: Ordered
-    """All that were seen."""
+    differences: Differences
     centre: float
     """Mean of the second arm."""
 
@@ -94,23 +154,27 @@ class Pairing:
         """None where the arms were never there together."""
         level_others, level_own = levels(own, others), levels(others, own)
         means = {calendar: level.means() for calendar, level in level_others.items()}
-        seen = _joined([_apart(scale, unit, means[unit.calendar]) for unit in own])
+        holes = sum(int(unit.missing.sum()) for unit in (*own, *others))
+        seen = Differences.of(scale, own, [means[unit.calendar] for unit in own], holes)
         values = _joined([unit.value[unit.valid] for unit in others])
-        if not len(seen) or not len(values):
+        if seen is None or not len(values):
             return None
-        seen.sort()
         return cls(
             scale,
             [_beside(unit, level_others[unit.calendar]) for unit in own],
             [_beside(unit, level_own[unit.calendar]) for unit in others],
             level_own,
-            Ordered(seen),
+            seen,
             scale.mean(values),
         )
 
-    def fill(self, pattern: str, percentile: float) -> tuple[dict[Unit, Filling], float]:
-        """The fillings of both arms; and the mean of the differences that were filled in."""
-        ends = Ends.of(self.differences, percentile, pattern)
+    def fill(
+        self, pattern: str, percentile: float, *, adjusted: bool = False
+    ) -> tuple[dict[Unit, Filling], float]:
+        """The fillings of both arms; and the mean of the differences that were filled in. `adjusted`: at
+        least as far as a lost tail.
+        """
+        ends = Ends.of(self.differences, percentile, pattern, adjusted=adjusted)
         far = self._far(percentile) if pattern in (TILT_UP, TILT_DOWN) else (self.centre, self.centre)
         given: list[Floats] = []
         filled: dict[Unit, Filling] = {}
@@ -160,27 +224,32 @@ class Alike:
     scale: Scale
     units: list[Beside]
     """Each beside the others."""
-    differences: Ordered
+    differences: Differences
     centre: float
 
     @classmethod
     def of(cls, scale: Scale, units: Sequence[Unit]) -> Alike | None:
         """None where no two were there together."""
-        beside, apart = [], []
+        beside, means = [], []
         for number, unit in enumerate(units):
             level = level_of(unit.calendar, [other for other in units if other is not unit])
             one = _beside(unit, level)
             beside.append(one._replace(odd=(one.holes + number) % 2 == 1))
-            apart.append(_apart(scale, unit, level.means()))
-        seen, values = _joined(apart), _joined([unit.value[unit.valid] for unit in units])
-        if not len(seen) or not len(values):
+            means.append(level.means())
+        holes = len(units) * sum(int(unit.missing.sum()) for unit in units)
+        seen = Differences.of(scale, units, means, holes)
+        values = _joined([unit.value[unit.valid] for unit in units])
+        if seen is None or not len(values):
             return None
-        seen.sort()
-        return cls(scale, beside, Ordered(seen), scale.mean(values))
+        return cls(scale, beside, seen, scale.mean(values))
 
-    def fill(self, pattern: str, percentile: float) -> tuple[dict[Unit, Filling], float]:
-        """The fillings of the units; and the mean size of the differences that were filled in."""
-        ends = Ends.of(self.differences, percentile, pattern)
+    def fill(
+        self, pattern: str, percentile: float, *, adjusted: bool = False
+    ) -> tuple[dict[Unit, Filling], float]:
+        """The fillings of the units; and the mean size of the differences that were filled in. `adjusted` as
+        in `Pairing.fill`.
+        """
+        ends = Ends.of(self.differences, percentile, pattern, adjusted=adjusted)
         filled, given = {}, []
         for one in self.units:
             base = np.where(np.isfinite(one.level), one.level, self.centre)
@@ -194,12 +263,6 @@ class Alike:
 def _beside(unit: Unit, level: Level) -> Beside:
     holes = np.flatnonzero(unit.missing)
     return Beside(unit, holes, level.means(holes), holes % 2 == 1)
-
-
-def _apart(scale: Scale, unit: Unit, level: Floats) -> Floats:
-    """Differences of a unit from the others, where both were there."""
-    both = unit.valid & np.isfinite(level)
-    return scale.difference(unit.value[both], level[both])
 
 
 def _joined(parts: Sequence[Floats]) -> Floats:

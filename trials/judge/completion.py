@@ -22,6 +22,7 @@ from trials.designs import DESIGNS, Question
 from trials.designs.question import ArmRole
 from trials.judge.beside import (
     APART,
+    CENTRE,
     CLOSE,
     DOWN,
     TILT_DOWN,
@@ -31,8 +32,10 @@ from trials.judge.beside import (
     Pairing,
 )
 from trials.judge.silence import side_before
+from trials.judge.tails import lost_above, lost_above_by_ratio, shift_of, spread
 from trials.plan.parts import WORST_PERCENTILE
 from trials.series.ordered import Ordered
+from trials.series.scale import Scale
 from trials.series.slots import Unit
 from trials.series.sums import Filling, Fillings
 
@@ -43,12 +46,6 @@ PATTERNS: Mapping[str, tuple[str, ...]] = {
     "replicates": (APART, CLOSE),
 }
 """Of the designs that compare more than means; the others have `UP` and `DOWN`."""
-CENTRE = 50.0
-"""Percentile of values that are missing at random."""
-LOWEST = 0.01
-"""Values below this quantile count as it where a tail is mirrored by ratios: one value near 0 has no
-mirror.
-"""
 
 
 def patterns_of(design: str) -> tuple[str, ...]:
@@ -73,7 +70,8 @@ def fill(question: Question, pattern: str, percentile: float, *, adjusted: bool 
     filled ones make up for it.
     """
     if is_paired(question):
-        return _filled_pairs(question, pattern, percentile)
+        adjusted = adjusted and question.rules.return_tails
+        return _filled_pairs(question, pattern, percentile, adjusted=adjusted)
     fillings: dict[Unit, Filling] = {}
     values: dict[Cell, float] = {}
     for cell, units in question.units.items():
@@ -82,11 +80,15 @@ def fill(question: Question, pattern: str, percentile: float, *, adjusted: bool 
         if ends is None:
             continue
         given = [
-            np.where(_high(question, unit, at, cell, pattern), ends[1], ends[0])
+            np.where(
+                _high(question, unit, at, cell, pattern), spread(ends[1], len(at)), spread(ends[0], len(at))
+            )
             for unit, at in zip(units, holes, strict=True)
         ]
         fillings |= {unit: Filling.of(*one) for unit, *one in zip(units, holes, given, strict=True)}
-        values[cell] = float(np.concatenate(given).mean())
+        joined = np.concatenate(given)
+        level = question.scale.is_level and question.rules.return_tails
+        values[cell] = question.scale.mean(joined) if level else float(joined.mean())
     return _filled(question, fillings, values)
 
 
@@ -128,9 +130,11 @@ def _high(question: Question, unit: Unit, at: Ints, cell: Cell, pattern: str) ->
     return raises if pattern == UP else ~raises
 
 
-def _ends(question: Question, cell: Cell, percentile: float, *, adjusted: bool) -> tuple[float, float] | None:
-    """(low, high) values that are filled in; None where nothing was seen. Extremes are those of all devices
-    of the arm.
+def _ends(
+    question: Question, cell: Cell, percentile: float, *, adjusted: bool
+) -> tuple[Floats, Floats] | None:
+    """(low, high) values that are filled in: one, or several that are spread over the slots. None where
+    nothing was seen. Extremes are those of all devices of the arm.
     """
     key = ("ends", *question.units[cell], percentile, adjusted)
     return _once(question, key, lambda: _found_ends(question, cell, percentile, adjusted=adjusted))
@@ -138,21 +142,27 @@ def _ends(question: Question, cell: Cell, percentile: float, *, adjusted: bool) 
 
 def _found_ends(
     question: Question, cell: Cell, percentile: float, *, adjusted: bool
-) -> tuple[float, float] | None:
+) -> tuple[Floats, Floats] | None:
     scale = question.scale
     seen = _seen(question, cell)
     if seen is None:
         return None
     found = []
     for sign in (-1.0, 1.0):
-        far = seen.away.reach(percentile, sign)
+        far = np.array([seen.away.reach(percentile, sign)])
         if adjusted:
-            far = max(far, _lost_tail(question, cell, seen, sign, percentile))
+            tails = _lost_tails(question, cell, seen, sign, percentile)
+            far = max([far, *tails], key=lambda one: sign * _level(scale, sign * one))
         value = seen.centre + sign * far
         if scale.is_plain and seen.lowest >= 0:  # what was never negative is taken for an amount
-            value = max(value, 0.0)
-        found.append(float(scale.of_one(np.array([value]))[0]))
+            value = np.maximum(value, 0.0)
+        found.append(scale.of_one(value))
     return found[0], found[1]
+
+
+def _level(scale: Scale, values: Floats) -> float:
+    """Their mean; of levels by energy."""
+    return scale.mean(values) if scale.is_level else float(values.mean())
 
 
 class Seen(NamedTuple):
@@ -189,47 +199,60 @@ def _once(question: Question, key: tuple[object, ...], make: Callable[[], Kind])
     return cast(Kind, question.made[key])
 
 
-def _lost_tail(question: Question, cell: Cell, seen: Seen, sign: float, percentile: float) -> float:
-    """Distance from the centre for values that are missing because of their level; 0 where nothing speaks for
-    it and the protocol calls a lower percentile the plausible worst.
+def _lost_tails(question: Question, cell: Cell, seen: Seen, sign: float, percentile: float) -> list[Floats]:
+    """Distances from the centre of values that are missing because of their level, as they may be; none
+    where nothing speaks for it and the protocol calls a lower percentile the plausible worst.
 
-    It is the mean of the opposite tail, mirrored. If silence does follow extreme levels: also mirrored on the
-    logarithm, and the percentile in any period of the arm.
+    They are the opposite tail, mirrored; if amounts lean to the high side, also mirrored on a logarithm. If
+    silence does follow extreme levels: also on the plain logarithm, and the percentile in any period of the
+    arm. By rules 2 a tail is its mean, levels have none, and only where silence follows high values
+    logarithms are taken.
     """
     scale, here = question.scale, question.units[cell]
     told = percentile > CENTRE and _once(question, ("side", *here), partial(side_before, here)) == sign
     if not told and percentile < WORST_PERCENTILE:
-        return 0.0
+        return []
+    whole = question.rules.return_tails
     lost = sum(int(u.missing.sum()) for u in here)
-    ends = [0.0]
-    if scale.is_plain:
-        ends = [mirrored(seen.away.values, lost, sign, seen.centre, skewed=told)]
+    tails: list[Floats] = []
+    if scale.is_plain or (whole and scale.is_level):
+        tails = mirrored(seen.away.values, lost, sign, seen.centre, skewed=told, leaning=whole)
+    if not whole:
+        tails = [np.array([max(0.0, *(float(one.mean()) for one in tails))])] if tails else []
     if told:
         elsewhere = [u for other, us in question.units.items() if other[0] == cell[0] for u in us]
-        ends += [
-            Ordered.of(scale.difference(u.value[u.valid], seen.centre)).reach(min(100.0, percentile), sign)
+        tails += [
+            np.array(
+                [
+                    Ordered.of(scale.difference(u.value[u.valid], seen.centre)).reach(
+                        min(100.0, percentile), sign
+                    )
+                ]
+            )
             for u in elsewhere
             if u.valid.any()
         ]
-    return max(ends)
+    return tails
 
 
-def mirrored(seen: Floats, lost: int, sign: float, centre: float, *, skewed: bool) -> float:
-    """Distance from `centre` of the mean of `lost` values beyond all that were seen, if the distribution is
-    symmetric; `skewed`: or, all values above 0, symmetric on the logarithm, whichever is further.
+def mirrored(
+    seen: Floats, lost: int, sign: float, centre: float, *, skewed: bool, leaning: bool = False
+) -> list[Floats]:
+    """Distances from `centre` of `lost` values beyond all that were seen (ascending): if the distribution is
+    symmetric; of values above 0 also, `skewed`, if it is so on the logarithm, and, `leaning`, on the one that
+    makes its quartiles symmetric.
     """
     ordered = np.sort(sign * seen)
-    lost = min(lost, len(ordered))
-    if not lost:
-        return 0.0
-    median = float(ordered[min(len(ordered) - 1, (len(ordered) + lost) // 2)])
-    tail = ordered[:lost]
-    plain = 2 * median - float(tail.mean())
-    ends = [plain - sign * centre]
-    if skewed and sign > 0 and float(ordered[0]) > 0:
-        tail = np.maximum(tail, np.quantile(ordered, LOWEST))
-        ends.append(float(np.mean(median**2 / tail)) - centre)
-    return max(ends)
+    if not min(lost, len(ordered)):
+        return []
+    tails = [lost_above(ordered, lost)]
+    if sign > 0 and float(ordered[0]) > 0:
+        if skewed:
+            tails.append(lost_above_by_ratio(ordered, lost))
+        shift = shift_of(ordered, lost) if leaning else None
+        if shift is not None:
+            tails.append(lost_above_by_ratio(ordered, lost, shift))
+    return [tail - sign * centre for tail in tails]
 
 
 # -- beside another series
@@ -250,7 +273,7 @@ def _paired(question: Question, period: PeriodName) -> Pairing | Alike | None:
     return Pairing.of(question.scale, question.units["candidate", period], question.units[other, period])
 
 
-def _filled_pairs(question: Question, pattern: str, percentile: float) -> Filled:
+def _filled_pairs(question: Question, pattern: str, percentile: float, *, adjusted: bool) -> Filled:
     fillings: dict[Unit, Filling] = {}
     values: dict[Cell, float] = {}
     for period in dict.fromkeys(period for _, period in question.units):
@@ -260,7 +283,7 @@ def _filled_pairs(question: Question, pattern: str, percentile: float) -> Filled
         pairs = _pairs(question, period)
         if pairs is None:
             continue
-        filled, mean = pairs.fill(towards, percentile)
+        filled, mean = pairs.fill(towards, percentile, adjusted=adjusted)
         fillings |= filled
         if np.isfinite(mean):
             values["candidate", period] = mean

@@ -83,7 +83,8 @@ class Turning:
         return self._ask(pattern, percentile, adjusted)[1]
 
     def _ask(self, pattern: str, percentile: float, adjusted: bool) -> tuple[bool, Values]:
-        key = pattern, percentile, adjusted and not is_paired(self.question)
+        tails = self.question.rules.return_tails or not is_paired(self.question)
+        key = pattern, percentile, adjusted and tails
         if key not in self.asked:
             filled = fill(self.question, pattern, percentile, adjusted=adjusted)
             self.asked[key] = self.judge(filled.question) is not self.verdict, filled.values

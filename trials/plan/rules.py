@@ -13,7 +13,7 @@ from insitu.errors import CorrectInput
 
 RULES_1: Final = 1
 """The rules of documents that name none."""
-NEWEST: Final = 2
+NEWEST: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,26 @@ class Rules:
         return self.version >= 2
 
     @property
+    def return_tails(self) -> bool:
+        """The plausible worst values of missing intervals are at least those of a lost tail, on every scale
+        and also beside another series. Before rules 3 levels and differences had none, and its mean
+        stood for the whole tail, which no extreme of a day survived.
+        """
+        return self.version >= 3
+
+    @property
     def gate_scales(self) -> bool:
         """Gates have scales of their own, and the season is compared by distribution. Before rules 2 a target
         of 0 switched off the check of parallel trends, and the season was compared by range.
         """
         return self.version >= 2
+
+    @property
+    def doubt_drifts(self) -> bool:
+        """A drift that shows in the baseline explains an effect within its interval. Before rules 3 only by
+        its estimate, which a drift that makes the whole effect exceeds in half of the trials.
+        """
+        return self.version >= 3
 
     @property
     def true_lags(self) -> bool:
