@@ -20,6 +20,7 @@ from insitu.errors import (
     FreeSpace,
     InsituError,
     ProtocolLocked,
+    RaiseLimit,
     ReportDefect,
     RetryLater,
     RowRefused,
@@ -27,10 +28,14 @@ from insitu.errors import (
 )
 from store.constraints import sentence_of
 
-_MOMENTARY: Final = ("08", "25006", "25P03", "40", "53", "55", "57", "58")
+_MOMENTARY: Final = ("08", "25006", "25P03", "25P04", "40", "53", "55006", "55P03", "57", "58")
 """SQLSTATEs, or their first two characters, of transient errors: connection, read-only standby, conflict,
-resources, shutdown.
+resources, locks, shutdown.
 """
+_LIMIT: Final = "53400"
+"""A limit that is set at the server. Trying again would meet it again."""
+_OTHER_SCHEMA: Final = ("3F000", "42P01", "42703", "42704", "42883")
+"""A schema, table, column, type or function is missing."""
 _CHANGED_UNDER_US: Final = "cached plan must not change result type"
 """A migration ran while this connection was open. A new connection does not have the old plan."""
 
@@ -79,6 +84,10 @@ def _sentence(error: psycopg.Error) -> str | None:
 
 def _by_state(error: psycopg.Error, text: str) -> InsituError:
     state = error.sqlstate or ""
+    if state == _LIMIT:
+        return RaiseLimit(
+            f"A limit of the database server stops this ({text}): raise it, or do less at once."
+        )
     if state.startswith(_MOMENTARY) or _CHANGED_UNDER_US in text:
         return RetryLater(f"The database does not answer: {text}")
     if state == "42501":
@@ -86,7 +95,7 @@ def _by_state(error: psycopg.Error, text: str) -> InsituError:
             f"The database does not let this account do that: {text}. An administrator runs `insitu migrate` "
             "with the account that owns the tables; it gives the others their rights."
         )
-    if state.startswith(("42", "3F")) and state != "42601":
+    if state in _OTHER_SCHEMA:
         return RunMigrate(
             f"The schema of the database is not what this version expects ({text}): run `insitu migrate`, "
             "or restore a backup."
