@@ -124,12 +124,12 @@ class DatabaseBooks:
         reach("after_commit")
         return outcome
 
-    def keep_house(self) -> None:
+    def keep_house(self, problem: str | None = None) -> None:
         receiver = self._receiver
         heard = receiver.heard_at is not None and receiver.heard_at != self._heard_before
         self._heard_before = receiver.heard_at
         receiver.beat()
-        self._in_transaction(lambda conn: self._housekeep(conn, heard=heard))
+        self._in_transaction(lambda conn: self._housekeep(conn, heard=heard, problem=problem))
         self._budget.back("commit")
         for topic, refusal in self._denied:
             receiver.publish(topic, refusal)
@@ -137,7 +137,7 @@ class DatabaseBooks:
         self._moves.let_go()
         self._committed = False
 
-    def _housekeep(self, conn: Connection, *, heard: bool) -> Outcome:
+    def _housekeep(self, conn: Connection, *, heard: bool, problem: str | None) -> Outcome:
         receiver = self._receiver
         if not shards.holds(conn, self._holder, self._shard_id):
             raise LeaseLost()
@@ -150,7 +150,7 @@ class DatabaseBooks:
             dropped=receiver.take_dropped(),
             disconnects=receiver.take_disconnects(),
             window=self._window,
-            problem=receiver.problem,
+            problem=receiver.problem or problem,
         )
         self._drop_deliveries(conn)
         self._moves.advance(conn)

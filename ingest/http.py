@@ -10,13 +10,23 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from ingest.aside import explain_failure
 from ingest.booking import book
 from ingest.explain import REFUSED, Fate, explain
 from ingest.outcome import Booked
 from ingest.prepared import DEFECTS, Prepared
 from ingest.reading import prepare, prepare_refused
 from insitu.clock import Clock
-from insitu.errors import InsituError, NotAcceptedHere, RetryLater, RowRefused
+from insitu.errors import (
+    FixPermissions,
+    FreeSpace,
+    InsituError,
+    NotAcceptedHere,
+    ReportDefect,
+    RetryLater,
+    RowRefused,
+    RunMigrate,
+)
 from insitu.model import Message, RejectReason
 from insitu.wire import MAX_PAYLOAD_BYTES
 from store.access import token_holders
@@ -93,37 +103,45 @@ class Taker:
         was not stored.
 
         If the database refuses a row, or we fail on a message, the group is halved until that message is
-        alone.
+        alone. After an error that is the installation's, its device keeps it.
         """
         for attempt in range(1, _TRIES + 1):
             try:
                 return self._commit(posts, None)
-            except (RowRefused, *DEFECTS) as error:
-                return self._bisect(posts, error)
             except RetryLater as error:
                 _log.warning("%d posted messages are not stored at try %d: %s", len(posts), attempt, error)
                 last = error
-            except InsituError as error:
+            except (FreeSpace, NotAcceptedHere) as error:
                 return [error] * len(posts)
+            except (InsituError, *DEFECTS) as error:
+                return self._bisect(posts, error)
         return [last] * len(posts)
 
     def _bisect(self, posts: Sequence[Post], error: Exception) -> list[Outcome]:
         if len(posts) > 1:
             middle = len(posts) // 2
             return [*self.take(posts[:middle]), *self.take(posts[middle:])]
+        if isinstance(error, (RunMigrate, FixPermissions)):
+            return [error]  # of the installation: the device keeps its message
         topic = posts[0].message.topic
         if isinstance(error, RowRefused):
             _log.warning("the database refuses a message on %s: %s", topic, error)
             refusal = (RejectReason.DATABASE_REFUSED, str(error))
         else:
             _log.error("Insitu fails on a message on %s: a defect, please report it", topic, exc_info=error)
-            refusal = (RejectReason.INTERNAL_ERROR, f"Insitu failed on this message: {error!r:.300}")
-        try:
-            return self._commit(posts, refusal)
-        except (RowRefused, *DEFECTS):
-            return self._commit(posts, refusal, bare=True)
-        except InsituError as later:
-            return [later]
+            refusal = (RejectReason.INTERNAL_ERROR, explain_failure(error))
+        return self._refuse(posts, refusal)
+
+    def _refuse(self, posts: Sequence[Post], refusal: tuple[RejectReason, str]) -> list[Outcome]:
+        for bare in (False, True):
+            try:
+                return self._commit(posts, refusal, bare=bare)
+            except (RetryLater, FreeSpace, NotAcceptedHere) as error:
+                return [error]
+            except (InsituError, *DEFECTS) as error:
+                _log.error("a message on %s cannot be refused", posts[0].message.topic, exc_info=error)
+                last = error
+        return [last if isinstance(last, InsituError) else ReportDefect(repr(last))]
 
     def _commit(
         self, posts: Sequence[Post], refusal: tuple[RejectReason, str] | None, *, bare: bool = False

@@ -60,8 +60,10 @@ class Books(Protocol):
         one of DEFECTS if one of them may be; any other exception is unexpected and treated as transient.
         """
 
-    def keep_house(self) -> None:
-        """Record signs of life and do other work between batches. Raises the same errors as `commit`."""
+    def keep_house(self, problem: str | None = None) -> None:
+        """Record signs of life and do other work between batches; `problem`: why messages wait, for the health
+        page. Raises the same errors as `commit`.
+        """
 
     def start_over(self) -> None:
         """Drop the connection and everything read through it; the next call opens a new one."""

@@ -80,7 +80,7 @@ def _options(url: str, own: Mapping[str, int]) -> str:
     """Settings of a session: those of the URL, then ours."""
     given = psycopg.conninfo.conninfo_to_dict(url).get("options") or ""
     return " ".join(
-        filter(None, [str(given), *(f"-c {name}={value}" for name, value in (_UNPACK | own).items())])
+        filter(None, [str(given), *(f"-c {name}={value}" for name, value in {**_UNPACK, **own}.items())])
     )
 
 

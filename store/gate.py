@@ -25,6 +25,7 @@ from insitu.errors import (
     RetryLater,
     RowRefused,
     RunMigrate,
+    TrySmaller,
 )
 from store.constraints import sentence_of
 
@@ -32,6 +33,8 @@ _MOMENTARY: Final = ("08", "25006", "25P03", "25P04", "40", "53", "55006", "55P0
 """SQLSTATEs, or their first two characters, of transient errors: connection, read-only standby, conflict,
 resources, locks, shutdown.
 """
+_OF_STATEMENT: Final = ("40", "53200", "55", "57014")
+"""Those of them that one statement meets while others run: conflict, memory, locks, too long."""
 _LIMIT: Final = "53400"
 """A limit that is set at the server. Trying again would meet it again."""
 _OTHER_SCHEMA: Final = ("3F000", "42P01", "42703", "42704", "42883")
@@ -89,7 +92,8 @@ def _by_state(error: psycopg.Error, text: str) -> InsituError:
             f"A limit of the database server stops this ({text}): raise it, or do less at once."
         )
     if state.startswith(_MOMENTARY) or _CHANGED_UNDER_US in text:
-        return RetryLater(f"The database does not answer: {text}")
+        kind = TrySmaller if state.startswith(_OF_STATEMENT) else RetryLater
+        return kind(f"The database does not answer: {text}")
     if state == "42501":
         return FixPermissions(
             f"The database does not let this account do that: {text}. An administrator runs `insitu migrate` "

@@ -151,7 +151,7 @@ class SimulatedBooks:
     def _origin(self, message: Message) -> Published:
         return self._ledger.origin[message.epoch, message.received_us]
 
-    def keep_house(self) -> None:
+    def keep_house(self, problem: str | None = None) -> None:
         self._wait(0.001)
         fault = self._fault()
         if fault in ("away", "unanswered"):
