@@ -21,7 +21,7 @@ from ingest.moves import Moves
 from ingest.mqtt import Receiver
 from ingest.outcome import Outcome
 from ingest.ports import LeaseLost, Refusal
-from ingest.prepared import Prepared
+from ingest.prepared import Look, Prepared
 from ingest.probe_messages import probes_in
 from ingest.reading import prepare, prepare_refused
 from insitu.clock import Clock
@@ -83,17 +83,17 @@ class DatabaseBooks:
         self._denied: list[tuple[str, bytes]] = []
 
     def commit(
-        self, messages: Sequence[Message], refusal: Refusal | None = None, *, bare: bool = False
+        self, messages: Sequence[Message], refusal: Refusal | None = None, *, look: Look = Look.INSIDE
     ) -> Outcome:
         """Write the messages in one transaction, during which nobody can take the shard."""
-        outcome = self._in_transaction(lambda conn: self._write(conn, messages, refusal, bare=bare))
+        outcome = self._in_transaction(lambda conn: self._write(conn, messages, refusal, look=look))
         self._committed = True
         self._budget.back("commit")
         self._moves.committed(messages)
         return outcome
 
     def _write(
-        self, conn: Connection, messages: Sequence[Message], refusal: Refusal | None, *, bare: bool
+        self, conn: Connection, messages: Sequence[Message], refusal: Refusal | None, *, look: Look
     ) -> Outcome:
         at_qos_1 = sum(1 for message in messages if message.qos)
         number = shards.hold_for_batch(conn, self._holder, self._shard_id, messages=at_qos_1)
@@ -105,7 +105,7 @@ class DatabaseBooks:
         items = (
             prepare(messages, known, nodes)
             if refusal is None
-            else _refused(messages, known, refusal, bare=bare)
+            else _refused(messages, known, refusal, look=look)
         )
         outcome = book(
             conn,
@@ -241,6 +241,6 @@ class DatabaseBooks:
 
 
 def _refused(
-    messages: Sequence[Message], known: CatalogueSnapshot, refusal: Refusal, *, bare: bool
+    messages: Sequence[Message], known: CatalogueSnapshot, refusal: Refusal, *, look: Look
 ) -> list[Prepared]:
-    return [item for message in messages for item in prepare_refused(message, known, *refusal, bare=bare)]
+    return [item for message in messages for item in prepare_refused(message, known, *refusal, look=look)]

@@ -14,7 +14,7 @@ from ingest.aside import explain_failure
 from ingest.booking import book
 from ingest.explain import REFUSED, Fate, explain
 from ingest.outcome import Booked
-from ingest.prepared import DEFECTS, Prepared
+from ingest.prepared import DEFECTS, Look, Prepared
 from ingest.reading import prepare, prepare_refused
 from insitu.clock import Clock
 from insitu.errors import (
@@ -133,9 +133,9 @@ class Taker:
         return self._refuse(posts, refusal)
 
     def _refuse(self, posts: Sequence[Post], refusal: tuple[RejectReason, str]) -> list[Outcome]:
-        for bare in (False, True):
+        for look in Look:
             try:
-                return self._commit(posts, refusal, bare=bare)
+                return self._commit(posts, refusal, look=look)
             except (RetryLater, FreeSpace, NotAcceptedHere) as error:
                 return [error]
             except (InsituError, *DEFECTS) as error:
@@ -144,7 +144,7 @@ class Taker:
         return [last if isinstance(last, InsituError) else ReportDefect(repr(last))]
 
     def _commit(
-        self, posts: Sequence[Post], refusal: tuple[RejectReason, str] | None, *, bare: bool = False
+        self, posts: Sequence[Post], refusal: tuple[RejectReason, str] | None, *, look: Look = Look.INSIDE
     ) -> list[Outcome]:
         """Commit the posts in one transaction; with a `refusal`, store each post as that refusal. Tokens are
         checked now.
@@ -159,7 +159,7 @@ class Taker:
                 is_own = holder is not None and (holder.trial, holder.device) == (post.trial, post.device)
                 allowed.append(is_own)
                 if is_own:
-                    present.append(_prepared(post.message, known, refusal, bare=bare))
+                    present.append(_prepared(post.message, known, refusal, look=look))
             outcome = book(conn, present, client_id="http", now_us=self._clock.now_us(), quota=self._quota)
         booked = iter(outcome.messages)
         return [_answer(next(booked), known) if is_own else WrongToken() for is_own in allowed]
@@ -174,10 +174,10 @@ class Taker:
 
 
 def _prepared(
-    message: Message, known: CatalogueSnapshot, refusal: tuple[RejectReason, str] | None, *, bare: bool
+    message: Message, known: CatalogueSnapshot, refusal: tuple[RejectReason, str] | None, *, look: Look
 ) -> Prepared:
     (item,) = (
-        prepare([message], known) if refusal is None else prepare_refused(message, known, *refusal, bare=bare)
+        prepare([message], known) if refusal is None else prepare_refused(message, known, *refusal, look=look)
     )
     return item
 

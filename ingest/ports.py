@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ingest.outcome import Outcome
+from ingest.prepared import Look
 from insitu.errors import InsituError, RetryLater
 from insitu.model import Message, RejectReason
 
@@ -52,9 +53,9 @@ class Books(Protocol):
     """
 
     def commit(
-        self, messages: Sequence[Message], refusal: Refusal | None = None, *, bare: bool = False
+        self, messages: Sequence[Message], refusal: Refusal | None = None, *, look: Look = Look.INSIDE
     ) -> Outcome:
-        """Store the messages. With a `refusal` store only that; with `bare` do not even decode them.
+        """Store the messages. With a `refusal` store only that, after as close a `look` at them.
 
         Raises LeaseLost, RetryLater and FreeSpace if the messages are not the cause; another InsituError or
         one of DEFECTS if one of them may be; any other exception is unexpected and treated as transient.

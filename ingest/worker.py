@@ -13,7 +13,7 @@ from typing import Final
 from ingest.aside import Aside, explain_failure
 from ingest.outbound import Outbound
 from ingest.ports import Books, LeaseLost, Refusal, Session, Time, WallTime
-from ingest.prepared import DEFECTS
+from ingest.prepared import DEFECTS, Look
 from insitu.errors import (
     CorrectInput,
     FreeSpace,
@@ -179,9 +179,9 @@ class Worker:
                 "Insitu fails on a message on %s: a defect, please report it", message.topic, exc_info=error
             )
             refusal = (RejectReason.INTERNAL_ERROR, explain_failure(error))
-        for bare in (False, True):
+        for look in Look:
             try:
-                self._commit([message], refusal, bare=bare)
+                self._commit([message], refusal, look=look)
                 return [message]
             except _Fault as fault:
                 error = fault.error
@@ -193,14 +193,14 @@ class Worker:
         return []
 
     def _commit(
-        self, messages: Sequence[Message], refusal: Refusal | None = None, *, bare: bool = False
+        self, messages: Sequence[Message], refusal: Refusal | None = None, *, look: Look = Look.INSIDE
     ) -> None:
         """Waits until the books accept or refuse the messages. Raises LeaseLost, and _Fault."""
         pause, tries = FIRST_PAUSE_S, 0
         while True:
             tries += 1
             try:
-                outcome = self._books.commit(messages, refusal, bare=bare)
+                outcome = self._books.commit(messages, refusal, look=look)
                 break
             except (LeaseLost, NotAcceptedHere):
                 raise
