@@ -95,6 +95,8 @@ NAVIGATION = {
             "0015-files-state-facts",
             "0016-others-vouch-for-time",
             "0017-client-ids-have-owners",
+            "0018-no-rollups-and-a-columnstore",
+            "0019-which-postgresql-wheel",
         ],
     },
 }

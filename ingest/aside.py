@@ -87,8 +87,10 @@ class Aside:
         return messages
 
     def problem(self, now: float) -> str | None:
-        """Why messages wait, in words; None while none waits longer than a moment."""
-        waiting = [one for one in self._all if now - one.since >= PATIENCE_S / 2]
+        """Why messages wait, in words; None while others are stored, or none waits longer than a moment."""
+        waiting = [
+            one for one in self._all if one.since > self._passed_at and now - one.since >= PATIENCE_S / 2
+        ]
         if not waiting:
             return None
         return f"{len(waiting)} messages wait, since the database fails on them: {waiting[0].error}"[:500]

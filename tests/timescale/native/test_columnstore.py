@@ -95,8 +95,8 @@ class Packed:
             for kind in (lambda one: one.stored, lambda one: one.duplicate, lambda one: one.conflicting)
         ]
 
-    def require_all(self) -> None:
-        """Every reader sees exactly what was told."""
+    def require_all(self, *, others: int = 0) -> None:
+        """Every reader sees exactly what was told, and `others` of another datastream of device `a`."""
         ids = [self.stream("a"), self.stream("b")]
         end = at(10 * COUNT)
         kept = series_kept(self.conn, ids, START, end, late_after=timedelta(hours=1), alone_below=0)
@@ -112,7 +112,7 @@ class Packed:
             for found in (plain[number], kept[number]):
                 assert np.array_equal(found.time_us, times)
                 assert np.array_equal(found.result, values)
-            assert day_counts.get(device, 0) == len(wanted)
+            assert day_counts.get(device, 0) == len(wanted) + (others if device == "a" else 0)
             (latest,) = latest_of(self.conn, [number]) if wanted else (None,)
             if latest is not None:
                 assert (to_us(latest.phenomenon_time), latest.result) == wanted[-1]
@@ -234,7 +234,7 @@ def test_a_replay_meets_its_packed_rows(packed: Packed) -> None:
     conn.commit()
     done = replay(conn, clock=SYSTEM)
     assert (done.tried, done.stored, done.still_refused) == (1, 1, 0)
-    packed.require_all()
+    packed.require_all(others=1)
 
 
 def test_a_snapshot_that_is_older_than_a_packed_chunk_misses_nothing(
