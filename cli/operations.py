@@ -177,8 +177,9 @@ def _ledger(target: Target) -> str:
         raise InsituError("counts and rows differ: " + "; ".join(str(d) for d in differences[:5]))
     if failed:
         raise LookAt(
-            f"counts and rows agree; on {failed} messages Insitu itself failed. They are kept as internal_error, "
-            "and their refusals say why: report it, then `insitu replay --reason internal_error`."
+            f"counts and rows agree; on {failed} messages Insitu itself failed. They are kept as "
+            "internal_error, and their refusals say why: report it, then "
+            "`insitu replay --reason internal_error`."
         )
     return "every received message is a row, a repeat or a reject"
 

@@ -1,9 +1,9 @@
 """Messages that were set aside: the database fails on each of them alone, with an error that no content
 explains. Either the database fails on every message, and waiting mends that, or the message is to blame.
 
-Others tell which: a message that fails although another was stored after it is refused, with its bytes. Where
-nothing at all can be stored, a few are refused now and then, so that no message stops its shard for ever and a
-broken database does not turn a day's messages into refusals.
+Others tell which: a message that fails although another was stored after it is refused, with its bytes.
+Where nothing at all can be stored, a few are refused now and then, so that no message stops its shard for
+ever, and a broken database does not turn a day's messages into refusals.
 """
 
 from __future__ import annotations

@@ -62,8 +62,8 @@ class Books(Protocol):
         """
 
     def keep_house(self, problem: str | None = None) -> None:
-        """Record signs of life and do other work between batches; `problem`: why messages wait, for the health
-        page. Raises the same errors as `commit`.
+        """Record signs of life and do other work between batches; `problem`: why messages wait, for the
+        page of health. Raises the same errors as `commit`.
         """
 
     def start_over(self) -> None:

@@ -23,8 +23,8 @@ NOTHING_LEFT_OUT: Final[Mapping[IgnoreReason, int]] = MappingProxyType({})
 
 
 class Look(IntEnum):
-    """How closely a message is looked at that is to be refused. Each step needs less of us and of the database
-    than the one before.
+    """How closely a message is looked at that is to be refused. Each step needs less of us and of the
+    database than the one before.
     """
 
     INSIDE = 0

@@ -39,8 +39,8 @@ _HERE = Path(__file__).parent
 _MIGRATION_LOCK = 7_031_867
 _OLDEST_POSTGRES = 17
 _UNPACK = {"timescaledb.max_tuples_decompressed_per_dml_transaction": 0}
-"""Rows that one transaction may unpack from TimescaleDB's columnstore, 0: any. Our statements name the span that
-they change, so they unpack no more than that. PostgreSQL without the extension takes the name and ignores it.
+"""Rows that one transaction may unpack from TimescaleDB's columnstore, 0: any. Our statements name the span
+that they change, so they unpack no more than that. PostgreSQL without the extension ignores the setting.
 """
 _LIMITS = """\
 SELECT coalesce(current_setting('insitu.trials', true), ''),

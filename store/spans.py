@@ -1,7 +1,8 @@
 """Spans of one datastream each, for statements that change stored results.
 
-A columnstore of TimescaleDB unpacks whole batches of rows before it changes one. It finds them by the constants
-of a statement, never by a join: a statement without constant bounds unpacks every chunk, up to the server's limit.
+A columnstore of TimescaleDB unpacks whole batches of rows before it changes one. It finds them by the
+constants of a statement, never by a join: a statement without constant bounds unpacks every chunk, up to the
+server's limit.
 """
 
 from __future__ import annotations

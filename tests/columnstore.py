@@ -1,5 +1,5 @@
-"""What an administrator of TimescaleDB may switch on: the columnstore of `observation`, and a policy that packs
-its chunks. Ours packs all the time, so that tests meet packed rows wherever they write or read.
+"""TimescaleDB's columnstore of `observation`, and a policy that packs its chunks, which an administrator may
+switch on. Ours packs all the time, so that tests meet packed rows wherever they write or read.
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ class Session:
 
 
 class Receiver:
-    """What the books ask between batches."""
+    """Answers the books between batches."""
 
     heard_at = connected_since = problem = connection = None
     pending = 0

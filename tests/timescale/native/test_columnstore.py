@@ -1,5 +1,5 @@
-"""An administrator switches the columnstore of TimescaleDB on: every write and every read meets packed rows, with
-the rights of the running parts, and does what it does without. The oracle is a dictionary.
+"""An administrator switches the columnstore of TimescaleDB on: every write and every read meets packed rows,
+with the rights of the running parts, and does what it does without. The oracle is a dictionary.
 """
 
 from __future__ import annotations
@@ -71,11 +71,11 @@ class Packed:
 
     def unpacked(self) -> int:
         """Rows that are not packed, or that a write has unpacked."""
-        chunks = self.conn.execute("SELECT c::text FROM show_chunks('observation') c").fetchall()
-        return sum(
-            self.conn.execute(f"SELECT count(*) FROM ONLY {chunk}".encode()).fetchone()[0]  # type: ignore[index]
-            for (chunk,) in chunks
-        )
+        unpacked = 0
+        for (chunk,) in self.conn.execute("SELECT c::text FROM show_chunks('observation') c").fetchall():
+            statement = f"SELECT count(*) FROM ONLY {chunk}".encode()
+            unpacked += self.conn.execute(statement).fetchall()[0][0]
+        return unpacked
 
     def send(self, device: str, results: dict[int, float]) -> list[int]:
         """As a device sends them; the number of stored, repeated and contradicting results."""
@@ -279,8 +279,8 @@ def test_an_older_schema_with_packed_rows_is_migrated(
                     for name in ("grant_pages()", "grant_service(jsonb)", "grant_erasure()"):
                         conn.execute(f"DROP FUNCTION {name}".encode())
                 conn.execute(
-                    "INSERT INTO observation SELECT 1, '2026-03-01'::timestamptz + n * interval '1 min', n, now(), 0"
-                    " FROM generate_series(0, 4999) n"
+                    "INSERT INTO observation SELECT 1, '2026-03-01'::timestamptz + n * interval '1 min', n, "
+                    "now(), 0 FROM generate_series(0, 4999) n"
                 )
                 conn.execute(SWITCH_ON.encode())
                 conn.commit()
