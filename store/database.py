@@ -42,6 +42,10 @@ _UNPACK = {"timescaledb.max_tuples_decompressed_per_dml_transaction": 0}
 """Rows that one transaction may unpack from TimescaleDB's columnstore, 0: any. Our statements name the span
 that they change, so they unpack no more than that. PostgreSQL without the extension ignores the setting.
 """
+_FRESH_PLANS = {"plan_cache_mode": "force_custom_plan"}
+"""Of connections that read: a plan from before a chunk of TimescaleDB was packed, or met a late row, misses
+rows. The ingestor keeps its plans: the key decides what it stores, and it reads again where a row is missing.
+"""
 _LIMITS = """\
 SELECT coalesce(current_setting('insitu.trials', true), ''),
        coalesce(current_setting('insitu.codes', true), ''), current_setting('role')"""
@@ -56,7 +60,8 @@ def connect(
     `longest_pause_s`: the server ends a connection whose transaction waits longer than this for its client,
     and releases its locks (0: never).
     """
-    own = {"idle_in_transaction_session_timeout": int(longest_pause_s * 1000)} if longest_pause_s else {}
+    pause = int(longest_pause_s * 1000)
+    own: Mapping[str, int | str] = {"idle_in_transaction_session_timeout": pause} if pause else _FRESH_PLANS
     try:
         return Connection.connect(
             url,
@@ -76,7 +81,7 @@ def connect(
         ) from error
 
 
-def _options(url: str, own: Mapping[str, int]) -> str:
+def _options(url: str, own: Mapping[str, int | str]) -> str:
     """Settings of a session: those of the URL, then ours."""
     given = psycopg.conninfo.conninfo_to_dict(url).get("options") or ""
     return " ".join(
@@ -136,7 +141,7 @@ def open_pool(
         kwargs={
             "application_name": application,
             "connect_timeout": 5,
-            "options": _options(url, {"statement_timeout": int(statement_timeout_s * 1000)}),
+            "options": _options(url, {"statement_timeout": int(statement_timeout_s * 1000), **_FRESH_PLANS}),
         },
         check=Pool.check_connection,
         timeout=patience_s,
