@@ -44,6 +44,7 @@ from store.database import connect, migrations, require_current, require_postgre
 from store.ledger import recount
 from store.limits import has_net
 from store.powers import find_powers
+from store.rejects import count_failed
 
 if TYPE_CHECKING:
     from store.database import Connection
@@ -171,9 +172,15 @@ def _delivery(target: Target) -> str:
 
 def _ledger(target: Target) -> str:
     with _with(target) as conn:
-        differences = recount(conn)
+        differences, failed = recount(conn), count_failed(conn)
     if differences:
         raise InsituError("counts and rows differ: " + "; ".join(str(d) for d in differences[:5]))
+    if failed:
+        raise LookAt(
+            f"counts and rows agree; on {failed} messages Insitu itself failed. They are kept as "
+            "internal_error, and their refusals say why: report it, then "
+            "`insitu replay --reason internal_error`."
+        )
     return "every received message is a row, a repeat or a reject"
 
 

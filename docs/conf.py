@@ -98,6 +98,8 @@ NAVIGATION = {
             "0018-lost-tails-return",
             "0019-width-or-coverage",
             "0020-parts-are-forks",
+            "0021-no-rollups-and-a-columnstore",
+            "0022-which-postgresql-wheel",
         ],
     },
 }

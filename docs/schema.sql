@@ -231,6 +231,16 @@ BEGIN
     END IF;
 END $$;
 
+CREATE FUNCTION public.hold_chunks() RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb') THEN
+        LOCK TABLE observation IN ROW SHARE MODE;
+    END IF;
+END $$;
+
 CREATE FUNCTION public.known_zone(zone text) RETURNS text
     LANGUAGE plpgsql STABLE
     AS $$
@@ -938,59 +948,6 @@ CREATE TABLE public.observation (
     import_id integer
 );
 
-CREATE VIEW public.observation_hourly AS
- SELECT datastream_id,
-    date_trunc('hour'::text, phenomenon_time, 'UTC'::text) AS hour,
-    flag,
-    count(*) AS n,
-    sum(result) AS total,
-    sum(
-        CASE
-            WHEN ((result >= ('-200'::integer)::double precision) AND (result <= (300)::double precision)) THEN power((10)::double precision, (result / (10)::double precision))
-            ELSE NULL::double precision
-        END) AS energy,
-    min(result) AS smallest,
-    max(result) AS largest
-   FROM public.observation
-  GROUP BY datastream_id, (date_trunc('hour'::text, phenomenon_time, 'UTC'::text)), flag;
-
-CREATE TABLE public.trial (
-    trial_id integer NOT NULL,
-    code text NOT NULL,
-    title jsonb NOT NULL,
-    need_id integer,
-    host_id integer NOT NULL,
-    company_id integer NOT NULL,
-    evaluator_id integer,
-    state text DEFAULT 'need'::text NOT NULL,
-    time_zone text DEFAULT 'Europe/Paris'::text NOT NULL,
-    ends_at timestamp with time zone,
-    created_at timestamp with time zone NOT NULL,
-    shard_id integer DEFAULT 0 NOT NULL,
-    CONSTRAINT trial_code_check CHECK ((code ~ '^[a-z0-9][a-z0-9_-]{0,63}$'::text)),
-    CONSTRAINT trial_state_check CHECK ((state = ANY (ARRAY['need'::text, 'shortlisted'::text, 'agreement'::text, 'deployment'::text, 'running'::text, 'evaluated'::text, 'buy'::text, 'iterate'::text, 'stop'::text])))
-);
-
-CREATE VIEW public.observation_daily AS
- WITH zones AS MATERIALIZED (
-         SELECT trial.trial_id,
-            public.known_zone(trial.time_zone) AS time_zone
-           FROM public.trial
-        )
- SELECT h.datastream_id,
-    ((h.hour AT TIME ZONE t.time_zone))::date AS day,
-    h.flag,
-    (sum(h.n))::bigint AS n,
-    sum(h.total) AS total,
-    sum(h.energy) AS energy,
-    min(h.smallest) AS smallest,
-    max(h.largest) AS largest
-   FROM (((public.observation_hourly h
-     JOIN public.datastream s USING (datastream_id))
-     JOIN public.device d USING (device_id))
-     JOIN zones t USING (trial_id))
-  GROUP BY h.datastream_id, (((h.hour AT TIME ZONE t.time_zone))::date), h.flag;
-
 CREATE TABLE public.observed_property (
     property_id integer NOT NULL,
     code text NOT NULL,
@@ -1333,6 +1290,23 @@ CREATE TABLE public.timestamp_token (
     authority text NOT NULL,
     token bytea NOT NULL,
     vouched_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.trial (
+    trial_id integer NOT NULL,
+    code text NOT NULL,
+    title jsonb NOT NULL,
+    need_id integer,
+    host_id integer NOT NULL,
+    company_id integer NOT NULL,
+    evaluator_id integer,
+    state text DEFAULT 'need'::text NOT NULL,
+    time_zone text DEFAULT 'Europe/Paris'::text NOT NULL,
+    ends_at timestamp with time zone,
+    created_at timestamp with time zone NOT NULL,
+    shard_id integer DEFAULT 0 NOT NULL,
+    CONSTRAINT trial_code_check CHECK ((code ~ '^[a-z0-9][a-z0-9_-]{0,63}$'::text)),
+    CONSTRAINT trial_state_check CHECK ((state = ANY (ARRAY['need'::text, 'shortlisted'::text, 'agreement'::text, 'deployment'::text, 'running'::text, 'evaluated'::text, 'buy'::text, 'iterate'::text, 'stop'::text])))
 );
 
 CREATE TABLE public.trial_step (

@@ -21,7 +21,7 @@ from ingest.moves import Moves
 from ingest.mqtt import Receiver
 from ingest.outcome import Outcome
 from ingest.ports import LeaseLost, Refusal
-from ingest.prepared import Prepared
+from ingest.prepared import Look, Prepared
 from ingest.probe_messages import probes_in
 from ingest.reading import prepare, prepare_refused
 from insitu.clock import Clock
@@ -83,17 +83,17 @@ class DatabaseBooks:
         self._denied: list[tuple[str, bytes]] = []
 
     def commit(
-        self, messages: Sequence[Message], refusal: Refusal | None = None, *, bare: bool = False
+        self, messages: Sequence[Message], refusal: Refusal | None = None, *, look: Look = Look.INSIDE
     ) -> Outcome:
         """Write the messages in one transaction, during which nobody can take the shard."""
-        outcome = self._in_transaction(lambda conn: self._write(conn, messages, refusal, bare=bare))
+        outcome = self._in_transaction(lambda conn: self._write(conn, messages, refusal, look=look))
         self._committed = True
         self._budget.back("commit")
         self._moves.committed(messages)
         return outcome
 
     def _write(
-        self, conn: Connection, messages: Sequence[Message], refusal: Refusal | None, *, bare: bool
+        self, conn: Connection, messages: Sequence[Message], refusal: Refusal | None, *, look: Look
     ) -> Outcome:
         at_qos_1 = sum(1 for message in messages if message.qos)
         number = shards.hold_for_batch(conn, self._holder, self._shard_id, messages=at_qos_1)
@@ -105,7 +105,7 @@ class DatabaseBooks:
         items = (
             prepare(messages, known, nodes)
             if refusal is None
-            else _refused(messages, known, refusal, bare=bare)
+            else _refused(messages, known, refusal, look=look)
         )
         outcome = book(
             conn,
@@ -124,12 +124,12 @@ class DatabaseBooks:
         reach("after_commit")
         return outcome
 
-    def keep_house(self) -> None:
+    def keep_house(self, problem: str | None = None) -> None:
         receiver = self._receiver
         heard = receiver.heard_at is not None and receiver.heard_at != self._heard_before
         self._heard_before = receiver.heard_at
         receiver.beat()
-        self._in_transaction(lambda conn: self._housekeep(conn, heard=heard))
+        self._in_transaction(lambda conn: self._housekeep(conn, heard=heard, problem=problem))
         self._budget.back("commit")
         for topic, refusal in self._denied:
             receiver.publish(topic, refusal)
@@ -137,7 +137,7 @@ class DatabaseBooks:
         self._moves.let_go()
         self._committed = False
 
-    def _housekeep(self, conn: Connection, *, heard: bool) -> Outcome:
+    def _housekeep(self, conn: Connection, *, heard: bool, problem: str | None) -> Outcome:
         receiver = self._receiver
         if not shards.holds(conn, self._holder, self._shard_id):
             raise LeaseLost()
@@ -150,7 +150,7 @@ class DatabaseBooks:
             dropped=receiver.take_dropped(),
             disconnects=receiver.take_disconnects(),
             window=self._window,
-            problem=receiver.problem,
+            problem=receiver.problem or problem,
         )
         self._drop_deliveries(conn)
         self._moves.advance(conn)
@@ -241,6 +241,6 @@ class DatabaseBooks:
 
 
 def _refused(
-    messages: Sequence[Message], known: CatalogueSnapshot, refusal: Refusal, *, bare: bool
+    messages: Sequence[Message], known: CatalogueSnapshot, refusal: Refusal, *, look: Look
 ) -> list[Prepared]:
-    return [item for message in messages for item in prepare_refused(message, known, *refusal, bare=bare)]
+    return [item for message in messages for item in prepare_refused(message, known, *refusal, look=look)]

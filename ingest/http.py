@@ -10,13 +10,23 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from ingest.aside import explain_failure
 from ingest.booking import book
 from ingest.explain import REFUSED, Fate, explain
 from ingest.outcome import Booked
-from ingest.prepared import DEFECTS, Prepared
+from ingest.prepared import DEFECTS, Look, Prepared
 from ingest.reading import prepare, prepare_refused
 from insitu.clock import Clock
-from insitu.errors import InsituError, NotAcceptedHere, RetryLater, RowRefused
+from insitu.errors import (
+    FixPermissions,
+    FreeSpace,
+    InsituError,
+    NotAcceptedHere,
+    ReportDefect,
+    RetryLater,
+    RowRefused,
+    RunMigrate,
+)
 from insitu.model import Message, RejectReason
 from insitu.wire import MAX_PAYLOAD_BYTES
 from store.access import token_holders
@@ -93,40 +103,48 @@ class Taker:
         was not stored.
 
         If the database refuses a row, or we fail on a message, the group is halved until that message is
-        alone.
+        alone. After an error that is the installation's, its device keeps it.
         """
         for attempt in range(1, _TRIES + 1):
             try:
                 return self._commit(posts, None)
-            except (RowRefused, *DEFECTS) as error:
-                return self._bisect(posts, error)
             except RetryLater as error:
                 _log.warning("%d posted messages are not stored at try %d: %s", len(posts), attempt, error)
                 last = error
-            except InsituError as error:
+            except (FreeSpace, NotAcceptedHere) as error:
                 return [error] * len(posts)
+            except (InsituError, *DEFECTS) as error:
+                return self._bisect(posts, error)
         return [last] * len(posts)
 
     def _bisect(self, posts: Sequence[Post], error: Exception) -> list[Outcome]:
         if len(posts) > 1:
             middle = len(posts) // 2
             return [*self.take(posts[:middle]), *self.take(posts[middle:])]
+        if isinstance(error, (RunMigrate, FixPermissions)):
+            return [error]  # of the installation: the device keeps its message
         topic = posts[0].message.topic
         if isinstance(error, RowRefused):
             _log.warning("the database refuses a message on %s: %s", topic, error)
             refusal = (RejectReason.DATABASE_REFUSED, str(error))
         else:
             _log.error("Insitu fails on a message on %s: a defect, please report it", topic, exc_info=error)
-            refusal = (RejectReason.INTERNAL_ERROR, f"Insitu failed on this message: {error!r:.300}")
-        try:
-            return self._commit(posts, refusal)
-        except (RowRefused, *DEFECTS):
-            return self._commit(posts, refusal, bare=True)
-        except InsituError as later:
-            return [later]
+            refusal = (RejectReason.INTERNAL_ERROR, explain_failure(error))
+        return self._refuse(posts, refusal)
+
+    def _refuse(self, posts: Sequence[Post], refusal: tuple[RejectReason, str]) -> list[Outcome]:
+        for look in Look:
+            try:
+                return self._commit(posts, refusal, look=look)
+            except (RetryLater, FreeSpace, NotAcceptedHere) as error:
+                return [error]
+            except (InsituError, *DEFECTS) as error:
+                _log.error("a message on %s cannot be refused", posts[0].message.topic, exc_info=error)
+                last = error
+        return [last if isinstance(last, InsituError) else ReportDefect(repr(last))]
 
     def _commit(
-        self, posts: Sequence[Post], refusal: tuple[RejectReason, str] | None, *, bare: bool = False
+        self, posts: Sequence[Post], refusal: tuple[RejectReason, str] | None, *, look: Look = Look.INSIDE
     ) -> list[Outcome]:
         """Commit the posts in one transaction; with a `refusal`, store each post as that refusal. Tokens are
         checked now.
@@ -141,7 +159,7 @@ class Taker:
                 is_own = holder is not None and (holder.trial, holder.device) == (post.trial, post.device)
                 allowed.append(is_own)
                 if is_own:
-                    present.append(_prepared(post.message, known, refusal, bare=bare))
+                    present.append(_prepared(post.message, known, refusal, look=look))
             outcome = book(conn, present, client_id="http", now_us=self._clock.now_us(), quota=self._quota)
         booked = iter(outcome.messages)
         return [_answer(next(booked), known) if is_own else WrongToken() for is_own in allowed]
@@ -156,10 +174,10 @@ class Taker:
 
 
 def _prepared(
-    message: Message, known: CatalogueSnapshot, refusal: tuple[RejectReason, str] | None, *, bare: bool
+    message: Message, known: CatalogueSnapshot, refusal: tuple[RejectReason, str] | None, *, look: Look
 ) -> Prepared:
     (item,) = (
-        prepare([message], known) if refusal is None else prepare_refused(message, known, *refusal, bare=bare)
+        prepare([message], known) if refusal is None else prepare_refused(message, known, *refusal, look=look)
     )
     return item
 

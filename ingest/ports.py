@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ingest.outcome import Outcome
+from ingest.prepared import Look
 from insitu.errors import InsituError, RetryLater
 from insitu.model import Message, RejectReason
 
@@ -52,16 +53,18 @@ class Books(Protocol):
     """
 
     def commit(
-        self, messages: Sequence[Message], refusal: Refusal | None = None, *, bare: bool = False
+        self, messages: Sequence[Message], refusal: Refusal | None = None, *, look: Look = Look.INSIDE
     ) -> Outcome:
-        """Store the messages. With a `refusal` store only that; with `bare` do not even decode them.
+        """Store the messages. With a `refusal` store only that, after as close a `look` at them.
 
         Raises LeaseLost, RetryLater and FreeSpace if the messages are not the cause; another InsituError or
         one of DEFECTS if one of them may be; any other exception is unexpected and treated as transient.
         """
 
-    def keep_house(self) -> None:
-        """Record signs of life and do other work between batches. Raises the same errors as `commit`."""
+    def keep_house(self, problem: str | None = None) -> None:
+        """Record signs of life and do other work between batches; `problem`: why messages wait, for the
+        page of health. Raises the same errors as `commit`.
+        """
 
     def start_over(self) -> None:
         """Drop the connection and everything read through it; the next call opens a new one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import IntEnum
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -19,6 +20,19 @@ DEFECTS = (ArithmeticError, AssertionError, AttributeError, LookupError, Runtime
 UNKNOWN: Final = "unknown"
 NO_REFUSALS: Final[Refusals] = MappingProxyType({})
 NOTHING_LEFT_OUT: Final[Mapping[IgnoreReason, int]] = MappingProxyType({})
+
+
+class Look(IntEnum):
+    """How closely a message is looked at that is to be refused. Each step needs less of us and of the
+    database than the one before.
+    """
+
+    INSIDE = 0
+    """Its `seq` is accounted for."""
+    AT_TOPIC = 1
+    """Its device is known, and hears of it."""
+    NOT_AT_ALL = 2
+    """Its bytes are kept, under the name `unknown`."""
 
 
 class Prepared(NamedTuple):

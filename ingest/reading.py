@@ -10,7 +10,7 @@ from ingest.decode.plain import decode_value, ignore
 from ingest.edge_nodes import EdgeNodes
 from ingest.fields import needs_rules, sort_fields
 from ingest.place import place
-from ingest.prepared import NO_REFUSALS, NOTHING_LEFT_OUT, UNKNOWN, Prepared, Refusals
+from ingest.prepared import NO_REFUSALS, NOTHING_LEFT_OUT, UNKNOWN, Look, Prepared, Refusals
 from ingest.probe_messages import is_probe
 from ingest.trimming import is_empty, trimmed
 from insitu.model import IgnoreReason, Message, Observation, RejectReason, Remark
@@ -51,11 +51,14 @@ def prepare(
 
 
 def prepare_refused(
-    message: Message, snapshot: CatalogueSnapshot, reason: RejectReason, detail: str, *, bare: bool
+    message: Message, snapshot: CatalogueSnapshot, reason: RejectReason, detail: str, *, look: Look
 ) -> list[Prepared]:
-    """The message as one refusal that accounts for its `seq`; `bare`: without a look at what it holds."""
-    items = prepare([message], snapshot) if not bare or is_probe(message.topic) else [Prepared(message)]
-    route = find_route(message.topic, snapshot)
+    """The message as one refusal, after as close a look at it."""
+    if look is Look.INSIDE or is_probe(message.topic):
+        items = prepare([message], snapshot)
+    else:
+        items = [Prepared(message)]
+    route = find_route(message.topic, snapshot) if look is not Look.NOT_AT_ALL else None
     if route is not None and route[2] is not None:
         items = [
             item._replace(trial=route[0].trial, device=route[0].device, known=route[2]) for item in items

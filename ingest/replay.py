@@ -20,7 +20,7 @@ from ingest.outcome import Outcome
 from ingest.prepared import DEFECTS, Prepared, Refusals
 from ingest.reading import prepare
 from insitu.clock import Clock
-from insitu.errors import RowRefused
+from insitu.errors import RaiseLimit, ReportDefect, RowRefused
 from insitu.model import Message, RejectReason
 from insitu.times import to_us
 from store.catalogue.snapshot import load_snapshot
@@ -82,7 +82,7 @@ def replay(
             done = {one.message.reject_id for one in outcome.messages if one.settled}
             mark_replayed(conn, list(done), clock.now())
             conn.commit()
-        except (RowRefused, *DEFECTS) as error:
+        except (RowRefused, ReportDefect, RaiseLimit, *DEFECTS) as error:
             conn.rollback()
             if len(found) > 1:
                 most = len(found) // 2

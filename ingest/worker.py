@@ -10,18 +10,34 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from ingest.aside import Aside, explain_failure
 from ingest.outbound import Outbound
 from ingest.ports import Books, LeaseLost, Refusal, Session, Time, WallTime
-from ingest.prepared import DEFECTS
-from insitu.errors import FreeSpace, InsituError, NotAcceptedHere, RetryLater, RowRefused
+from ingest.prepared import DEFECTS, Look
+from insitu.errors import (
+    CorrectInput,
+    FreeSpace,
+    InsituError,
+    NotAcceptedHere,
+    ProtocolLocked,
+    RetryLater,
+    RowRefused,
+    TrySmaller,
+)
 from insitu.model import Message, RejectReason
 
 _log = logging.getLogger("insitu.ingest")
 HOUSEKEEPING_S: Final = 1.0
 FIRST_PAUSE_S: Final = 0.05
 LONGEST_PAUSE_S: Final = 2.0
+MOST_TRIES: Final = 3
+"""Of a batch that the database cannot finish while it may finish a smaller one."""
+ENOUGH_FAILURES: Final = 40
+"""Parts of a batch that fail, without one that is stored, before the rest is not tried."""
 _FAULT_OF_THE_MESSAGE: Final = (InsituError, *DEFECTS)
 """Errors that halving the batch can trace to one message; transient ones are handled before."""
+_OF_CONTENT: Final = (RowRefused, CorrectInput, ProtocolLocked, *DEFECTS)
+"""Those that the content of a message explains. Any other may be the database's, for every message."""
 
 
 class _Fault(Exception):
@@ -55,6 +71,7 @@ class Worker:
         self._pace = pace
         self._time = time or WallTime()
         self._outbound = Outbound(session.publish)
+        self._aside = Aside()
         self._stop = threading.Event()
         self._housekept_at = 0.0
 
@@ -88,6 +105,8 @@ class Worker:
         )
         if messages:
             self._session.ack(self._keep(messages))
+        if done := self._keep_aside():
+            self._session.ack(done)
         self._outbound.send()
         if self._time.monotonic() - self._housekept_at >= HOUSEKEEPING_S:
             self._keep_house()
@@ -99,19 +118,56 @@ class Worker:
     # -- one batch
 
     def _keep(self, messages: Sequence[Message]) -> list[Message]:
-        """Commit the batch, however long the database is away; halve it if something in it fails.
+        """Commit the batch, however long the database is away. If something in it fails, halve it, until the
+        messages that fail are alone: those are refused, or set aside.
 
         Returns the committed messages, as rows or refusals. A message that cannot even be refused stays with
         the broker.
         """
-        try:
-            self._commit(messages)
-            return list(messages)
-        except _Fault as fault:
-            if len(messages) == 1:
-                return self._refuse(messages[0], fault.error)
-        middle = len(messages) // 2
-        return self._keep(messages[:middle]) + self._keep(messages[middle:])
+        done: list[Message] = []
+        waiting, failed, passed = [messages], 0, False  # the earliest part last: first come, first stored
+        while waiting:
+            part = waiting.pop()
+            if failed >= ENOUGH_FAILURES and not passed:
+                # It is not the messages: nothing can be stored at all.
+                self._aside.add(part, RetryLater(), self._time.monotonic())
+                continue
+            try:
+                self._commit(part)
+                done += part
+                passed = True
+            except _Fault as fault:
+                failed += 1
+                if len(part) > 1:
+                    middle = len(part) // 2
+                    waiting += [part[middle:], part[:middle]]
+                elif isinstance(fault.error, _OF_CONTENT):
+                    done += self._refuse(part[0], fault.error)
+                else:
+                    self._aside.add(part, fault.error, self._time.monotonic())
+        if passed:
+            self._aside.passed(self._time.monotonic())
+        return done
+
+    def _keep_aside(self) -> list[Message]:
+        """Try the messages that were set aside. Refuse those that fail although others are stored."""
+        done: list[Message] = []
+        for one in self._aside.due(self._time.monotonic()):
+            try:
+                self._commit([one.message])
+            except _Fault as fault:
+                one.error = fault.error
+                if not self._aside.is_guilty(one, self._time.monotonic()):
+                    continue
+                done += self._refuse(one.message, fault.error)
+                self._aside.remove([one])
+                continue
+            done.append(one.message)
+            self._aside.remove([one])
+            self._aside.passed(self._time.monotonic())
+            rest = self._aside.clear()  # nothing stops them any more, it seems
+            return [*done, *(self._keep(rest) if rest else [])]
+        return done
 
     def _refuse(self, message: Message, error: Exception) -> list[Message]:
         refusal: Refusal
@@ -122,10 +178,10 @@ class Worker:
             _log.error(
                 "Insitu fails on a message on %s: a defect, please report it", message.topic, exc_info=error
             )
-            refusal = (RejectReason.INTERNAL_ERROR, f"Insitu failed on this message: {error!r:.300}")
-        for bare in (False, True):
+            refusal = (RejectReason.INTERNAL_ERROR, explain_failure(error))
+        for look in Look:
             try:
-                self._commit([message], refusal, bare=bare)
+                self._commit([message], refusal, look=look)
                 return [message]
             except _Fault as fault:
                 error = fault.error
@@ -137,16 +193,21 @@ class Worker:
         return []
 
     def _commit(
-        self, messages: Sequence[Message], refusal: Refusal | None = None, *, bare: bool = False
+        self, messages: Sequence[Message], refusal: Refusal | None = None, *, look: Look = Look.INSIDE
     ) -> None:
         """Waits until the books accept or refuse the messages. Raises LeaseLost, and _Fault."""
-        pause = FIRST_PAUSE_S
+        pause, tries = FIRST_PAUSE_S, 0
         while True:
+            tries += 1
             try:
-                outcome = self._books.commit(messages, refusal, bare=bare)
+                outcome = self._books.commit(messages, refusal, look=look)
                 break
             except (LeaseLost, NotAcceptedHere):
                 raise
+            except TrySmaller as error:
+                if tries >= MOST_TRIES:
+                    raise _Fault(error) from error
+                _log.warning("the batch waits: %s", error)
             except (RetryLater, FreeSpace) as error:
                 _log.warning("the batch waits: %s", error)
             except _FAULT_OF_THE_MESSAGE as error:
@@ -171,7 +232,7 @@ class Worker:
     def _keep_house(self) -> None:
         self._housekept_at = self._time.monotonic()
         try:
-            self._books.keep_house()
+            self._books.keep_house(self._aside.problem(self._housekept_at))
         except (LeaseLost, NotAcceptedHere):
             raise
         except (RetryLater, FreeSpace) as error:

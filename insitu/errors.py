@@ -50,6 +50,14 @@ class RetryLater(InsituError):
     """The database or the broker does not answer at the moment: nothing is lost, try again."""
 
 
+class RaiseLimit(InsituError):
+    """A limit of the database server is too low for this: raise it, or do less at once."""
+
+
+class TrySmaller(RetryLater):
+    """The database cannot finish this at the moment: nothing is lost, try again, with less at once."""
+
+
 class RowRefused(InsituError):
     """The database refuses this row because of its content; other rows are not affected."""
 

@@ -6,8 +6,8 @@ An import replaces stored results; a deployment gets another start or end.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from insitu.errors import CorrectInput
@@ -18,6 +18,7 @@ from store.audit import record
 from store.database import Connection, row, rows, run
 from store.imports import add_parts
 from store.queries import Queries
+from store.spans import spans_of
 
 
 class _SQL(Queries, file="corrections"):
@@ -74,30 +75,18 @@ def correct(
 ) -> int:
     """Replace stored results by different ones; returns how many. Of several results for one time the first
     counts. Times without a stored row are ignored.
-
-    Commit before you merge the same observations: `merge` would take rows written by its own transaction for
-    new ones.
     """
     offered: dict[tuple[int, int], float] = {}
     for one in observations:
         offered.setdefault((one.datastream_id, one.time_us), one.result)
-    quality.take_turn(conn, correction.trial)  # a run of the checks then sees either all old or all new rows
-    found = rows(
-        conn,
-        Differing,
-        _SQL.differing,
-        datastream_ids=[stream for stream, _ in offered],
-        times=[to_datetime(time_us) for _, time_us in offered],
-        results=list(offered.values()),
-        file_sha256=correction.file_sha256,
-        reason=correction.reason,
-    )
+    # A run of the checks then sees either all old or all new rows, and nobody else changes what differs.
+    quality.take_turn(conn, correction.trial)
+    found = _replace(conn, offered, correction, now)
     if not found:
         return 0
     times = [one.phenomenon_time for one in found]
     keys = {"datastream_ids": [one.datastream_id for one in found], "times": times}
     results = [one.new_result for one in found]
-    run(conn, _SQL.replace_results, **keys, results=results, now=now, import_id=correction.import_id)
     run(
         conn,
         _SQL.save_corrections,
@@ -127,6 +116,38 @@ def correct(
     }
     record(conn, at=now, login=correction.login, action="correct", subject=correction.trial, detail=detail)
     return len(found)
+
+
+def _replace(
+    conn: Connection, offered: Mapping[tuple[int, int], float], correction: Correction, now: datetime
+) -> list[Differing]:
+    """Replace the stored results that differ; returns those, span by span."""
+    keys = [(stream, to_datetime(time_us)) for stream, time_us in offered]
+    results = list(offered.values())
+    replaced: list[Differing] = []
+    for span, which in spans_of(keys):
+        found = rows(
+            conn,
+            Differing,
+            _SQL.differing,
+            **asdict(span),
+            times=[keys[n][1] for n in which],
+            results=[results[n] for n in which],
+            file_sha256=correction.file_sha256,
+            reason=correction.reason,
+        )
+        if found:
+            run(
+                conn,
+                _SQL.replace_results,
+                **asdict(span),
+                times=[one.phenomenon_time for one in found],
+                results=[one.new_result for one in found],
+                now=now,
+                import_id=correction.import_id,
+            )
+        replaced += found
+    return replaced
 
 
 def corrections(conn: Connection, trial: str, *, most: int = 1000) -> list[Corrected]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,6 +38,14 @@ Kind = TypeVar("Kind")
 _HERE = Path(__file__).parent
 _MIGRATION_LOCK = 7_031_867
 _OLDEST_POSTGRES = 17
+_UNPACK = {"timescaledb.max_tuples_decompressed_per_dml_transaction": 0}
+"""Rows that one transaction may unpack from TimescaleDB's columnstore, 0: any. Our statements name the span
+that they change, so they unpack no more than that. PostgreSQL without the extension ignores the setting.
+"""
+_FRESH_PLANS = {"plan_cache_mode": "force_custom_plan"}
+"""Of connections that read: a plan from before a chunk of TimescaleDB was packed, or met a late row, misses
+rows. The ingestor keeps its plans: the key decides what it stores, and it reads again where a row is missing.
+"""
 _LIMITS = """\
 SELECT coalesce(current_setting('insitu.trials', true), ''),
        coalesce(current_setting('insitu.codes', true), ''), current_setting('role')"""
@@ -51,16 +60,15 @@ def connect(
     `longest_pause_s`: the server ends a connection whose transaction waits longer than this for its client,
     and releases its locks (0: never).
     """
-    options = (
-        f"-c idle_in_transaction_session_timeout={int(longest_pause_s * 1000)}" if longest_pause_s else None
-    )
+    pause = int(longest_pause_s * 1000)
+    own: Mapping[str, int | str] = {"idle_in_transaction_session_timeout": pause} if pause else _FRESH_PLANS
     try:
         return Connection.connect(
             url,
             application_name=application,
             autocommit=autocommit,
             connect_timeout=timeout_s,
-            options=options,
+            options=_options(url, own),
         )
     except psycopg.OperationalError as error:
         first = str(error).strip().splitlines()[0]
@@ -71,6 +79,14 @@ def connect(
         raise CorrectInput(
             "INSITU_DATABASE_URL: write postgresql://user:password@host:port/database."
         ) from error
+
+
+def _options(url: str, own: Mapping[str, int | str]) -> str:
+    """Settings of a session: those of the URL, then ours."""
+    given = psycopg.conninfo.conninfo_to_dict(url).get("options") or ""
+    return " ".join(
+        filter(None, [str(given), *(f"-c {name}={value}" for name, value in {**_UNPACK, **own}.items())])
+    )
 
 
 def connect_beside(conn: Connection, snapshot: str) -> Connection:
@@ -125,7 +141,7 @@ def open_pool(
         kwargs={
             "application_name": application,
             "connect_timeout": 5,
-            "options": f"-c statement_timeout={int(statement_timeout_s * 1000)}",
+            "options": _options(url, {"statement_timeout": int(statement_timeout_s * 1000), **_FRESH_PLANS}),
         },
         check=Pool.check_connection,
         timeout=patience_s,

@@ -20,17 +20,25 @@ from insitu.errors import (
     FreeSpace,
     InsituError,
     ProtocolLocked,
+    RaiseLimit,
     ReportDefect,
     RetryLater,
     RowRefused,
     RunMigrate,
+    TrySmaller,
 )
 from store.constraints import sentence_of
 
-_MOMENTARY: Final = ("08", "25006", "25P03", "40", "53", "55", "57", "58")
+_MOMENTARY: Final = ("08", "25006", "25P03", "25P04", "40", "53", "55006", "55P03", "57", "58")
 """SQLSTATEs, or their first two characters, of transient errors: connection, read-only standby, conflict,
-resources, shutdown.
+resources, locks, shutdown.
 """
+_OF_STATEMENT: Final = ("40", "53200", "55", "57014")
+"""Those of them that one statement meets while others run: conflict, memory, locks, too long."""
+_LIMIT: Final = "53400"
+"""A limit that is set at the server. Trying again would meet it again."""
+_OTHER_SCHEMA: Final = ("3F000", "42P01", "42703", "42704", "42883")
+"""A schema, table, column, type or function is missing."""
 _CHANGED_UNDER_US: Final = "cached plan must not change result type"
 """A migration ran while this connection was open. A new connection does not have the old plan."""
 
@@ -79,14 +87,19 @@ def _sentence(error: psycopg.Error) -> str | None:
 
 def _by_state(error: psycopg.Error, text: str) -> InsituError:
     state = error.sqlstate or ""
+    if state == _LIMIT:
+        return RaiseLimit(
+            f"A limit of the database server stops this ({text}): raise it, or do less at once."
+        )
     if state.startswith(_MOMENTARY) or _CHANGED_UNDER_US in text:
-        return RetryLater(f"The database does not answer: {text}")
+        kind = TrySmaller if state.startswith(_OF_STATEMENT) else RetryLater
+        return kind(f"The database does not answer: {text}")
     if state == "42501":
         return FixPermissions(
             f"The database does not let this account do that: {text}. An administrator runs `insitu migrate` "
             "with the account that owns the tables; it gives the others their rights."
         )
-    if state.startswith(("42", "3F")) and state != "42601":
+    if state in _OTHER_SCHEMA:
         return RunMigrate(
             f"The schema of the database is not what this version expects ({text}): run `insitu migrate`, "
             "or restore a backup."

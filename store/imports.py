@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ from store import quality
 from store.audit import record
 from store.database import Connection, row, rows, run, scalar
 from store.queries import Queries
+from store.spans import Span
 
 
 class _SQL(Queries, file="imports"):
@@ -30,6 +31,7 @@ class _SQL(Queries, file="imports"):
     trials_of_import: str
     mark_withdrawn: str
     keep_withdrawn: str
+    parts_of_import: str
     put_back: str
     take_out: str
     drop_flags: str
@@ -240,14 +242,11 @@ def _take_out(
     for trial in trials:
         quality.take_turn(conn, trial)  # a run of the checks then sees either all old or all new rows
     run(conn, _SQL.mark_withdrawn, import_id=import_id, login=login, reason=reason, now=now)
-    for step in (
-        _SQL.keep_withdrawn,
-        _SQL.put_back,
-        _SQL.take_out,
-        _SQL.drop_flags,
-        _SQL.latest_again,
-        _SQL.no_latest,
-    ):
+    run(conn, _SQL.keep_withdrawn, import_id=import_id)
+    for span in rows(conn, Span, _SQL.parts_of_import, import_id=import_id):
+        run(conn, _SQL.put_back, import_id=import_id, **asdict(span))
+        run(conn, _SQL.take_out, import_id=import_id, **asdict(span))
+    for step in (_SQL.drop_flags, _SQL.latest_again, _SQL.no_latest):
         run(conn, step, import_id=import_id)
 
 

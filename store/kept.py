@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from insitu.arrays import Floats, Ints
 from insitu.model import Arrival, ClockQuality
 from store.database import Connection, abort, connect_beside, scalar
+from store.observations import hold_chunks
 from store.queries import Queries
 
 
@@ -65,6 +66,7 @@ def series_kept(
     days of datastreams or this transaction has written. Call it outside savepoints.
     """
     numbers = list(datastream_ids)
+    hold_chunks(conn)
     days = (end - start) / timedelta(days=1)
     snapshot = (
         scalar(conn, _SQL.snapshot) if len(numbers) > 1 and len(numbers) * days >= alone_below else None

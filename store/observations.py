@@ -1,7 +1,6 @@
 """Observations: written by COPY and merge, read as arrays. The caller owns the transaction.
 
-Call `merge` once in a transaction and outside savepoints: it recognises its own rows by the writing
-transaction, and its staging table is empty only at the beginning of a transaction.
+Call `merge` once in a transaction: its staging table is empty only at the beginning of one.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insitu.arrays import Bools, Floats, Ints
-from insitu.errors import AlreadyExists
+from insitu.errors import AlreadyExists, RetryLater
 from insitu.model import ClockQuality, Flag, Observation
 from insitu.times import to_datetime, to_us
 from store.database import Connection, rows, run, scalar
@@ -27,7 +26,8 @@ from store.queries import Queries
 class _SQL(Queries, file="observations"):
     make_staging: str
     merge: str
-    not_merged: str
+    earlier_results: str
+    hold_chunks: str
     newest_of: str
     touch_latest: str
     series: str
@@ -157,14 +157,14 @@ def merge(conn: Connection, observations: Sequence[Observation], import_id: int 
     if newer.any() and not _copied(conn, batch.at(newer), import_id):
         newer[:] = False
     staged = np.flatnonzero(kept & ~newer)
-    stored = int(newer.sum()) + (_merged(conn, staged, batch.at(staged), import_id) if len(staged) else 0)
+    met = _merged(conn, staged, batch.at(staged), import_id) if len(staged) else []
+    stored = int(kept.sum()) - len(met)
     if stored == len(order):  # nearly always
         _touch_latest(conn, streams, times, results, received)
         return Merged(stored, [], [])
     stands, late = results.copy(), again
-    if stored < kept.sum():
-        for ordinal, earlier in conn.execute(_SQL.not_merged.encode()):
-            stands[ordinal], late[ordinal] = earlier, True
+    for ordinal, earlier in _earlier(conn, met):
+        stands[ordinal], late[ordinal] = earlier, True
     # Every other result of a key is compared with the stored one, even if that one came later in the batch.
     stands = stands[np.maximum.accumulate(np.where(kept, np.arange(len(order)), 0))]
     same = results == stands
@@ -196,8 +196,8 @@ def _copied(conn: Connection, new: _Rows, import_id: int | None) -> bool:
     return True
 
 
-def _merged(conn: Connection, ordinals: Ints, new: _Rows, import_id: int | None) -> int:
-    """Sorted by key; returns how many were new."""
+def _merged(conn: Connection, ordinals: Ints, new: _Rows, import_id: int | None) -> list[int]:
+    """Sorted by key; returns the ordinals that met an earlier row."""
     staged = np.empty(len(ordinals), _ROW)
     staged["fields"] = 6
     for name, width in (("n1", 4), ("n2", 4), ("n3", 8), ("n4", 8), ("n5", 8), ("n6", 2)):
@@ -208,7 +208,17 @@ def _merged(conn: Connection, ordinals: Ints, new: _Rows, import_id: int | None)
     run(conn, _SQL.make_staging)
     with conn.cursor().copy("COPY observation_staging FROM STDIN (FORMAT binary)") as copy:
         copy.write(_HEADER + staged.tobytes() + _TRAILER)
-    return run(conn, _SQL.merge, import_id=import_id)
+    return [n for (n,) in conn.execute(_SQL.merge.encode(), {"import_id": import_id})]
+
+
+def _earlier(conn: Connection, met: list[int]) -> list[tuple[int, float]]:
+    """Ordinal and stored result of each row that met one."""
+    if not met:
+        return []
+    found = conn.execute(_SQL.earlier_results.encode(), {"ordinals": met}).fetchall()
+    if len(found) < len(met):  # erased or withdrawn since: the batch is merged once more
+        raise RetryLater("A stored result was taken out at this moment: nothing is lost, try again.")
+    return found
 
 
 def _touch_latest(
@@ -237,6 +247,7 @@ def series(
     """Each datastream's observations in `[start, end)`; an empty Series if there are none."""
     parameters = {"datastream_ids": list(datastream_ids), "start": start, "end": end}
     content = bytearray()
+    hold_chunks(conn)  # a COPY takes its snapshot before it waits for a chunk
     statement = f"COPY ({_SQL.series}) TO STDOUT (FORMAT binary)".encode()
     with conn.cursor() as cursor, cursor.copy(statement, parameters) as copy:
         for block in copy:
@@ -259,6 +270,13 @@ def series(
             part["flag"].astype(np.int8),
         )
     return found
+
+
+def hold_chunks(conn: Connection) -> None:
+    """Let nobody pack chunks of TimescaleDB until the transaction ends. A reader whose snapshot is older than
+    a packed chunk would miss its rows, so call this before the snapshot is taken.
+    """
+    run(conn, _SQL.hold_chunks)
 
 
 def copy_straight(

@@ -88,8 +88,8 @@ def save_flags(
             copy.set_types(["timestamptz", "int2"])
             for time_us, flag in zip(times_us.tolist(), flags.tolist(), strict=True):
                 copy.write_row((to_datetime(time_us), flag))
-        run(conn, _SQL.raise_flags, datastream_id=datastream_id)
         first, last = to_datetime(int(times_us.min())), to_datetime(int(times_us.max()))
+        run(conn, _SQL.raise_flags, datastream_id=datastream_id, first=first, last=last)
         run(conn, _SQL.clear_flags, datastream_id=datastream_id, first=first, last=last)
         _copy_flags(conn, datastream_id, by_check, sha256)
     run(

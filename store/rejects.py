@@ -23,6 +23,7 @@ class _SQL(Queries, file="rejects"):
     known_rejects: str
     claim_rejects: str
     add_overflow: str
+    failed_messages: str
 
 
 _HOUR_US = 3_600_000_000
@@ -182,3 +183,8 @@ def _add_kept(conn: Connection, rejects: Sequence[Reject]) -> None:
         sums[_key(reject)] = sums.get(_key(reject), 0) + len(reject.payload) + ROW_BYTES
     if sums:
         run(conn, _SQL.add_kept, **_columns(sums), bytes=list(sums.values()))
+
+
+def count_failed(conn: Connection) -> int:
+    """Messages on which Insitu itself failed, and that were not replayed yet."""
+    return int(scalar(conn, _SQL.failed_messages))

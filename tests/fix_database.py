@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from shutil import disk_usage
 from tempfile import TemporaryDirectory
@@ -16,14 +16,15 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from store.database import Connection, connect, migrate
+from tests.columnstore import SWITCH_ON, TIMESCALE, on_timescale, packing, with_columnstore
 
 
 @pytest.fixture(scope="session")
 def database_server() -> Iterator[str]:
-    """Superuser URL of a server: INSITU_TEST_DATABASE_URL, or an embedded one that lives as long as the
-    session.
+    """Superuser URL of a server: INSITU_TEST_TIMESCALE_URL or INSITU_TEST_DATABASE_URL, or an embedded one
+    that lives as long as the session.
     """
-    given = os.environ.get("INSITU_TEST_DATABASE_URL")
+    given = os.environ.get(TIMESCALE) or os.environ.get("INSITU_TEST_DATABASE_URL")
     if given:
         yield given
         close_admins()
@@ -67,7 +68,13 @@ def migrated_template(database_server: str) -> Iterator[str]:
     with psycopg.connect(database_server, autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE {name}")
         with connect(make_conninfo(database_server, dbname=name), application="tests") as conn:
+            if on_timescale():
+                conn.execute("CREATE EXTENSION timescaledb")
+                conn.commit()
             migrate(conn)
+            if with_columnstore():
+                conn.execute(SWITCH_ON.encode())
+                conn.commit()
         yield name
         admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -80,7 +87,9 @@ def clone(server: str, template: str) -> Iterator[str]:
     """
     name = f"test_{uuid4().hex[:12]}"
     admin_of(server).execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
-    yield make_conninfo(server, dbname=name)
+    url = make_conninfo(server, dbname=name)
+    with packing(url) if with_columnstore() else nullcontext():
+        yield url
     admin_of(server).execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 

@@ -120,7 +120,7 @@ class Loader:
             return
         try:
             items = self._items(batch, refused)
-            unwritten = self._correct(items)
+            self._correct(items)
             outcome = book(
                 self._conn,
                 items,
@@ -140,8 +140,6 @@ class Loader:
             self._keep(batch[:middle])
             self._keep(batch[middle:])
             return
-        self.summary.stored -= unwritten
-        self.summary.duplicate += unwritten
         for made, booked in zip(batch, outcome.messages, strict=True):
             self._count(made.row, booked)
 
@@ -166,19 +164,15 @@ class Loader:
             item = item._replace(observations=(), refused={**item.refused, **lost})
         return item
 
-    def _correct(self, items: Sequence[Prepared]) -> int:
-        """In a transaction of its own: the merge takes rows that its own transaction wrote for new ones. A
-        dry run has one only: how many those are.
-        """
+    def _correct(self, items: Sequence[Prepared]) -> None:
+        """In a transaction of its own, except in a dry run."""
         if self._correction is None:
-            return 0
+            return
         observations = [observation for item in items for observation in item.observations]
         corrected = correct(self._conn, observations, correction=self._correction, now=self._clock.now())
         self.summary.corrected += corrected
-        if self._dry:
-            return corrected
-        self._end()
-        return 0
+        if not self._dry:
+            self._end()
 
     def _end(self) -> None:
         if self._dry:

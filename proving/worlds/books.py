@@ -12,6 +12,7 @@ from random import Random
 from ingest.deliveries import recognise, repeatable
 from ingest.outcome import Outcome
 from ingest.ports import LeaseLost, Refusal
+from ingest.prepared import Look
 from insitu.errors import FreeSpace, RetryLater, RowRefused
 from insitu.model import Message
 from proving.worlds.broker import Published, World
@@ -72,7 +73,7 @@ class SimulatedBooks:
         self._repeatable = repeatable(world.window, world.ids)
 
     def commit(
-        self, messages: Sequence[Message], refusal: Refusal | None = None, *, bare: bool = False
+        self, messages: Sequence[Message], refusal: Refusal | None = None, *, look: Look = Look.INSIDE
     ) -> Outcome:
         self._wait(0.001)
         fault = self._fault()
@@ -151,7 +152,7 @@ class SimulatedBooks:
     def _origin(self, message: Message) -> Published:
         return self._ledger.origin[message.epoch, message.received_us]
 
-    def keep_house(self) -> None:
+    def keep_house(self, problem: str | None = None) -> None:
         self._wait(0.001)
         fault = self._fault()
         if fault in ("away", "unanswered"):

@@ -1,21 +1,23 @@
 -- name: differing
--- Stored results that differ from the offered ones, locked until they are corrected; without those that this file corrected
--- before, unless that import was withdrawn.
+-- Stored results of one datastream in a span that differ from the offered ones; without those that this file corrected before,
+-- unless that import was withdrawn.
 SELECT o.datastream_id, o.phenomenon_time, o.result AS old_result, k.result AS new_result, o.received_at AS old_received_at,
        o.import_id AS old_import_id, o.clock_quality AS old_clock_quality
-FROM unnest(%(datastream_ids)s::int[], %(times)s::timestamptz[], %(results)s::float8[]) AS k(datastream_id, phenomenon_time, result)
-JOIN observation o ON o.datastream_id = k.datastream_id AND o.phenomenon_time = k.phenomenon_time AND o.result <> k.result
-WHERE NOT EXISTS (SELECT FROM correction c LEFT JOIN import i USING (import_id)
-                  WHERE c.datastream_id = k.datastream_id AND c.phenomenon_time = k.phenomenon_time AND i.withdrawn_at IS NULL
+FROM unnest(%(times)s::timestamptz[], %(results)s::float8[]) AS k(phenomenon_time, result)
+JOIN observation o ON o.phenomenon_time = k.phenomenon_time AND o.result <> k.result
+WHERE o.datastream_id = %(datastream_id)s::int AND o.phenomenon_time BETWEEN %(first)s::timestamptz AND %(last)s::timestamptz
+  AND NOT EXISTS (SELECT FROM correction c LEFT JOIN import i USING (import_id)
+                  WHERE c.datastream_id = o.datastream_id AND c.phenomenon_time = k.phenomenon_time AND i.withdrawn_at IS NULL
                   AND c.file_sha256 = %(file_sha256)s::text AND c.reason = %(reason)s::text)
-ORDER BY o.datastream_id, o.phenomenon_time FOR UPDATE OF o;
+ORDER BY o.phenomenon_time;
 
 -- name: replace_results
--- Replace results and their time of receipt; marks them as unchecked.
+-- Replace results of one datastream in a span, and their time of receipt; marks them as unchecked.
 UPDATE observation o SET result = k.result, received_at = %(now)s::timestamptz, clock_quality = 5, flag = 2,
     import_id = %(import_id)s::int
-FROM unnest(%(datastream_ids)s::int[], %(times)s::timestamptz[], %(results)s::float8[]) AS k(datastream_id, phenomenon_time, result)
-WHERE o.datastream_id = k.datastream_id AND o.phenomenon_time = k.phenomenon_time;
+FROM unnest(%(times)s::timestamptz[], %(results)s::float8[]) AS k(phenomenon_time, result)
+WHERE o.datastream_id = %(datastream_id)s::int AND o.phenomenon_time BETWEEN %(first)s::timestamptz AND %(last)s::timestamptz
+  AND o.phenomenon_time = k.phenomenon_time;
 
 -- name: save_corrections
 -- Record the old results and the reason.

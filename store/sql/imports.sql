@@ -61,22 +61,29 @@ SELECT o.import_id, o.datastream_id, o.phenomenon_time, o.result, o.received_at,
 FROM import_part p JOIN observation o ON o.datastream_id = p.datastream_id AND o.phenomenon_time BETWEEN p.first_time AND p.last_time
 WHERE p.import_id = %(import_id)s::int AND o.import_id = p.import_id;
 
+-- name: parts_of_import
+-- Where the results of an import are.
+SELECT datastream_id, first_time AS first, last_time AS last FROM import_part WHERE import_id = %(import_id)s::int ORDER BY 1;
+
 -- name: put_back
--- Where the import had replaced a result, the newest one before it that is not withdrawn.
+-- Where the import had replaced a result of a datastream in a span, the newest one before it that is not withdrawn.
 UPDATE observation o SET result = b.old_result, received_at = b.old_received_at, clock_quality = b.old_clock_quality,
     import_id = b.old_import_id, flag = 2
 FROM (SELECT DISTINCT ON (w.datastream_id, w.phenomenon_time) w.datastream_id, w.phenomenon_time, c.old_result, c.old_received_at,
              coalesce(c.old_clock_quality, 0)::smallint AS old_clock_quality, c.old_import_id
       FROM withdrawn_observation w JOIN correction c USING (datastream_id, phenomenon_time)
       LEFT JOIN import i ON i.import_id = c.old_import_id
-      WHERE w.import_id = %(import_id)s::int AND w.restored AND i.withdrawn_at IS NULL
+      WHERE w.import_id = %(import_id)s::int AND w.datastream_id = %(datastream_id)s::int AND w.restored AND i.withdrawn_at IS NULL
       ORDER BY w.datastream_id, w.phenomenon_time, c.correction_id DESC) b
-WHERE o.datastream_id = b.datastream_id AND o.phenomenon_time = b.phenomenon_time;
+WHERE o.datastream_id = %(datastream_id)s::int AND o.phenomenon_time BETWEEN %(first)s::timestamptz AND %(last)s::timestamptz
+  AND o.phenomenon_time = b.phenomenon_time;
 
 -- name: take_out
--- Take the other results of the import out of use.
+-- Take the other results of the import for a datastream, in a span, out of use.
 DELETE FROM observation o USING withdrawn_observation w
-WHERE w.import_id = %(import_id)s::int AND NOT w.restored AND o.datastream_id = w.datastream_id AND o.phenomenon_time = w.phenomenon_time;
+WHERE w.import_id = %(import_id)s::int AND NOT w.restored AND w.datastream_id = %(datastream_id)s::int
+  AND o.datastream_id = %(datastream_id)s::int AND o.phenomenon_time BETWEEN %(first)s::timestamptz AND %(last)s::timestamptz
+  AND o.phenomenon_time = w.phenomenon_time;
 
 -- name: drop_flags
 -- Remove the flags of results that are no longer in use.

@@ -6,18 +6,21 @@ CREATE TEMPORARY TABLE IF NOT EXISTS observation_staging (
 ) ON COMMIT DELETE ROWS;
 
 -- name: merge
--- First write wins; sorted by key, so that two writers cannot deadlock.
-INSERT INTO observation (datastream_id, phenomenon_time, result, received_at, clock_quality, import_id)
-SELECT datastream_id, phenomenon_time, result, received_at, clock_quality, %(import_id)s::int FROM observation_staging
-ORDER BY datastream_id, phenomenon_time ON CONFLICT DO NOTHING;
+-- First write wins; sorted by key, so that two writers cannot deadlock. The ordinals of the rows that met an earlier one.
+WITH stored AS (
+    INSERT INTO observation (datastream_id, phenomenon_time, result, received_at, clock_quality, import_id)
+    SELECT datastream_id, phenomenon_time, result, received_at, clock_quality, %(import_id)s::int FROM observation_staging
+    ORDER BY datastream_id, phenomenon_time ON CONFLICT DO NOTHING RETURNING datastream_id, phenomenon_time)
+SELECT s.ordinal FROM observation_staging s
+WHERE NOT EXISTS (SELECT FROM stored k WHERE k.datastream_id = s.datastream_id AND k.phenomenon_time = s.phenomenon_time);
 
--- name: not_merged
--- Staged rows that met an earlier row, and its result. `xmin` identifies the rows of this transaction; LIMIT keeps the look-up an
--- index probe, whatever the planner assumes about the staging table.
+-- name: earlier_results
+-- The stored results that some staged rows met. LIMIT keeps the look-up an index probe, whatever the planner assumes about the
+-- staging table.
 SELECT s.ordinal, o.result FROM observation_staging s
-CROSS JOIN LATERAL (SELECT x.result, x.xmin AS writer FROM observation x
+CROSS JOIN LATERAL (SELECT x.result FROM observation x
                     WHERE x.datastream_id = s.datastream_id AND x.phenomenon_time = s.phenomenon_time LIMIT 1) o
-WHERE o.writer <> pg_current_xact_id()::xid;
+WHERE s.ordinal = ANY(%(ordinals)s::int[]);
 
 -- name: newest_of
 -- Newest stored time of some datastreams.
@@ -33,6 +36,10 @@ ON CONFLICT (datastream_id) DO UPDATE SET
     result = CASE WHEN excluded.phenomenon_time >= l.phenomenon_time THEN excluded.result ELSE l.result END,
     received_at = greatest(l.received_at, excluded.received_at),
     unchecked_from = least(l.unchecked_from, excluded.unchecked_from);
+
+-- name: hold_chunks
+-- Nobody packs chunks until the transaction ends. Before the snapshot of a reader, or of a COPY, is taken.
+SELECT hold_chunks();
 
 -- name: series
 -- Observations of some datastreams in `[start, end)`, in order.

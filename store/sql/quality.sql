@@ -9,7 +9,8 @@ CREATE TEMPORARY TABLE IF NOT EXISTS quality_staging (phenomenon_time timestampt
 -- name: raise_flags
 -- Roll up a run; touches only rows whose flag changes.
 UPDATE observation o SET flag = s.flag FROM quality_staging s
-WHERE o.datastream_id = %(datastream_id)s::int AND o.phenomenon_time = s.phenomenon_time AND o.flag <> s.flag;
+WHERE o.datastream_id = %(datastream_id)s::int AND o.phenomenon_time BETWEEN %(first)s::timestamptz AND %(last)s::timestamptz
+  AND o.phenomenon_time = s.phenomenon_time AND o.flag <> s.flag;
 
 -- name: empty_staging
 -- Empty the table for the next datastream.

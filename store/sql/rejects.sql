@@ -41,3 +41,7 @@ ON CONFLICT (trial, device, hour, reason) DO UPDATE SET messages = o.messages + 
 -- Rejects of an import that was withdrawn: this import refuses the same messages again.
 UPDATE reject r SET import_id = %(import_id)s::int FROM import i
 WHERE r.identity = ANY(%(identities)s::bytea[]) AND i.import_id = r.import_id AND i.withdrawn_at IS NOT NULL;
+
+-- name: failed_messages
+-- Messages on which Insitu itself failed and that were not replayed yet.
+SELECT count(*) FROM reject WHERE reason = 'internal_error' AND replayed_at IS NULL AND erased_by IS NULL;

@@ -139,7 +139,7 @@ def test_results_of_devices_stay_and_the_latest_result_and_the_checks_follow(
         datetime(2026, 3, 5, tzinfo=UTC),
     )
     assert conn.execute("SELECT count(*) FROM quality_flag").fetchone() == (0,)
-    assert conn.execute("SELECT sum(n) FROM observation_hourly").fetchone() == (1,)
+    assert conn.execute("SELECT count(*) FROM observation").fetchone() == (1,)
 
 
 def test_a_correction_that_is_withdrawn_brings_the_earlier_result_back(

@@ -10,6 +10,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from ingest.booking import book
+from ingest.prepared import Look
 from ingest.probe_messages import probes_in
 from ingest.reading import prepare, prepare_refused
 from ingest.replay import replay
@@ -75,8 +76,8 @@ def test_it_leaves_no_other_trace_also_where_the_batch_is_refused(
     conn: Connection, catalogue: SmallTrial
 ) -> None:
     known = load_snapshot(conn)
-    for bare in (False, True):
-        assert prepare_refused(probe("x", 1), known, RejectReason.INTERNAL_ERROR, "…", bare=bare) == []
+    for look in Look:
+        assert prepare_refused(probe("x", 1), known, RejectReason.INTERNAL_ERROR, "…", look=look) == []
     before = everything_but_probes(conn)
     outcome = book(conn, prepare([probe("x", 1)], known), client_id="session", now_us=0)
     assert everything_but_probes(conn) == before

@@ -88,8 +88,8 @@ class GivesUpAfterAnError(Worker):
 
 
 class ForgetsTooEarly(SimulatedBooks):
-    def keep_house(self) -> None:
-        super().keep_house()
+    def keep_house(self, problem: str | None = None) -> None:
+        super().keep_house(problem)
         self._ledger.deliveries.clear()
 
 

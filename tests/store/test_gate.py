@@ -14,10 +14,12 @@ from insitu.errors import (
     FreeSpace,
     InsituError,
     ProtocolLocked,
+    RaiseLimit,
     ReportDefect,
     RetryLater,
     RowRefused,
     RunMigrate,
+    TrySmaller,
     UpgradePostgres,
 )
 from store.database import connect, open_pool, require_postgres, wait_for
@@ -71,9 +73,11 @@ def test_whatever_the_server_says_is_one_of_our_errors(conn: Connection) -> None
 
 def test_an_error_says_what_to_do_next(conn: Connection) -> None:
     expected = {
-        RetryLater: ("57P01", "57014", "53300", "08006", "40P01", "55P03", "25006", "58030"),
+        RetryLater: ("57P01", "53300", "08006", "25006", "58030"),
+        TrySmaller: ("57014", "40P01", "55P03", "53200"),
+        RaiseLimit: ("53400",),
         RunMigrate: ("42P01", "42703", "42883", "3F000"),
-        ReportDefect: ("42601", "XX000", "25P02"),
+        ReportDefect: ("42601", "XX000", "25P02", "42P10", "55000", "0A000"),
         FreeSpace: ("53100",),
         AlreadyExists: ("23505",),
         CorrectInput: ("23P01",),

