@@ -17,6 +17,8 @@ from cli.catalogue_check import find_wrong_rows
 from cli.denials import describe_denials
 from cli.evidence_check import (
     check_chain,
+    check_days,
+    check_facts,
     check_guards,
     check_heads,
     check_records,
@@ -77,12 +79,15 @@ def check(
     strict: Annotated[
         bool, typer.Option(help="Exit code 1 also for LOOK, and where a question could not be asked.")
     ] = False,
+    deep: Annotated[
+        bool, typer.Option(help="Recompute every sealed day of results, not a part of about 2 million rows.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Is everything in order? One line for each question: ok, LOOK if something needs a look, BAD, or -- if
     it could not be asked. Exit code 1 if anything is BAD.
     """
-    answers = show_each(map(_ask, questions(find_target())), _line, as_json=as_json)
+    answers = show_each(map(_ask, questions(find_target(), deep=deep)), _line, as_json=as_json)
     bad = sum(answer.state == "bad" or (strict and answer.state != "ok") for answer in answers)
     if bad:
         needs = "needs" if bad == 1 else "need"
@@ -104,7 +109,7 @@ def _line(answer: Answer) -> str:
     return f"{_WORDS[answer.state]} {answer.question}: {answer.detail}"
 
 
-def questions(target: Target) -> list[Question]:
+def questions(target: Target, *, deep: bool = False) -> list[Question]:
     """The questions of `check`, ordered so that a failure explains the later ones."""
     return [
         Question("settings", lambda: f"{len(shown(load()))} read"),
@@ -117,6 +122,8 @@ def questions(target: Target) -> list[Question]:
         Question("denied by the broker", lambda: _denials(target)),
         Question("audit log", lambda: _audit(target, check_chain)),
         Question("records and audit log", lambda: _audit(target, check_records)),
+        Question("registered facts", lambda: _audit(target, check_facts)),
+        Question("sealed results", lambda: _audit(target, lambda c: check_days(c, deep=deep))),
         Question("guards of the database", lambda: _audit(target, check_guards)),
         Question("signed heads", lambda: _audit(target, lambda c: check_heads(c, target.data_dir))),
         Question("vouched for outside", lambda: _audit(target, lambda c: check_vouched(c, target))),

@@ -6,10 +6,17 @@ CREATE TEMPORARY TABLE IF NOT EXISTS observation_staging (
 ) ON COMMIT DELETE ROWS;
 
 -- name: merge
--- First write wins; sorted by key, so that two writers cannot deadlock.
-INSERT INTO observation (datastream_id, phenomenon_time, result, received_at, clock_quality, import_id)
-SELECT datastream_id, phenomenon_time, result, received_at, clock_quality, %(import_id)s::int FROM observation_staging
-ORDER BY datastream_id, phenomenon_time ON CONFLICT DO NOTHING;
+-- First write wins; sorted by key, so that two writers cannot deadlock. Notes what it adds to days that are sealed or about to be.
+WITH stored AS (
+    INSERT INTO observation (datastream_id, phenomenon_time, result, received_at, clock_quality, import_id)
+    SELECT datastream_id, phenomenon_time, result, received_at, clock_quality, %(import_id)s::int FROM observation_staging
+    ORDER BY datastream_id, phenomenon_time ON CONFLICT DO NOTHING RETURNING datastream_id, phenomenon_time
+), late AS (
+    INSERT INTO row_change (kind, part, at, key)
+    SELECT 'observation', o.datastream_id, o.phenomenon_time, '' FROM stored o
+    JOIN sealed_part p ON p.kind = 'observation' AND p.part = o.datastream_id AND o.phenomenon_time < p.noted_until ON CONFLICT DO NOTHING
+)
+SELECT count(*) FROM stored;
 
 -- name: not_merged
 -- Staged rows that met an earlier row, and its result. `xmin` identifies the rows of this transaction; LIMIT keeps the look-up an
@@ -20,8 +27,11 @@ CROSS JOIN LATERAL (SELECT x.result, x.xmin AS writer FROM observation x
 WHERE o.writer <> pg_current_xact_id()::xid;
 
 -- name: newest_of
--- Newest stored time of some datastreams.
-SELECT datastream_id, phenomenon_time FROM datastream_latest WHERE datastream_id = ANY(%(datastream_ids)s::int[]);
+-- Time of some datastreams after which nothing is stored and no day is sealed. The number of the transaction, taken now, lets the
+-- sealing job wait for it.
+SELECT l.datastream_id, greatest(l.phenomenon_time, p.noted_until), pg_current_xact_id() FROM datastream_latest l
+LEFT JOIN sealed_part p ON p.kind = 'observation' AND p.part = l.datastream_id
+WHERE l.datastream_id = ANY(%(datastream_ids)s::int[]);
 
 -- name: touch_latest
 -- Update the latest result of each datastream, and the first time that the checks have not seen.
