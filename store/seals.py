@@ -20,9 +20,10 @@ SEALER: Final = "job:seals"
 FACTS: Final = "facts"
 DAYS: Final = "results"
 _BY_ITSELF: Final = (
-    "datastream change",  # the spacing that a device reports
     "import_part change",  # each batch of an import adds to it
-    "installation change",  # the last night of each job
+    "installation change evaluated_again",  # the last night of each job
+    "installation change erased_at_night",
+    "installation change sealed_on",
     "quality_run change",  # the checks run by themselves
     "signed_in remove",  # sessions end
 )

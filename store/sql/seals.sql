@@ -11,7 +11,8 @@ SELECT greatest((SELECT coalesce(max(seal_id), 0) FROM fact_change), (SELECT coa
 -- make by themselves.
 WITH act AS (DELETE FROM fact_change WHERE seal_id IS NULL AND how = 'act' RETURNING xid)
 UPDATE fact_change f SET seal_id = %(seal)s::int, xid = NULL,
-    is_act = f.how IN ('found', 'enter') OR f.kind || ' ' || f.how = ANY(%(by_itself)s::text[]) OR f.xid IN (SELECT xid FROM act)
+    is_act = f.how IN ('found', 'enter') OR concat_ws(' ', f.kind, f.how) = ANY(%(by_itself)s::text[])
+             OR concat_ws(' ', f.kind, f.how, f.key) = ANY(%(by_itself)s::text[]) OR f.xid IN (SELECT xid FROM act)
 WHERE f.seal_id IS NULL AND f.how <> 'act';
 
 -- name: fact_seals

@@ -7,7 +7,7 @@ The attacks know no digest: they read the database's own catalogue, change one v
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +18,14 @@ from cli.evidence_check import check_chain, check_days, check_facts, check_heads
 from insitu.clock import SYSTEM
 from insitu.errors import InsituError
 from jobs.seals import seal_settled, seal_when_due
+from insitu.model import Observation
+from insitu.times import to_us
+from store.corrections import Correction, correct
 from store.database import Connection, require_current
 from store.ledger import recount
-from tests.cli.test_tampering import NIGHT, Lab, lab
+from store.seals import seal_facts
+from tests.cli.test_tampering import DAY, NIGHT, Lab, lab
+from tests.fix_catalogue import START
 from tests.trials.test_blinding import running
 
 __all__ = ["lab", "running"]
@@ -42,11 +47,14 @@ NOTHING_RESTS = {
     "ingestor": WORKING,
     "message_digest": "of numbers of messages, as boot_sequence",
     "probe": WORKING,
+    "quality_run.checked_at": "when the checks ran last, which is every few seconds; the flags are sealed",
     "reject_kept": "how much a device may still send in this hour",
     "schema_migration.applied_at": "which migrations there are is compared; when they ran is in the log",
     "shard": WORKING,
+    "shard_count.only_row": "it can have one value alone",
     "sign_in_failure": "how many wrong passwords in these minutes",
     "sparkplug_birth": WORKING,
+    "statement.statement_id": "a number of this database alone; the statement has the number of its line",
     "timestamp_failure": WORKING,
     "timestamp_token": "`check` verifies the token itself, with the time in it, where authorities are named",
     "used_return": WORKING,
@@ -112,7 +120,7 @@ INSERT INTO ledger_reason VALUES ('t', 'a', '2026-03-03 01:00Z', 0, 'refused', '
 TRIES = {
     "text": ("{0} || 'x'", "'other'", "'en'", "upper({0})", "'fr'"),
     "integer": ("{0} + 1", "{0} + 1000", "1", "(SELECT max(evaluation_id) FROM evaluation)"),
-    "bigint": ("{0} + 1", "1"),
+    "bigint": ("{0} + 1", "{0} + 1000", "1"),
     "smallint": ("{0} + 1", "1"),
     "boolean": ("NOT {0}", "true"),
     "timestamp with time zone": ("{0} + interval '1 microsecond'", "{0} + interval '1 day'", "'2026-03-05Z'"),
@@ -172,11 +180,25 @@ TOGETHER = {
 """Where a constraint asks for two columns at once."""
 
 
+ALONE = {
+    "device_status.at": "devices report it; no line tells of a message",
+    "import_part.first_time": "each batch of an import adds to it",
+    "ledger.trial": "the parts count what they book",
+    "ledger_reason.trial": "the parts count what they book",
+    "quality_flag.phenomenon_time": "the checks run by themselves",
+    "quality_run.checks": "the checks run by themselves",
+    "reject.reason": "messages are refused, replayed and masked by the parts",
+    "reject_overflow.trial": "the parts count what they refuse",
+}
+"""What parts change without a line, so that nobody can tell it from a change by hand with the triggers on."""
+
+
 @dataclass(frozen=True)
 class Column:
     table: str
     name: str
     type: str
+    is_identity: bool
 
     @property
     def full(self) -> str:
@@ -185,17 +207,30 @@ class Column:
 
 @pytest.fixture
 def sealed(lab: Lab) -> Lab:
-    """The small trial with a row in each table, sealed by the job."""
-    lab.conn.execute(FILL.encode())
-    seal_when_due(lab.conn, SYSTEM, NIGHT, NEVER)
-    assert seal_settled(lab.conn, SYSTEM, NIGHT, NEVER)
+    """The small trial with a row in each table, sealed by the job; a correction came after the seal."""
+    conn = lab.conn
+    conn.execute(FILL.encode())
+    seal_all(lab)
+    ((stream, at, result),) = conn.execute(
+        "SELECT datastream_id, phenomenon_time, result FROM observation ORDER BY 1, 2 LIMIT 1"
+    ).fetchall()
+    other = Observation(stream, to_us(at), result + 1, to_us(at), 0)
+    correct(conn, [other], correction=Correction("t", "lab", "wrong", "b.csv", "s"), now=START + 50 * DAY)
+    seal_when_due(conn, SYSTEM, NIGHT, NEVER)
     lab.work()
     return lab
 
 
+def seal_all(lab: Lab) -> None:
+    """As the job does at night."""
+    seal_when_due(lab.conn, SYSTEM, NIGHT, NEVER)
+    assert seal_settled(lab.conn, SYSTEM, NIGHT, NEVER)
+    seal_when_due(lab.conn, SYSTEM, NIGHT, NEVER)
+
+
 def columns(conn: Connection) -> list[Column]:
     found = conn.execute(
-        "SELECT c.table_name::text, c.column_name::text, c.data_type::text FROM information_schema.columns c "
+        "SELECT c.table_name::text, c.column_name::text, c.data_type::text, c.is_identity = 'YES' FROM information_schema.columns c "
         "JOIN information_schema.tables t USING (table_schema, table_name) "
         "WHERE table_schema = 'public' AND t.table_type = 'BASE TABLE' ORDER BY 1, c.ordinal_position"
     )
@@ -219,6 +254,8 @@ def changed(conn: Connection, column: Column) -> bool:
     """Give one row another value; False if no value was taken."""
     word = WORDS.get(column.full)
     tries = (word,) if word else TRIES.get(column.type, ())
+    if column.is_identity:
+        conn.execute(f'ALTER TABLE "{column.table}" ALTER "{column.name}" SET GENERATED BY DEFAULT'.encode())
     for expression in tries:
         value = expression.format(f'"{column.name}"')
         statement = (
@@ -233,22 +270,57 @@ def changed(conn: Connection, column: Column) -> bool:
     return False
 
 
-def check(conn: Connection, data: Path) -> str:
-    """The bad news of `check`, in one text."""
-    told = [str(one) for one in recount(conn)]
-    for ask in (
+def require_counted(conn: Connection) -> None:
+    if found := recount(conn):
+        raise InsituError(str(found))
+
+
+Questions = list[Callable[[Connection], object]]
+
+
+def questions(data: Path) -> Questions:
+    """Those of `check` about rows, quick ones first."""
+    return [
         require_current,
-        check_chain,
-        check_records,
         check_facts,
-        lambda c: check_days(c, deep=True),
-        lambda c: check_heads(c, data),
-    ):
+        lambda conn: check_days(conn, deep=True),
+        check_chain,
+        lambda conn: check_heads(conn, data),
+        require_counted,
+        check_records,
+    ]
+
+
+def answers(conn: Connection, asked: Questions) -> Iterator[str]:
+    """The bad news alone."""
+    for ask in asked:
         try:
             ask(conn)
         except InsituError as error:
-            told.append(str(error))
-    return "; ".join(told)
+            yield str(error)
+        else:
+            yield ""
+
+
+NAMES = {
+    "audit": "audit log",
+    "fact_change": "seal",
+    "row_change": "rows of observation",
+    "schema_migration": "migrate",
+    "sealed_day": "seal",
+    "sealed_part": "how far the days are sealed",
+    "statement": "line",
+}
+"""What `check` calls a table, if not by its name."""
+
+
+def is_named(conn: Connection, table: str, asked: Questions, before: list[str]) -> bool:
+    """Whether an answer is another than before, and has the name of the table."""
+    name = NAMES.get(table, table.replace("_", " "))
+    return any(
+        now != then and name in now.removeprefix(then)
+        for now, then in zip(answers(conn, asked), before, strict=True)
+    )
 
 
 def rests_on(column: Column) -> bool:
@@ -257,11 +329,42 @@ def rests_on(column: Column) -> bool:
 
 def test_each_changed_value_is_named(sealed: Lab) -> None:
     conn, missed = sealed.conn, []
-    before = check(conn, sealed.data)
+    asked = questions(sealed.data)
+    before = list(answers(conn, asked))
     for column in filter(rests_on, columns(conn)):
         with tried(conn):
             if not changed(conn, column):
                 missed.append(f"{column.full} ({column.type}): no other value was taken")
-            elif check(conn, sealed.data) == before:
+            elif not is_named(conn, column.table, asked, before):
                 missed.append(f"{column.full}: nobody sees it")
+    assert not missed, "\n".join(missed)
+
+
+def test_each_removed_row_is_named(sealed: Lab) -> None:
+    conn, missed = sealed.conn, []
+    asked = questions(sealed.data)
+    before = list(answers(conn, asked))
+    for table in dict.fromkeys(column.table for column in columns(conn) if column.table not in NOTHING_RESTS):
+        with tried(conn):
+            statement = f'DELETE FROM "{table}" WHERE ctid = (SELECT min(ctid) FROM "{table}")'
+            assert conn.execute(statement.encode()).rowcount == 1, f"{table} is empty"
+            if not is_named(conn, table, asked, before):
+                missed.append(table)
     assert missed == []
+
+
+def test_a_change_by_hand_with_the_triggers_on_is_named_once_it_is_sealed(sealed: Lab) -> None:
+    """The triggers note it, so it has a seal, but no line tells of an act in its transaction."""
+    conn, missed, asked = sealed.conn, [], questions(sealed.data)
+    first: dict[str, Column] = {}
+    for column in filter(rests_on, columns(conn)):
+        if not column.is_identity and not column.name.endswith("_id"):
+            first.setdefault(column.table, column)
+    for column in first.values():
+        before = list(answers(conn, asked))
+        with tried(conn, guarded=True):
+            if changed(conn, column):  # else a trigger refuses it
+                seal_facts(conn, START + 60 * DAY)
+                if not is_named(conn, column.table, asked, before):
+                    missed.append(column.full)
+    assert set(missed) == set(ALONE)

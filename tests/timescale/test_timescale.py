@@ -77,10 +77,10 @@ def stage(conn: Connection, stream: int, results: list[tuple[datetime, float]]) 
 def test_the_merge_of_ingest_lets_the_first_write_win(conn: Connection, stream: int) -> None:
     sql = queries("observations")
     stage(conn, stream, [(START + timedelta(minutes=15 * i), float(i)) for i in range(8)])
-    assert conn.execute(sql["merge"].encode(), {"import_id": None}).rowcount == 8
+    assert conn.execute(sql["merge"].encode(), {"import_id": None}).fetchall() == [(8,)]
     conn.execute("TRUNCATE observation_staging")
     stage(conn, stream, [(START, 99.0), (START + timedelta(days=40), 7.0)])
-    assert conn.execute(sql["merge"].encode(), {"import_id": None}).rowcount == 1
+    assert conn.execute(sql["merge"].encode(), {"import_id": None}).fetchall() == [(1,)]
     found = conn.execute(
         "SELECT result FROM observation WHERE datastream_id = %s ORDER BY phenomenon_time", (stream,)
     ).fetchall()
@@ -106,3 +106,17 @@ def test_rollups_have_the_hours_at_once_and_days_in_the_trials_zone(conn: Connec
     )
     assert days["2026-03-28"] == 48
     assert days["2026-03-29"] == 46
+
+
+def test_what_changes_in_a_noted_day_is_noted(conn: Connection, stream: int) -> None:
+    """Triggers with transition tables on a hypertable."""
+    stage(conn, stream, [(START + timedelta(minutes=15 * i), float(i)) for i in range(8)])
+    conn.execute(queries("observations")["merge"].encode(), {"import_id": None})
+    conn.execute(
+        "INSERT INTO sealed_part (kind, part, noted_until, time_zone) VALUES ('observation', %s, %s, 'UTC')",
+        (stream, START + timedelta(minutes=60)),
+    )
+    conn.execute("UPDATE observation SET flag = 4 WHERE result IN (1, 7)")
+    conn.execute("DELETE FROM observation WHERE result = 2")
+    found = conn.execute("SELECT part, at, was IS NOT NULL FROM row_change ORDER BY at").fetchall()
+    assert found == [(stream, START + timedelta(minutes=15 * i), True) for i in (1, 2)]
