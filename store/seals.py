@@ -1,7 +1,7 @@
 """Seals: digests of registered facts and of settled days of results, with a line in the audit log for each
 seal, and the search for rows that no longer have the digest of their seal. The caller owns the transaction.
 
-Triggers of the database note what changes (migration 0032); whoever changes a row without them is found.
+Triggers of the database note what changes (migration 0032); a row that is changed without them is found.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ _BY_ITSELF: Final = (
     "signed_in remove",  # sessions end
 )
 """Changes of the parts that leave no line of their own."""
+_RIGHTS: Final = ("person", "access_token", "credential", "invitation")
+"""An entry here gives somebody rights: there must be an act that tells of it."""
 _LONG: Final = timedelta(minutes=10)
 
 
@@ -35,6 +37,7 @@ class _SQL(Queries, file="seals"):
     one_sealer: str
     next_seal: str
     seal_facts: str
+    note_act: str
     fact_seals: str
     waiting_facts: str
     differing_facts: str
@@ -118,12 +121,19 @@ def seal_facts(conn: Connection, now: datetime) -> int:
     if not scalar(conn, _SQL.waiting_facts, age=timedelta(0)):
         return 0
     seal = int(scalar(conn, _SQL.next_seal))
-    run(conn, _SQL.seal_facts, seal=seal, by_itself=list(_BY_ITSELF))
+    run(conn, _SQL.seal_facts, seal=seal, by_itself=list(_BY_ITSELF), rights=list(_RIGHTS))
     made = row(conn, _FactSeal, _SQL.fact_seals, seal=seal)
     assert made is not None  # some waited
     detail = {"seal": seal, "changes": made.changes, "sha256": made.sha256}
     record(conn, at=now, login=SEALER, action="seal", subject=FACTS, detail=detail)
     return made.changes
+
+
+def note_act(conn: Connection, kind: str) -> None:
+    """Tell that the changes of this transaction are Insitu's own, where no line tells of them. `kind`: the
+    table that it changes.
+    """
+    run(conn, _SQL.note_act, kind=kind)
 
 
 def note_days(conn: Connection, settled: datetime, zone: str) -> None:
@@ -167,10 +177,12 @@ def find_changed_facts(conn: Connection) -> list[str]:
     """
     found = [_fact_sentence(one) for one in rows(conn, _Fact, _SQL.differing_facts)]
     for change in rows(conn, _Change, _SQL.without_act):
-        verb = "removed" if change.how == "remove" else "changed"
+        verb = {"remove": "removed", "enter": "entered"}.get(change.how, "changed")
         name = f"{change.kind.replace('_', ' ')} {change.key}"
         found.append(f"{name} was {verb} before {change.at:%Y-%m-%d %H:%M} UTC, and no line tells of an act")
-    made = {one.seal_id: (one.changes, one.sha256) for one in rows(conn, _FactSeal, _SQL.fact_seals, seal=None)}
+    made = {
+        one.seal_id: (one.changes, one.sha256) for one in rows(conn, _FactSeal, _SQL.fact_seals, seal=None)
+    }
     lines = [one for one in rows(conn, _Line, _SQL.seal_lines) if one.subject == FACTS]
     told = {one.detail["seal"]: (one.detail["changes"], one.detail["sha256"]) for one in lines}
     return found + list(_wrong_seals(made, told))
@@ -212,14 +224,18 @@ def find_changed_days(conn: Connection, *, most: int) -> list[str]:
     made = {one.seal_id: (one.days, one.sha256) for one in rows(conn, _DaySeal, _SQL.day_seals, seal=None)}
     lines = [one for one in rows(conn, _Line, _SQL.seal_lines) if one.subject == DAYS]
     told = {one.detail["seal"]: (one.detail["days"], one.detail["sha256"]) for one in lines}
-    found = list(_wrong_seals({seal: made.get(seal, (0, "")) for seal in made.keys() | told.keys()}, told))
+    found = list(_wrong_seals(made, told))
     if lines and lines[-1].detail["parts"] != scalar(conn, _SQL.part_digest):
         found.append("how far the days are sealed is not as the last line about it says")
     days = rows(conn, _Day, _SQL.differing_days, most=most, salt=secrets.token_hex(8))
     days += [one for one in rows(conn, _Day, _SQL.unexplained_days) if one not in days]
     strange = rows(conn, _Day, _SQL.strange_parts)
     names = {(str(kind), int(part)): str(name) for kind, part, name in conn.execute(_SQL.part_names.encode())}
-    return found + [_day_sentence(one, names) for one in days] + [_strange_sentence(one, names) for one in strange]
+    return (
+        found
+        + [_day_sentence(one, names) for one in days]
+        + [_strange_sentence(one, names) for one in strange]
+    )
 
 
 def _day_sentence(day: _Day, names: dict[tuple[str, int], str]) -> str:

@@ -32,7 +32,7 @@ $$;
 
 -- Changes of registered facts, in order. A change without `seal_id` waits for the job; then a line of the audit log has the hash of
 -- all changes of its seal. An empty digest: the row is gone. `how`: found (by a migration), enter, change, remove, or act: a
--- line of the audit log, of which no row stays. A change in a transaction without a line is one past Insitu (`is_act` false).
+-- line of the audit log; the seal drops its row. A change in a transaction without a line is one past Insitu (`is_act` false).
 CREATE TABLE fact_change (
     change_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     kind      text NOT NULL,
@@ -125,7 +125,7 @@ BEGIN
     END LOOP;
 END $$;
 
--- What older versions entered, as it was found.
+-- Rows of older versions, as they were found.
 INSERT INTO fact_change (kind, key, sha256, how) SELECT f.kind, f.key, f.sha256, 'found' FROM facts_now() f;
 
 -- Results and what is booked about them: too many for a line each. A row belongs to a part (a datastream or a device; 0: to the whole

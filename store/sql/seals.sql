@@ -7,13 +7,17 @@ SELECT pg_try_advisory_xact_lock(7031872);
 SELECT greatest((SELECT coalesce(max(seal_id), 0) FROM fact_change), (SELECT coalesce(max(seal_id), 0) FROM sealed_day)) + 1;
 
 -- name: seal_facts
--- Seal the changes that wait. A transaction with a line in the log has an act. An entry needs none, nor does a change that the parts
--- make by themselves.
+-- Seal the changes that wait. A transaction with a line in the log has an act. An entry needs none, unless it gives somebody rights, nor
+-- does a change that the parts make by themselves.
 WITH act AS (DELETE FROM fact_change WHERE seal_id IS NULL AND how = 'act' RETURNING xid)
 UPDATE fact_change f SET seal_id = %(seal)s::int, xid = NULL,
-    is_act = f.how IN ('found', 'enter') OR concat_ws(' ', f.kind, f.how) = ANY(%(by_itself)s::text[])
+    is_act = f.how = 'found' OR (f.how = 'enter' AND f.kind <> ALL(%(rights)s::text[])) OR concat_ws(' ', f.kind, f.how) = ANY(%(by_itself)s::text[])
              OR concat_ws(' ', f.kind, f.how, f.key) = ANY(%(by_itself)s::text[]) OR f.xid IN (SELECT xid FROM act)
 WHERE f.seal_id IS NULL AND f.how <> 'act';
+
+-- name: note_act
+-- This transaction is an act, though no line tells of it.
+INSERT INTO fact_change (kind, key, sha256, how) VALUES (%(kind)s::text, '', '', 'act');
 
 -- name: fact_seals
 -- Each seal of facts: how many changes it has, and their hash.
@@ -108,7 +112,7 @@ SELECT coalesce(sum(rows), 0)::bigint AS rows, count(*)::bigint AS days FROM (
     SELECT DISTINCT ON (kind, part, from_time) rows FROM sealed_day ORDER BY kind, part, from_time, seal_id DESC) x;
 
 -- name: differing_days
--- Days whose rows are not those of their seal; at most so many rows, in an order that differs each time.
+-- Days whose rows are not those of their seal; about a number of rows, in an order that differs each time.
 WITH newest AS MATERIALIZED (
     SELECT kind, part, from_time, to_time, rows, sha256, sum(rows) OVER (ORDER BY md5(concat(%(salt)s::text, kind, part, from_time))) AS before
     FROM (SELECT DISTINCT ON (kind, part, from_time) kind, part, from_time, to_time, rows, sha256
@@ -142,7 +146,7 @@ SELECT h.kind, h.part, r.from_time, r.to_time, r.more FROM here h LEFT JOIN newe
 WHERE h.rows <> coalesce(n.rows, 0) AND r.more > 0 ORDER BY 1, 2;
 
 -- name: part_names
--- What the parts are called.
+-- Names of the parts.
 SELECT 'datastream' AS kind, s.datastream_id AS part, t.code || '/' || d.code || '/' || s.name AS name
 FROM datastream s JOIN device d USING (device_id) JOIN trial t USING (trial_id)
 UNION ALL SELECT 'device', d.device_id, t.code || '/' || d.code FROM device d JOIN trial t USING (trial_id);

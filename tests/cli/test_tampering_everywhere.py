@@ -1,7 +1,8 @@
-"""Every column of every table, as the database lists them, changed by its owner with the triggers off: `check`
-names it, or the column is in a list below with the reason why nothing rests on it.
+"""Every column of every table, as the database lists them, changed by its owner with the triggers off:
+`check` names it, or the column is in a list below with the reason why nothing rests on it.
 
-The attacks know no digest: they read the database's own catalogue, change one value, and read what `check` says.
+The attacks know no digest: they read the database's own catalogue, change one value, and read what `check`
+says.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ import pytest
 from cli.evidence_check import check_chain, check_days, check_facts, check_heads, check_records
 from insitu.clock import SYSTEM
 from insitu.errors import InsituError
-from jobs.seals import seal_settled, seal_when_due
 from insitu.model import Observation
 from insitu.times import to_us
+from jobs.seals import seal_settled, seal_when_due
+from store.audit import record
 from store.corrections import Correction, correct
 from store.database import Connection, require_current
 from store.ledger import recount
@@ -31,11 +33,13 @@ from tests.trials.test_blinding import running
 __all__ = ["lab", "running"]
 NEVER = threading.Event()
 
-WORKING = "the working state of a part: it is written again, and tells nobody of a result, a verdict or a right"
+WORKING = (
+    "the working state of a part: it is written again, and tells nobody of a result, a verdict or a right"
+)
 LAST_USE = "when something was used last, or where from: it helps people to find a misuse"
 NOTHING_RESTS = {
     "access_token_address": LAST_USE,
-    "boot_sequence": "numbers of messages, for receipts and repeats: a repeat is never stored twice, by its key",
+    "boot_sequence": "numbers of messages, for receipts; a repeat is never stored twice, by its key",
     "broker_event": "what the broker denied: a hint for the owner of a device",
     "broker_log": WORKING,
     "broker_state": WORKING,
@@ -61,7 +65,7 @@ NOTHING_RESTS = {
     "access_token.last_used_at": LAST_USE,
     "person.last_sign_in_at": LAST_USE,
     "person.language": "the language of the pages",
-    "second_factor.last_step": "a code works once: a lower number lets the last one work again within a minute",
+    "second_factor.last_step": "a code works once; a lower number lets the last one in again for a minute",
     "signed_in.last_used_at": LAST_USE,
     "signed_in.browser": LAST_USE,
     "signed_in.address": LAST_USE,
@@ -86,33 +90,43 @@ INSERT INTO invitation (token_sha256, person_id, purpose, created_by, expires_at
     SELECT sha256('b'), person_id, 'reset', 'marie', now() + interval '9 days' FROM person;
 INSERT INTO second_factor (person_id, secret) SELECT person_id, 'x' FROM person;
 INSERT INTO recovery_code (person_id, code_sha256) SELECT person_id, sha256('c') FROM person;
-INSERT INTO signed_in (token_sha256, person_id, expires_at) SELECT sha256('d'), person_id, now() + interval '9 days' FROM person;
+INSERT INTO signed_in (token_sha256, person_id, expires_at) SELECT sha256('d'), person_id, now() +
+    interval '9 days' FROM person;
 INSERT INTO agreement (trial_id, document, sha256, entered_at, entered_by)
     SELECT trial_id, '{}', encode(sha256('{}'), 'hex'), now(), 'lab' FROM trial;
 INSERT INTO need (code, host_id, title, created_at) SELECT 'need', host_id, '{"en": "N"}', now() FROM trial;
 INSERT INTO sensor (device_id, make, model) SELECT device_id, 'm', 'o' FROM device;
 INSERT INTO mapping (trial_id, devices, field, property_id, unit, role, result_type)
-    SELECT trial_id, '{a}', 'f', property_id, 'ug/m3', 'candidate', 'number' FROM trial, observed_property WHERE observed_property.code = 'pm25';
+    SELECT trial_id, '{a}', 'f', property_id, 'ug/m3', 'candidate', 'number' FROM trial, observed_property
+    WHERE observed_property.code = 'pm25';
 INSERT INTO unit_conversion VALUES ('ug/m3', 'mg/m3', 1000, 0);
 INSERT INTO network_server (code, kind, created_at) VALUES ('lora', 'chirpstack', now());
-INSERT INTO network_address SELECT 'aa', network_server_id, (SELECT min(device_id) FROM device) FROM network_server;
+INSERT INTO network_address SELECT 'aa', network_server_id, (SELECT min(device_id) FROM device) FROM
+    network_server;
 INSERT INTO fixed_topic (topic, device_id, created_at) SELECT 'x/y', min(device_id), now() FROM device;
 INSERT INTO credential (device_id, username, token_sha256, nats_hash, mosquitto_hash, created_at)
     SELECT min(device_id), 'u', sha256('e'), 'n', 'm', now() FROM device;
 INSERT INTO retention SELECT trial_id, 'p', '', '', 9, 9, '{}', 0, now(), 'lab' FROM trial;
-INSERT INTO decision (trial_id, evaluation_id, evaluation_sha256, protocol_sha256, outcome, reason, decided_at, decided_by, on_behalf)
+INSERT INTO decision (trial_id, evaluation_id, evaluation_sha256, protocol_sha256, outcome, reason,
+    decided_at, decided_by, on_behalf)
     SELECT trial_id, evaluation_id, sha256, 'x', 'stop', 'r', now(), 'lab', false FROM evaluation LIMIT 1;
-INSERT INTO import_part SELECT import_id, (SELECT min(datastream_id) FROM datastream), '2026-03-03', '2026-03-04', 1 FROM import;
+INSERT INTO import_part SELECT import_id, (SELECT min(datastream_id) FROM datastream), '2026-03-03',
+    '2026-03-04', 1 FROM import;
 INSERT INTO erasure (at, by_login, reason, trial, parts) VALUES (now(), 'lab', 'r', 't', '{messages}');
 INSERT INTO erased_rows SELECT erasure_id, 't', 'a', 'reject', 1, 0 FROM erasure;
-INSERT INTO withdrawn_observation SELECT import_id, (SELECT min(datastream_id) FROM datastream), '2026-03-03 00:01Z', 1, now(), 4, false FROM import;
-INSERT INTO correction (datastream_id, phenomenon_time, old_result, new_result, old_received_at, corrected_at, login, reason, file, file_sha256)
+INSERT INTO withdrawn_observation SELECT import_id, (SELECT min(datastream_id) FROM datastream),
+    '2026-03-03 00:01Z', 1, now(), 4, false FROM import;
+INSERT INTO correction (datastream_id, phenomenon_time, old_result, new_result, old_received_at,
+    corrected_at, login, reason, file, file_sha256)
     SELECT min(datastream_id), '2026-03-03 01:00Z', 1, 2, now(), now(), 'l', 'r', 'f', 's' FROM datastream;
-INSERT INTO device_status (device_id, at, state, received_at) SELECT min(device_id), '2026-03-03 01:00Z', 'online', now() FROM device;
+INSERT INTO device_status (device_id, at, state, received_at) SELECT min(device_id), '2026-03-03 01:00Z',
+    'online', now() FROM device;
 INSERT INTO reject (reason, detail, topic, payload, size, received_at, trial, device, results, identity)
     VALUES ('unknown_field', 'd', 't', 'p', 1, '2026-03-03 01:00Z', 't', 'a', 1, 'i');
-INSERT INTO reject_overflow VALUES ('t', 'a', '2026-03-03 01:00Z', 'unknown_field', 1, 1, 1, '2026-03-03 01:00Z', '2026-03-03 01:30Z');
-INSERT INTO ledger (trial, device, hour, received, accepted, contained, stored) VALUES ('t', 'a', '2026-03-03 01:00Z', 1, 1, 1, 1);
+INSERT INTO reject_overflow VALUES ('t', 'a', '2026-03-03 01:00Z', 'unknown_field', 1, 1, 1, '2026-03-03
+    01:00Z', '2026-03-03 01:30Z');
+INSERT INTO ledger (trial, device, hour, received, accepted, contained, stored) VALUES ('t', 'a',
+    '2026-03-03 01:00Z', 1, 1, 1, 1);
 INSERT INTO ledger_reason VALUES ('t', 'a', '2026-03-03 01:00Z', 0, 'refused', 'unknown_field', 1, 1);
 """
 """A row in each table that the life of the small trial leaves empty."""
@@ -168,7 +182,10 @@ TOGETHER = {
     "declared_window.site_id": "",
     "credential.network_server_id": "device_id = NULL, ",
     "fixed_topic.field": "suffix = NULL, ",
-    **{f"ledger.{name}": "received = received + 1, " for name in ("accepted", "partly", "rejected", "repeated")},
+    **{
+        f"ledger.{name}": "received = received + 1, "
+        for name in ("accepted", "partly", "rejected", "repeated")
+    },
     "ledger.received": "accepted = accepted + 1, ",
     **{
         f"ledger.{name}": "contained = contained + 1, "
@@ -190,7 +207,7 @@ ALONE = {
     "reject.reason": "messages are refused, replayed and masked by the parts",
     "reject_overflow.trial": "the parts count what they refuse",
 }
-"""What parts change without a line, so that nobody can tell it from a change by hand with the triggers on."""
+"""Parts change them without a line, so nobody can tell it from a change by hand with the triggers on."""
 
 
 @dataclass(frozen=True)
@@ -210,6 +227,7 @@ def sealed(lab: Lab) -> Lab:
     """The small trial with a row in each table, sealed by the job; a correction came after the seal."""
     conn = lab.conn
     conn.execute(FILL.encode())
+    record(conn, at=START, login="lab", action="enter person", subject="marie")
     seal_all(lab)
     ((stream, at, result),) = conn.execute(
         "SELECT datastream_id, phenomenon_time, result FROM observation ORDER BY 1, 2 LIMIT 1"
@@ -230,7 +248,8 @@ def seal_all(lab: Lab) -> None:
 
 def columns(conn: Connection) -> list[Column]:
     found = conn.execute(
-        "SELECT c.table_name::text, c.column_name::text, c.data_type::text, c.is_identity = 'YES' FROM information_schema.columns c "
+        "SELECT c.table_name::text, c.column_name::text, c.data_type::text, c.is_identity = 'YES' "
+        "FROM information_schema.columns c "
         "JOIN information_schema.tables t USING (table_schema, table_name) "
         "WHERE table_schema = 'public' AND t.table_type = 'BASE TABLE' ORDER BY 1, c.ordinal_position"
     )
@@ -260,7 +279,8 @@ def changed(conn: Connection, column: Column) -> bool:
         value = expression.format(f'"{column.name}"')
         statement = (
             f'UPDATE "{column.table}" SET {TOGETHER.get(column.full, "")} "{column.name}" = {value} '
-            f'WHERE ctid = (SELECT min(ctid) FROM "{column.table}") AND ({value}) IS DISTINCT FROM "{column.name}"'
+            f'WHERE ctid = (SELECT min(ctid) FROM "{column.table}") '
+            f'AND ({value}) IS DISTINCT FROM "{column.name}"'
         )
         conn.execute("SAVEPOINT value")
         with suppress(InsituError):
@@ -311,7 +331,7 @@ NAMES = {
     "sealed_part": "how far the days are sealed",
     "statement": "line",
 }
-"""What `check` calls a table, if not by its name."""
+"""The words of `check` for a table, if not its name."""
 
 
 def is_named(conn: Connection, table: str, asked: Questions, before: list[str]) -> bool:
@@ -368,3 +388,30 @@ def test_a_change_by_hand_with_the_triggers_on_is_named_once_it_is_sealed(sealed
                 if not is_named(conn, column.table, asked, before):
                     missed.append(column.full)
     assert set(missed) == set(ALONE)
+
+
+RIGHTS = {
+    "person": "INSERT INTO person (login, name, organisation_id, created_at, role) "
+    "SELECT 'eve', 'Eve', organisation_id, now(), 'lab' FROM organisation WHERE code = 'lab'",
+    "access token": "INSERT INTO access_token "
+    "(token_sha256, person_id, name, scopes, created_by, expires_at) "
+    "SELECT sha256('eve'), person_id, 'n', '{read}', 'eve', now() + interval '9 days' FROM person",
+    "credential": "INSERT INTO credential "
+    "(device_id, username, token_sha256, nats_hash, mosquitto_hash, created_at) "
+    "SELECT min(device_id), 'eve', sha256('eve'), 'n', 'm', now() FROM device",
+    "invitation": "INSERT INTO invitation (token_sha256, person_id, purpose, created_by, expires_at) "
+    "SELECT sha256('eve'), person_id, 'reset', 'eve', now() + interval '9 days' FROM person",
+}
+
+
+@pytest.mark.parametrize("guarded", [True, False], ids=["triggers on", "triggers off"])
+def test_a_right_that_is_entered_by_hand_is_named(sealed: Lab, guarded: bool) -> None:
+    conn = sealed.conn
+    for name, statement in RIGHTS.items():
+        with tried(conn, guarded=guarded):
+            conn.execute(statement.encode())
+            seal_facts(conn, START + 60 * DAY)
+            with pytest.raises(
+                InsituError, match=f"{name} [0-9]+.*(no line tells of an act|nothing tells of its entry)"
+            ):
+                check_facts(conn)

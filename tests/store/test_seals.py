@@ -1,16 +1,15 @@
-"""A whole honest life leaves every seal whole; a result that somebody changes by hand is named with its day, and
-no other day is.
+"""A whole honest life leaves every seal whole; a result that somebody changes by hand is named with its day,
+and no other day is.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+import time
+from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import numpy as np
 import pytest
 
 from insitu.clock import Clock
@@ -26,11 +25,9 @@ from store.database import Connection, connect, migrate
 from store.erasures import Scope, erase
 from store.imports import Origin, add_parts, begin_import, withdraw_import
 from store.observations import merge
-from store.people import get_member
 from store.seals import find_changed_days, find_changed_facts
 from tests.fix_catalogue import START, SmallTrial
 from tests.trials.test_blinding import running
-from tests.trials.test_workflow import receive, results
 from trials.workflow.checking import check_quality
 
 __all__ = ["running"]
@@ -42,7 +39,7 @@ NEVER = threading.Event()
 def day(number: float) -> Clock:
     """A clock that stands at a day of the trial, all but."""
     at = (START + number * DAY).timestamp()
-    return Clock(start=at, real_start=datetime.now().timestamp(), rate=1.0000001, fast_until=at)
+    return Clock(start=at, real_start=time.time(), rate=1.0000001, fast_until=at)
 
 
 def sealed(conn: Connection, number: float = 50) -> None:
@@ -65,7 +62,9 @@ def unguarded(conn: Connection, statement: str) -> None:
     conn.commit()
 
 
-def late(conn: Connection, stream: int, minutes: float, value: float = 7, import_id: int | None = None) -> None:
+def late(
+    conn: Connection, stream: int, minutes: float, value: float = 7, import_id: int | None = None
+) -> None:
     """A result of some minutes after the start, on day 60."""
     at, received = START + timedelta(minutes=minutes), START + 60 * DAY
     done = merge(conn, [Observation(stream, to_us(at), value, to_us(received), 0)], import_id)
@@ -132,8 +131,8 @@ ATTACKS = {
     "its receipt": "UPDATE observation SET received_at = received_at - interval '1 day' "
     "WHERE phenomenon_time = '2026-03-05 06:00Z'",
     "a result removed": "DELETE FROM observation WHERE phenomenon_time = '2026-03-05 06:00Z'",
-    "a result added": "INSERT INTO observation SELECT datastream_id, '2026-03-05 06:01Z', 1, received_at, 0, 1 "
-    "FROM observation LIMIT 1",
+    "a result added": "INSERT INTO observation "
+    "SELECT datastream_id, '2026-03-05 06:01Z', 1, received_at, 0, 1 FROM observation LIMIT 1",
     "two results exchanged": "UPDATE observation o SET result = x.result FROM observation x "
     "WHERE (o.phenomenon_time, x.phenomenon_time) IN (('2026-03-05 06:00Z', '2026-03-05 07:00Z'), "
     "('2026-03-05 07:00Z', '2026-03-05 06:00Z'))",
@@ -155,10 +154,8 @@ def test_the_changed_day_is_named_and_no_other(running: Connection, attack: str)
 
 def test_a_result_in_a_day_that_was_empty_is_named(running: Connection, catalogue: SmallTrial) -> None:
     sealed(running)
-    unguarded(
-        running,
-        f"INSERT INTO observation VALUES ({catalogue.datastreams['b', 'pm25']}, '2026-03-07 06:00Z', 1, now(), 0, 1)",
-    )
+    stream = catalogue.datastreams["b", "pm25"]
+    unguarded(running, f"INSERT INTO observation VALUES ({stream}, '2026-03-07 06:00Z', 1, now(), 0, 1)")
     (told,) = problems(running)
     assert "t/b/pm25 between 2026-03-07 06:00" in told
     assert "1 rows in days that were sealed without any" in told
@@ -187,7 +184,7 @@ def test_a_late_result_does_not_wash_a_changed_one_of_its_day(
 def test_seals_and_their_extent_are_vouched_for(running: Connection) -> None:
     sealed(running)
     for attack, name in {
-        "UPDATE sealed_day SET sha256 = 'x' WHERE from_time = (SELECT min(from_time) FROM sealed_day)": "seal 2 is",
+        "UPDATE sealed_day SET sha256 = 'x' WHERE part = 1": "seal 2 is",
         "DELETE FROM sealed_day WHERE kind = 'observation'": "seal 2 is not",
         "UPDATE sealed_part SET sealed_until = '2026-01-01', noted_until = '2026-01-01'": "how far",
         "UPDATE fact_change SET sha256 = 'x' WHERE kind = 'site'": "seal 1 is not",
