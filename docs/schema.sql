@@ -188,7 +188,8 @@ $$;
 CREATE FUNCTION public.fact_key(fact jsonb, key text[]) RETURNS text
     LANGUAGE sql IMMUTABLE
     AS $$
-    SELECT string_agg(fact->>k.name, ' ' ORDER BY k.at) FROM unnest(key) WITH ORDINALITY AS k(name, at)
+    SELECT string_agg(CASE WHEN starts_with(x.value, '\x') THEN encode(sha256(convert_to(x.value, 'UTF8')), 'hex') ELSE x.value END, ' ' ORDER BY x.at)
+    FROM (SELECT fact->>k.name AS value, k.at FROM unnest(key) WITH ORDINALITY AS k(name, at)) x
 $$;
 
 CREATE FUNCTION public.fact_tables() RETURNS TABLE(name text, key text[], without text[])

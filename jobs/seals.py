@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from datetime import timedelta
 from typing import Final
@@ -11,6 +12,8 @@ from jobs.evaluations import Night
 from store import seals
 from store.access import fact, put_fact
 from store.database import Connection
+
+log = logging.getLogger("insitu.jobs")
 
 SETTLED_AFTER: Final = timedelta(days=2)
 """Most late results have come by then; a later one is noted, and its day is sealed again."""
@@ -35,12 +38,18 @@ def seal_when_due(conn: Connection, clock: Clock, night: Night, stop: threading.
 
 
 def seal_settled(conn: Connection, clock: Clock, night: Night, stop: threading.Event) -> bool:
-    """Seal the days that are settled by now. False if another process does it, or transactions are under way
-    that may not note their changes yet; the next round tries again. Commits.
+    """Seal the days that are settled by now; none if somebody moved the end of the sealed ones. Commits.
+
+    False if another process does it, or transactions are under way that may not note their changes yet; the
+    next round tries again.
     """
     if not seals.is_only_sealer(conn):
         conn.rollback()
         return False
+    if problem := seals.extent_problem(conn):
+        log.error("No day is sealed: %s. `insitu check` names what was changed.", problem)
+        conn.rollback()
+        return True
     seals.note_days(conn, clock.now() - SETTLED_AFTER, night.zone.key)
     conn.commit()
     before = seals.barrier(conn)

@@ -124,7 +124,7 @@ def seal_facts(conn: Connection, now: datetime) -> int:
     run(conn, _SQL.seal_facts, seal=seal, by_itself=list(_BY_ITSELF), rights=list(_RIGHTS))
     made = row(conn, _FactSeal, _SQL.fact_seals, seal=seal)
     assert made is not None  # some waited
-    detail = {"seal": seal, "changes": made.changes, "sha256": made.sha256}
+    detail = {"seal": seal, "digests": made.changes, "sha256": made.sha256}
     record(conn, at=now, login=SEALER, action="seal", subject=FACTS, detail=detail)
     return made.changes
 
@@ -161,7 +161,7 @@ def seal_days(conn: Connection, now: datetime) -> int:
     made = row(conn, _DaySeal, _SQL.day_seals, seal=seal) or _DaySeal(seal, 0, 0, "")
     detail = {
         "seal": seal,
-        "days": made.days,
+        "digests": made.days,
         "again": again,
         "rows": made.rows,
         "sha256": made.sha256,
@@ -169,6 +169,16 @@ def seal_days(conn: Connection, now: datetime) -> int:
     }
     record(conn, at=now, login=SEALER, action="seal", subject=DAYS, detail=detail)
     return new + again
+
+
+def extent_problem(conn: Connection) -> str | None:
+    """Text if somebody moved how far the days are sealed: sealing them then would take in what was changed
+    by hand.
+    """
+    lines = [one for one in rows(conn, _Line, _SQL.seal_lines) if one.subject == DAYS]
+    if not lines or lines[-1].detail["parts"] == scalar(conn, _SQL.part_digest):
+        return None
+    return "how far the days are sealed is not as the last line about it says"
 
 
 def find_changed_facts(conn: Connection) -> list[str]:
@@ -180,12 +190,8 @@ def find_changed_facts(conn: Connection) -> list[str]:
         verb = {"remove": "removed", "enter": "entered"}.get(change.how, "changed")
         name = f"{change.kind.replace('_', ' ')} {change.key}"
         found.append(f"{name} was {verb} before {change.at:%Y-%m-%d %H:%M} UTC, and no line tells of an act")
-    made = {
-        one.seal_id: (one.changes, one.sha256) for one in rows(conn, _FactSeal, _SQL.fact_seals, seal=None)
-    }
-    lines = [one for one in rows(conn, _Line, _SQL.seal_lines) if one.subject == FACTS]
-    told = {one.detail["seal"]: (one.detail["changes"], one.detail["sha256"]) for one in lines}
-    return found + list(_wrong_seals(made, told))
+    made = rows(conn, _FactSeal, _SQL.fact_seals, seal=None)
+    return found + list(_wrong_seals(conn, FACTS, {one.seal_id: (one.changes, one.sha256) for one in made}))
 
 
 def _fact_sentence(one: _Fact) -> str:
@@ -198,12 +204,19 @@ def _fact_sentence(one: _Fact) -> str:
     return f"{name} is not as it was sealed"
 
 
-def _wrong_seals(made: dict[int, tuple[int, str]], told: dict[int, tuple[int, str]]) -> Iterator[str]:
-    for seal in sorted(made.keys() | told.keys()):
-        if seal not in told:
-            yield f"seal {seal} has no line in the audit log"
-        elif made.get(seal, (0, "")) != told[seal]:
-            yield f"seal {seal} is not as its line in the audit log says"
+def _wrong_seals(conn: Connection, subject: str, made: dict[int, tuple[int, str]]) -> Iterator[str]:
+    """`made`: seal → how many digests it has, and their hash."""
+    told: set[int] = set()
+    for line in rows(conn, _Line, _SQL.seal_lines):
+        seal = line.detail["seal"]
+        if line.subject != subject:
+            continue
+        if seal in told:
+            yield f"line {line.audit_id} of the audit log tells of seal {seal} again"
+        elif made.get(seal, (0, "")) != (line.detail["digests"], line.detail["sha256"]):
+            yield f"seal {seal} is not as line {line.audit_id} of the audit log says"
+        told.add(seal)
+    yield from (f"seal {seal} has no line in the audit log" for seal in sorted(made.keys() - told))
 
 
 def count_waiting(conn: Connection) -> int:
@@ -221,12 +234,10 @@ def find_changed_days(conn: Connection, *, most: int) -> list[str]:
     """A sentence for each sealed day whose rows are not those of its seal; reads the days of about `most`
     rows, others each time. Also for seals that differ from their lines, and rows in days that had none.
     """
-    made = {one.seal_id: (one.days, one.sha256) for one in rows(conn, _DaySeal, _SQL.day_seals, seal=None)}
-    lines = [one for one in rows(conn, _Line, _SQL.seal_lines) if one.subject == DAYS]
-    told = {one.detail["seal"]: (one.detail["days"], one.detail["sha256"]) for one in lines}
-    found = list(_wrong_seals(made, told))
-    if lines and lines[-1].detail["parts"] != scalar(conn, _SQL.part_digest):
-        found.append("how far the days are sealed is not as the last line about it says")
+    made = rows(conn, _DaySeal, _SQL.day_seals, seal=None)
+    found = list(_wrong_seals(conn, DAYS, {one.seal_id: (one.days, one.sha256) for one in made}))
+    if problem := extent_problem(conn):
+        found.append(problem)
     days = rows(conn, _Day, _SQL.differing_days, most=most, salt=secrets.token_hex(8))
     days += [one for one in rows(conn, _Day, _SQL.unexplained_days) if one not in days]
     strange = rows(conn, _Day, _SQL.strange_parts)

@@ -26,8 +26,10 @@ CREATE FUNCTION fact_digest(fact jsonb, without text[]) RETURNS text LANGUAGE sq
                                      WHERE e.value <> 'null')::text, 'UTF8')), 'hex')
 $$;
 
+-- The name of a row; of bytes, such as the hash of a code that lets somebody in, only a hash.
 CREATE FUNCTION fact_key(fact jsonb, key text[]) RETURNS text LANGUAGE sql IMMUTABLE AS $$
-    SELECT string_agg(fact->>k.name, ' ' ORDER BY k.at) FROM unnest(key) WITH ORDINALITY AS k(name, at)
+    SELECT string_agg(CASE WHEN starts_with(x.value, '\x') THEN encode(sha256(convert_to(x.value, 'UTF8')), 'hex') ELSE x.value END, ' ' ORDER BY x.at)
+    FROM (SELECT fact->>k.name AS value, k.at FROM unnest(key) WITH ORDINALITY AS k(name, at)) x
 $$;
 
 -- Changes of registered facts, in order. A change without `seal_id` waits for the job; then a line of the audit log has the hash of

@@ -3,8 +3,9 @@
 SELECT pg_try_advisory_xact_lock(7031872);
 
 -- name: next_seal
--- Number of the next seal.
-SELECT greatest((SELECT coalesce(max(seal_id), 0) FROM fact_change), (SELECT coalesce(max(seal_id), 0) FROM sealed_day)) + 1;
+-- A number that no row and no line has yet.
+SELECT 1 + greatest((SELECT coalesce(max(seal_id), 0) FROM fact_change), (SELECT coalesce(max(seal_id), 0) FROM sealed_day), coalesce((
+    SELECT (detail->>'seal')::int FROM audit WHERE action = 'seal' ORDER BY audit_id DESC LIMIT 1), 0));
 
 -- name: seal_facts
 -- Seal the changes that wait. A transaction with a line in the log has an act. An entry needs none, unless it gives somebody rights, nor
@@ -99,8 +100,8 @@ FROM sealed_day WHERE %(seal)s::int IS NULL OR seal_id = %(seal)s::int GROUP BY 
 
 -- name: part_digest
 -- The hash of how far each part is sealed.
-SELECT encode(sha256(convert_to(coalesce(string_agg(concat_ws(' ', kind, part, extract(epoch FROM noted_until), extract(epoch FROM sealed_until)),
-           chr(10) ORDER BY kind COLLATE "C", part), ''), 'UTF8')), 'hex') FROM sealed_part;
+SELECT encode(sha256(convert_to(coalesce(string_agg(concat_ws(' ', kind, part, extract(epoch FROM sealed_until)),
+           chr(10) ORDER BY kind COLLATE "C", part), ''), 'UTF8')), 'hex') FROM sealed_part WHERE sealed_until > '-infinity';
 
 -- name: seal_lines
 -- The lines of the audit log about seals.

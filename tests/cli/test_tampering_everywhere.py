@@ -76,6 +76,7 @@ NOTHING_RESTS = {
     },
     "credential.suspensions": "how often it had to pause",
     "fact_change.xid": "the transaction of a change that is not sealed yet",
+    "sealed_part.noted_until": "a wrong time makes `check` name days that nobody changed",
     "sealed_part.time_zone": "where the next days begin; those that are sealed have their own times",
 }
 """Table, or table.column → why."""

@@ -19,7 +19,7 @@ from insitu.times import to_us
 from jobs.evaluations import Night
 from jobs.seals import seal_settled, seal_when_due
 from store import database, seals
-from store.audit import audit
+from store.audit import audit, record
 from store.corrections import Correction, correct
 from store.database import Connection, connect, migrate
 from store.erasures import Scope, erase
@@ -188,6 +188,8 @@ def test_seals_and_their_extent_are_vouched_for(running: Connection) -> None:
         "DELETE FROM sealed_day WHERE kind = 'observation'": "seal 2 is not",
         "UPDATE sealed_part SET sealed_until = '2026-01-01', noted_until = '2026-01-01'": "how far",
         "UPDATE fact_change SET sha256 = 'x' WHERE kind = 'site'": "seal 1 is not",
+        "INSERT INTO fact_change (kind, key, sha256, how, is_act, seal_id) "
+        "VALUES ('x', 'x', 'x', 'enter', true, 3)": "seal 3 has no line",
         "DELETE FROM fact_change": "seal 1 is not",
     }.items():
         running.execute("SAVEPOINT here")
@@ -262,3 +264,40 @@ def test_each_round_seals_what_changed_and_says_so_once(running: Connection) -> 
     lines = [line for line in audit(running) if line.action == "seal"]
     assert [line.subject for line in lines] == ["facts", "results", "facts"], "the third has the last night"
     assert {line.login for line in lines} == {"job:seals"}
+
+
+WASHES = {
+    "the extent of the seals": "DELETE FROM sealed_part WHERE kind = 'observation'",
+    "the days": "DELETE FROM sealed_day WHERE kind = 'observation'",
+    "both, and the end": "DELETE FROM sealed_day; DELETE FROM sealed_part",
+    "a day of the next seal": "INSERT INTO sealed_day "
+    "SELECT 3, d.kind, d.part, d.from_time, d.to_time, c.rows, c.sha256 FROM sealed_day d "
+    "CROSS JOIN LATERAL content_of(d.kind, d.part, d.from_time, d.to_time, false) c WHERE d.kind = 'observation'",
+}
+
+
+@pytest.mark.parametrize("wash", sorted(WASHES))
+def test_no_night_washes_a_changed_result(running: Connection, wash: str) -> None:
+    """The owner removes what says otherwise, and lets the job seal again."""
+    sealed(running)
+    unguarded(running, ATTACKS["a result"])
+    unguarded(running, WASHES[wash])
+    for number in (51, 52):
+        sealed(running, number)
+        assert problems(running) != []
+
+
+def test_a_change_that_is_undone_by_hand_is_named(running: Connection) -> None:
+    """The owner removes the last seal and puts the row back as it was; the next seal has another number."""
+    sealed(running)
+    running.execute("UPDATE site SET name = 'Other'")
+    record(running, at=START, login="lab", action="change site", subject="station")
+    seals.seal_facts(running, START + 51 * DAY)
+    assert problems(running) == []
+    unguarded(running, "DELETE FROM fact_change WHERE seal_id = (SELECT max(seal_id) FROM fact_change)")
+    unguarded(running, "UPDATE site SET name = 'Station'")
+    running.execute("UPDATE organisation SET name = name || 'x'")
+    record(running, at=START, login="lab", action="change organisation", subject="x")
+    seals.seal_facts(running, START + 51 * DAY)
+    (told,) = problems(running)
+    assert told.startswith("seal 3 is not as line")
