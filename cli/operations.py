@@ -27,6 +27,7 @@ from cli.evidence_check import (
 from cli.leavers import describe_people
 from cli.options import JsonOption
 from cli.output import say
+from cli.overdue import describe_overdue
 from cli.owners import account_if_there, ids, make_folder, parse_owner
 from cli.policy import WRITE_FILES_ANEW, CannotAsk, LookAt, devices_of_broker_config, throw_away_devices
 from cli.reports import show, show_each
@@ -130,6 +131,7 @@ def questions(target: Target, *, deep: bool = False) -> list[Question]:
         Question("rows that pages may read", lambda: _net(target)),
         Question("rights of the service", lambda: _powers(target)),
         Question("people and tokens", lambda: _people(target)),
+        Question("retention", lambda: _audit(target, lambda c: describe_overdue(c, target.clock))),
         Question("broker keeps devices apart", lambda: _policy(target)),
         Question("broker keeps client ids apart", lambda: _client_ids(target)),
     ]

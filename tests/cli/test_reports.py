@@ -148,6 +148,7 @@ def test_check_answers_the_same_in_both_forms_with_the_same_exit_code(database_u
         "rows that pages may read": "ok",
         "rights of the service": "look",  # the account of this test owns the tables
         "people and tokens": "ok",
+        "retention": "ok",
         "broker keeps devices apart": "not_asked",
         "broker keeps client ids apart": "not_asked",
     }

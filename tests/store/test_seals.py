@@ -272,7 +272,8 @@ WASHES = {
     "both, and the end": "DELETE FROM sealed_day; DELETE FROM sealed_part",
     "a day of the next seal": "INSERT INTO sealed_day "
     "SELECT 3, d.kind, d.part, d.from_time, d.to_time, c.rows, c.sha256 FROM sealed_day d "
-    "CROSS JOIN LATERAL content_of(d.kind, d.part, d.from_time, d.to_time, false) c WHERE d.kind = 'observation'",
+    "CROSS JOIN LATERAL content_of(d.kind, d.part, d.from_time, d.to_time, false) c "
+    "WHERE d.kind = 'observation'",
 }
 
 
