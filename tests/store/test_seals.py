@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -19,12 +20,17 @@ from insitu.times import to_us
 from jobs.evaluations import Night
 from jobs.seals import seal_settled, seal_when_due
 from store import database, seals
+from store.access import add_person
 from store.audit import audit, record
 from store.corrections import Correction, correct
 from store.database import Connection, connect, migrate
 from store.erasures import Scope, erase
+from store.factors import offer
 from store.imports import Origin, add_parts, begin_import, withdraw_import
+from store.mapping import new_mapping
+from store.mappings import replace_mappings
 from store.observations import merge
+from store.people import set_profile
 from store.seals import find_changed_days, find_changed_facts
 from tests.fix_catalogue import START, SmallTrial
 from tests.trials.test_blinding import running
@@ -302,3 +308,25 @@ def test_a_change_that_is_undone_by_hand_is_named(running: Connection) -> None:
     seals.seal_facts(running, START + 51 * DAY)
     (told,) = problems(running)
     assert told.startswith("seal 3 is not as line")
+
+
+def test_acts_without_a_line_are_no_changes_by_hand(running: Connection) -> None:
+    """The same mappings again, another name of one's own, a secret that waits for its first code."""
+    add_person(running, login="x", name="X", organisation="lab", password_hash="", now=START)
+    ((person,),) = running.execute("SELECT person_id FROM person WHERE login = 'x'").fetchall()
+    record(running, at=START, login="lab", action="enter person", subject="x")
+    replace_mappings(running, "t", [new_mapping(running, field="fan", property="fan", devices="b")])
+    sealed(running)
+    acts: list[Callable[[], object]] = [
+        lambda: replace_mappings(
+            running, "t", [new_mapping(running, field="fan", property="fan", devices="b")]
+        ),
+        lambda: set_profile(running, person, name="Y", language="en"),
+        lambda: offer(running, person, b"one"),
+        lambda: offer(running, person, b"two"),
+    ]
+    for act in acts:
+        act()
+        running.commit()
+        assert seals.seal_facts(running, START + 51 * DAY) > 0
+        assert problems(running) == []
