@@ -17,6 +17,7 @@ from jobs.witness import HEADS_FILE
 from store import witness as store
 from store.audit import audit, chain_problem
 from store.evidence import find_differences, find_missing_guards
+from store.seals import count_sealed, count_waiting, find_changed_days, find_changed_facts
 from trials.package.keys import list_keys
 from trials.witness.authority import FARTHEST, split_authorities
 from trials.witness.log import broken_statements, name_of
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from store.database import Connection
 
 _MOST: Final = 20
+_PART: Final = 2_000_000
+"""Rows of sealed days that one `check` recomputes: seconds."""
 
 
 def check_chain(conn: Connection) -> str:
@@ -43,6 +46,24 @@ def check_records(conn: Connection) -> str:
     _require_none(find_differences(conn))
     whose = "lock, unblinding, evaluation, decision, withdrawal, erasure, move and window"
     return f"each {whose} is as its line says"
+
+
+def check_facts(conn: Connection) -> str:
+    _require_none(find_changed_facts(conn))
+    waiting = count_waiting(conn)
+    if waiting:
+        raise LookAt(f"{waiting} changes are not sealed yet: is `insitu work` (or `up`) running?")
+    return "each registered row is as its last act left it"
+
+
+def check_days(conn: Connection, *, deep: bool) -> str:
+    sealed = count_sealed(conn)
+    _require_none(find_changed_days(conn, most=sealed.rows if deep else _PART))
+    if not sealed.days:
+        return "no day is sealed yet; the job seals a day two nights after it ends"
+    whole = deep or sealed.rows <= _PART
+    part = "" if whole else f"; this was a part of about {_PART:,} rows, --deep reads all"
+    return f"each of {sealed.days:,} days with {sealed.rows:,} rows is as it was sealed{part}"
 
 
 def check_guards(conn: Connection) -> str:

@@ -21,6 +21,7 @@ from insitu.errors import InsituError
 from insitu.settings import Settings
 from insitu.wire import CHECK
 from store.access import add_credential, drop_probes
+from store.seals import note_act
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,6 +67,7 @@ def throw_away_devices(conn: Connection, target: Target) -> Iterator[tuple[Broke
     assert target.running is not None
     ca: Path | None = Path(target.running.mqtt_ca) if target.running.mqtt_ca else None
     probes = [_add_probe(conn, target) for _ in range(2)]
+    note_act(conn, "credential")
     conn.commit()
     try:
         wait_until_applied(conn)
@@ -73,6 +75,7 @@ def throw_away_devices(conn: Connection, target: Target) -> Iterator[tuple[Broke
     finally:
         conn.rollback()
         drop_probes(conn, [probe.username for probe in probes])
+        note_act(conn, "credential")
         conn.commit()
 
 

@@ -100,6 +100,7 @@ NAVIGATION = {
             "0020-parts-are-forks",
             "0021-no-rollups-and-a-columnstore",
             "0022-which-postgresql-wheel",
+            "0023-seals-of-facts-and-days",
         ],
     },
 }

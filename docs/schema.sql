@@ -9,6 +9,30 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.content_of(of_kind text, of_part integer, since timestamp with time zone, until timestamp with time zone, as_sealed boolean) RETURNS TABLE(rows bigint, sha256 text)
+    LANGUAGE plpgsql STABLE
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET "TimeZone" TO 'UTC'
+    SET "DateStyle" TO 'ISO, YMD'
+    SET "IntervalStyle" TO 'postgres'
+    SET extra_float_digits TO '1'
+    SET bytea_output TO 'hex'
+    AS $$
+BEGIN
+    IF NOT as_sealed OR NOT EXISTS (SELECT FROM row_change c WHERE c.kind = of_kind AND c.part = of_part AND c.at >= since AND c.at < until) THEN
+        RETURN QUERY SELECT count(*), encode(sha256(coalesce(string_agg(r.digest, '' ORDER BY r.at, r.key COLLATE "C"), '')), 'hex')
+            FROM sealable_row r WHERE r.kind = of_kind AND r.part = of_part AND r.at >= since AND r.at < until;
+    ELSE
+        RETURN QUERY SELECT count(*), encode(sha256(coalesce(string_agg(x.digest, '' ORDER BY x.at, x.key COLLATE "C"), '')), 'hex') FROM (
+            SELECT r.at, r.key, r.digest FROM sealable_row r
+            WHERE r.kind = of_kind AND r.part = of_part AND r.at >= since AND r.at < until
+              AND NOT EXISTS (SELECT FROM row_change c WHERE c.kind = of_kind AND c.part = of_part AND c.at = r.at AND c.key = r.key)
+            UNION ALL
+            SELECT c.at, c.key, c.was FROM row_change c
+            WHERE c.kind = of_kind AND c.part = of_part AND c.at >= since AND c.at < until AND c.was IS NOT NULL) x;
+    END IF;
+END $$;
+
 CREATE FUNCTION public.credentials_changed() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -17,6 +41,17 @@ BEGIN
     NOTIFY credentials;
     RETURN NULL;
 END $$;
+
+CREATE FUNCTION public.differing_facts() RETURNS TABLE(kind text, key text, name text, problem text, sha256 text)
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT coalesce(n.kind, l.kind), coalesce(n.key, l.key), coalesce(n.name, ''),
+           CASE WHEN n.kind IS NULL THEN 'gone' WHEN coalesce(l.sha256, '') = '' THEN 'unknown' ELSE 'changed' END, coalesce(n.sha256, '')
+    FROM facts_now() n
+    FULL JOIN (SELECT DISTINCT ON (c.kind, c.key) c.kind, c.key, c.sha256 FROM fact_change c WHERE c.how <> 'act'
+               ORDER BY c.kind, c.key, c.change_id DESC) l ON l.kind = n.kind AND l.key = n.key
+    WHERE coalesce(n.sha256, '') <> coalesce(l.sha256, '')
+$$;
 
 CREATE FUNCTION public.erase(at timestamp with time zone, by_login text, reason text, in_trial text, of_device text, since timestamp with time zone, until timestamp with time zone, parts text[]) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
@@ -143,6 +178,64 @@ BEGIN
     UPDATE device_contact c SET firmware = NULL WHERE c.device_id = ANY (devices) AND c.last_seen_at >= since AND c.last_seen_at < until;
 END $$;
 
+CREATE FUNCTION public.fact_digest(fact jsonb, without text[]) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT encode(sha256(convert_to((SELECT jsonb_object_agg(e.key, e.value) FROM jsonb_each(fact - without) e
+                                     WHERE e.value <> 'null')::text, 'UTF8')), 'hex')
+$$;
+
+CREATE FUNCTION public.fact_key(fact jsonb, key text[]) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT string_agg(CASE WHEN starts_with(x.value, '\x') THEN encode(sha256(convert_to(x.value, 'UTF8')), 'hex') ELSE x.value END, ' ' ORDER BY x.at)
+    FROM (SELECT fact->>k.name AS value, k.at FROM unnest(key) WITH ORDINALITY AS k(name, at)) x
+$$;
+
+CREATE FUNCTION public.fact_tables() RETURNS TABLE(name text, key text[], without text[])
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    VALUES ('access_token', '{access_token_id}'::text[], '{last_used_at}'::text[]), ('agreement', '{agreement_id}', '{}'),
+           ('credential', '{credential_id}', '{suspended_at,suspended_until,suspended_bytes,suspended_seconds,suspended_step,suspensions}'),
+           ('datastream', '{datastream_id}', '{}'), ('decision', '{decision_id}', '{}'), ('declared_window', '{window_id}', '{}'),
+           ('deployment', '{deployment_id}', '{}'), ('device', '{device_id}', '{}'), ('erased_rows', '{erasure_id,trial,device,table_name}', '{}'),
+           ('erasure', '{erasure_id}', '{}'), ('evaluation', '{evaluation_id}', '{}'), ('fixed_topic', '{topic}', '{}'),
+           ('import', '{import_id}', '{}'), ('import_part', '{import_id,datastream_id}', '{}'), ('installation', '{name}', '{}'),
+           ('invitation', '{invitation_id}', '{}'), ('mapping', '{mapping_id}', '{}'), ('need', '{need_id}', '{}'),
+           ('network_address', '{address}', '{}'), ('network_server', '{network_server_id}', '{}'), ('observed_property', '{property_id}', '{}'),
+           ('organisation', '{organisation_id}', '{}'), ('person', '{person_id}', '{last_sign_in_at,language}'), ('protocol', '{protocol_id}', '{}'),
+           ('quality_run', '{datastream_id}', '{checked_at}'), ('recovery_code', '{person_id,code_sha256}', '{}'), ('retention', '{trial_id}', '{}'),
+           ('second_factor', '{person_id}', '{last_step}'), ('sensor', '{sensor_id}', '{}'), ('shard_count', '{only_row}', '{}'),
+           ('signed_in', '{session_id}', '{last_used_at,browser,address}'), ('site', '{site_id}', '{}'), ('trial', '{trial_id}', '{shard_id}'),
+           ('trial_step', '{trial_step_id}', '{}'), ('unblinding', '{trial_id,endpoint}', '{}'), ('unit_conversion', '{unit,sent}', '{}')
+$$;
+
+CREATE FUNCTION public.facts_now() RETURNS TABLE(kind text, key text, sha256 text, name text)
+    LANGUAGE plpgsql STABLE
+    SET "TimeZone" TO 'UTC'
+    SET "DateStyle" TO 'ISO, YMD'
+    SET "IntervalStyle" TO 'postgres'
+    SET extra_float_digits TO '1'
+    SET bytea_output TO 'hex'
+    AS $$
+DECLARE
+    it record;
+BEGIN
+    FOR it IN SELECT * FROM fact_tables() LOOP
+        RETURN QUERY EXECUTE format('SELECT %L, fact_key(x.j, %L), fact_digest(x.j, %L), '
+            'coalesce(x.j->>''code'', x.j->>''login'', x.j->>''username'', x.j->>''field'', x.j->>''name'', '''') '
+            'FROM (SELECT to_jsonb(r) AS j FROM %I r) x', it.name, it.key, it.without, it.name);
+    END LOOP;
+END $$;
+
+CREATE FUNCTION public.find_facts_again(differed text[], above bigint) RETURNS void
+    LANGUAGE sql
+    AS $$
+    UPDATE fact_change SET how = 'found' WHERE change_id > above AND seal_id IS NULL AND how IN ('enter', 'change');
+    INSERT INTO fact_change (kind, key, sha256, how)
+    SELECT d.kind, d.key, d.sha256, 'found' FROM differing_facts() d WHERE NOT d.kind || ' ' || d.key = ANY (differed);
+$$;
+
 CREATE FUNCTION public.fit_role() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -241,6 +334,26 @@ BEGIN
     END IF;
 END $$;
 
+CREATE FUNCTION public.is_explained(of_stream integer, since timestamp with time zone, was bytea) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT EXISTS (
+        SELECT FROM (
+            SELECT o.result, o.received_at, o.clock_quality, o.import_id FROM observation o
+            WHERE o.datastream_id = of_stream AND o.phenomenon_time = since
+            UNION ALL SELECT c.old_result, c.old_received_at, c.old_clock_quality, c.old_import_id FROM correction c
+            WHERE c.datastream_id = of_stream AND c.phenomenon_time = since
+            UNION ALL SELECT w.result, w.received_at, w.clock_quality, w.import_id FROM withdrawn_observation w
+            WHERE w.datastream_id = of_stream AND w.phenomenon_time = since) x
+        CROSS JOIN unnest('{1,2,3,4,9}'::smallint[]) AS f(flag)
+        WHERE result_digest(of_stream, since, x.result, x.received_at, x.clock_quality, f.flag, x.import_id) = was)
+    OR EXISTS (
+        SELECT FROM erasure e JOIN erased_rows r USING (erasure_id) JOIN trial t ON t.code = r.trial
+        JOIN device d ON d.trial_id = t.trial_id AND d.code = r.device JOIN datastream s ON s.device_id = d.device_id
+        WHERE s.datastream_id = of_stream AND r.table_name IN ('observation', 'withdrawn_observation', 'correction')
+          AND (e.from_time IS NULL OR since >= e.from_time) AND (e.to_time IS NULL OR since < e.to_time))
+$$;
+
 CREATE FUNCTION public.known_zone(zone text) RETURNS text
     LANGUAGE plpgsql STABLE
     AS $$
@@ -250,6 +363,69 @@ BEGIN
 EXCEPTION WHEN invalid_parameter_value THEN
     RETURN 'UTC';
 END $$;
+
+CREATE FUNCTION public.note_act() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO fact_change (kind, key, sha256, how) VALUES ('audit', NEW.audit_id, '', 'act');
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.note_fact() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    SET "DateStyle" TO 'ISO, YMD'
+    SET "IntervalStyle" TO 'postgres'
+    SET extra_float_digits TO '1'
+    SET bytea_output TO 'hex'
+    AS $$
+DECLARE
+    it record;
+    old_rows_of text := 'SELECT null::text AS key, null::text AS sha256 WHERE false';
+    new_rows_of text := 'SELECT null::text AS key, null::text AS sha256 WHERE false';
+    rows_of text := 'SELECT fact_key(x.j, %L) AS key, fact_digest(x.j, %L) AS sha256 FROM (SELECT to_jsonb(r) AS j FROM %s r) x';
+BEGIN
+    SELECT * INTO STRICT it FROM fact_tables() f WHERE f.name = TG_TABLE_NAME;
+    IF TG_OP <> 'INSERT' THEN
+        old_rows_of := format(rows_of, it.key, it.without, 'old_rows');
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        new_rows_of := format(rows_of, it.key, it.without, 'new_rows');
+    END IF;
+    EXECUTE format('WITH o AS MATERIALIZED (%s), n AS MATERIALIZED (%s) INSERT INTO fact_change (kind, key, sha256, how) '
+        'SELECT %L, n.key, n.sha256, %L FROM n WHERE NOT EXISTS (SELECT FROM o WHERE o.key = n.key AND o.sha256 = n.sha256) '
+        'UNION ALL SELECT %L, o.key, %L, %L FROM o WHERE NOT EXISTS (SELECT FROM n WHERE n.key = o.key)',
+        old_rows_of, new_rows_of, TG_TABLE_NAME, CASE TG_OP WHEN 'INSERT' THEN 'enter' ELSE 'change' END, TG_TABLE_NAME, '', 'remove');
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.note_rows() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    SET "DateStyle" TO 'ISO, YMD'
+    SET "IntervalStyle" TO 'postgres'
+    SET extra_float_digits TO '1'
+    SET bytea_output TO 'hex'
+    AS $_$
+DECLARE
+    noted text := 'INSERT INTO row_change (kind, part, at, key, was) SELECT %1$L, %2$s, %3$s, %4$s, %5$s FROM %6$s r '
+                  'JOIN sealed_part s ON s.kind = %1$L AND s.part = %2$s AND %3$s < s.noted_until ON CONFLICT DO NOTHING';
+BEGIN
+    IF NOT EXISTS (SELECT FROM sealed_part s WHERE s.kind = TG_TABLE_NAME) THEN
+        RETURN NULL;
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        EXECUTE format(noted, TG_TABLE_NAME, TG_ARGV[0], TG_ARGV[1], TG_ARGV[2], TG_ARGV[3], 'old_rows');
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        EXECUTE format(noted, TG_TABLE_NAME, TG_ARGV[0], TG_ARGV[1], TG_ARGV[2], 'NULL', 'new_rows');
+    END IF;
+    RETURN NULL;
+END $_$;
 
 CREATE FUNCTION public.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
@@ -280,6 +456,19 @@ BEGIN
     END IF;
     RAISE EXCEPTION '% is immutable', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
 END $$;
+
+CREATE FUNCTION public.result_digest(datastream_id integer, phenomenon_time timestamp with time zone, result double precision, received_at timestamp with time zone, clock_quality smallint, flag smallint, import_id integer) RETURNS bytea
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT sha256(int4send(datastream_id) || timestamptz_send(phenomenon_time) || float8send(result) || timestamptz_send(received_at)
+                  || int2send(clock_quality) || int2send(flag) || coalesce(int4send(import_id), ''))
+$$;
+
+CREATE FUNCTION public.row_digest(booked jsonb) RETURNS bytea
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT sha256(convert_to((SELECT jsonb_object_agg(e.key, e.value) FROM jsonb_each(booked) e WHERE e.value <> 'null')::text, 'UTF8'))
+$$;
 
 CREATE FUNCTION public.seen_codes() RETURNS text[]
     LANGUAGE sql STABLE
@@ -747,6 +936,27 @@ ALTER TABLE public.evaluation ALTER COLUMN evaluation_id ADD GENERATED ALWAYS AS
     CACHE 1
 );
 
+CREATE TABLE public.fact_change (
+    change_id bigint NOT NULL,
+    kind text NOT NULL,
+    key text NOT NULL,
+    sha256 text NOT NULL,
+    how text NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    xid xid8 DEFAULT pg_current_xact_id(),
+    is_act boolean,
+    seal_id integer
+);
+
+ALTER TABLE public.fact_change ALTER COLUMN change_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.fact_change_change_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.fixed_topic (
     topic text NOT NULL,
     device_id integer NOT NULL,
@@ -937,6 +1147,58 @@ ALTER TABLE public.network_server ALTER COLUMN network_server_id ADD GENERATED A
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.row_change (
+    kind text NOT NULL,
+    part integer NOT NULL,
+    at timestamp with time zone NOT NULL,
+    key text NOT NULL,
+    was bytea
+);
+
+CREATE TABLE public.sealed_day (
+    seal_id integer NOT NULL,
+    kind text NOT NULL,
+    part integer NOT NULL,
+    from_time timestamp with time zone NOT NULL,
+    to_time timestamp with time zone NOT NULL,
+    rows bigint NOT NULL,
+    sha256 text NOT NULL
+);
+
+CREATE TABLE public.sealed_part (
+    kind text NOT NULL,
+    part integer NOT NULL,
+    noted_until timestamp with time zone NOT NULL,
+    sealed_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    time_zone text NOT NULL
+);
+
+CREATE VIEW public.noted_day AS
+ SELECT c.kind,
+    c.part,
+    COALESCE(l.from_time, GREATEST(date_trunc('day'::text, c.at, p.time_zone), ( SELECT max(b.to_time) AS max
+           FROM public.sealed_day b
+          WHERE ((b.kind = c.kind) AND (b.part = c.part) AND (b.to_time <= c.at))))) AS from_time,
+    COALESCE(l.to_time, LEAST(date_add(date_trunc('day'::text, c.at, p.time_zone), '1 day'::interval, p.time_zone), p.sealed_until, ( SELECT min(b.from_time) AS min
+           FROM public.sealed_day b
+          WHERE ((b.kind = c.kind) AND (b.part = c.part) AND (b.from_time > c.at))))) AS to_time,
+    COALESCE(l.sha256, encode(sha256('\x'::bytea), 'hex'::text)) AS sha256,
+    bool_and(((c.kind <> 'observation'::text) OR (c.was IS NULL) OR public.is_explained(c.part, c.at, c.was))) AS explained
+   FROM ((public.row_change c
+     JOIN public.sealed_part p ON (((p.kind = c.kind) AND (p.part = c.part) AND (c.at < p.sealed_until))))
+     LEFT JOIN LATERAL ( SELECT d.from_time,
+            d.to_time,
+            d.sha256
+           FROM public.sealed_day d
+          WHERE ((d.kind = c.kind) AND (d.part = c.part) AND (d.from_time <= c.at) AND (d.to_time > c.at))
+          ORDER BY d.from_time DESC, d.seal_id DESC
+         LIMIT 1) l ON (true))
+  GROUP BY c.kind, c.part, COALESCE(l.from_time, GREATEST(date_trunc('day'::text, c.at, p.time_zone), ( SELECT max(b.to_time) AS max
+           FROM public.sealed_day b
+          WHERE ((b.kind = c.kind) AND (b.part = c.part) AND (b.to_time <= c.at))))), COALESCE(l.to_time, LEAST(date_add(date_trunc('day'::text, c.at, p.time_zone), '1 day'::interval, p.time_zone), p.sealed_until, ( SELECT min(b.from_time) AS min
+           FROM public.sealed_day b
+          WHERE ((b.kind = c.kind) AND (b.part = c.part) AND (b.from_time > c.at))))), COALESCE(l.sha256, encode(sha256('\x'::bytea), 'hex'::text));
 
 CREATE TABLE public.observation (
     datastream_id integer NOT NULL,
@@ -1138,6 +1400,80 @@ CREATE TABLE public.schema_migration (
     name text NOT NULL,
     applied_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
 );
+
+CREATE TABLE public.withdrawn_observation (
+    import_id integer NOT NULL,
+    datastream_id integer NOT NULL,
+    phenomenon_time timestamp with time zone NOT NULL,
+    result double precision NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    clock_quality smallint NOT NULL,
+    restored boolean NOT NULL
+);
+
+CREATE VIEW public.sealable_row AS
+ SELECT 'observation'::text AS kind,
+    observation.datastream_id AS part,
+    observation.phenomenon_time AS at,
+    ''::text AS key,
+    public.result_digest(observation.datastream_id, observation.phenomenon_time, observation.result, observation.received_at, observation.clock_quality, observation.flag, observation.import_id) AS digest
+   FROM public.observation
+UNION ALL
+ SELECT 'withdrawn_observation'::text AS kind,
+    r.datastream_id AS part,
+    r.phenomenon_time AS at,
+    (r.import_id)::text AS key,
+    public.row_digest(to_jsonb(r.*)) AS digest
+   FROM public.withdrawn_observation r
+UNION ALL
+ SELECT 'correction'::text AS kind,
+    r.datastream_id AS part,
+    r.phenomenon_time AS at,
+    (r.correction_id)::text AS key,
+    public.row_digest(to_jsonb(r.*)) AS digest
+   FROM public.correction r
+UNION ALL
+ SELECT 'quality_flag'::text AS kind,
+    r.datastream_id AS part,
+    r.phenomenon_time AS at,
+    r.check_name AS key,
+    public.row_digest(to_jsonb(r.*)) AS digest
+   FROM public.quality_flag r
+UNION ALL
+ SELECT 'device_status'::text AS kind,
+    r.device_id AS part,
+    r.at,
+    (r.device_status_id)::text AS key,
+    public.row_digest(to_jsonb(r.*)) AS digest
+   FROM public.device_status r
+UNION ALL
+ SELECT 'reject'::text AS kind,
+    0 AS part,
+    r.received_at AS at,
+    (r.reject_id)::text AS key,
+    public.row_digest(to_jsonb(r.*)) AS digest
+   FROM public.reject r
+UNION ALL
+ SELECT 'reject_overflow'::text AS kind,
+    0 AS part,
+    r.hour AS at,
+    concat_ws(' '::text, r.trial, r.device, r.reason) AS key,
+    public.row_digest(to_jsonb(r.*)) AS digest
+   FROM public.reject_overflow r
+UNION ALL
+ SELECT 'ledger'::text AS kind,
+    0 AS part,
+    r.hour AS at,
+    concat_ws(' '::text, r.trial, r.device, r.reject_id) AS key,
+    public.row_digest(to_jsonb(r.*)) AS digest
+   FROM public.ledger r
+UNION ALL
+ SELECT 'ledger_reason'::text AS kind,
+    0 AS part,
+    r.hour AS at,
+    concat_ws(' '::text, r.trial, r.device, r.reject_id, r.outcome, r.reason) AS key,
+    public.row_digest(to_jsonb(r.*)) AS digest
+   FROM public.ledger_reason r;
 
 CREATE TABLE public.second_factor (
     person_id integer NOT NULL,
@@ -1359,16 +1695,6 @@ CREATE TABLE public.used_return (
     CONSTRAINT used_return_state_sha256_check CHECK ((octet_length(state_sha256) = 32))
 );
 
-CREATE TABLE public.withdrawn_observation (
-    import_id integer NOT NULL,
-    datastream_id integer NOT NULL,
-    phenomenon_time timestamp with time zone NOT NULL,
-    result double precision NOT NULL,
-    received_at timestamp with time zone NOT NULL,
-    clock_quality smallint NOT NULL,
-    restored boolean NOT NULL
-);
-
 ALTER TABLE ONLY public.access_token_address
     ADD CONSTRAINT access_token_address_pkey PRIMARY KEY (access_token_id, address);
 
@@ -1467,6 +1793,9 @@ ALTER TABLE ONLY public.erasure
 
 ALTER TABLE ONLY public.evaluation
     ADD CONSTRAINT evaluation_pkey PRIMARY KEY (evaluation_id);
+
+ALTER TABLE ONLY public.fact_change
+    ADD CONSTRAINT fact_change_pkey PRIMARY KEY (change_id);
 
 ALTER TABLE ONLY public.fixed_topic
     ADD CONSTRAINT fixed_topic_pkey PRIMARY KEY (topic);
@@ -1579,8 +1908,17 @@ ALTER TABLE ONLY public.reject
 ALTER TABLE ONLY public.retention
     ADD CONSTRAINT retention_pkey PRIMARY KEY (trial_id);
 
+ALTER TABLE ONLY public.row_change
+    ADD CONSTRAINT row_change_pkey PRIMARY KEY (kind, part, at, key);
+
 ALTER TABLE ONLY public.schema_migration
     ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.sealed_day
+    ADD CONSTRAINT sealed_day_pkey PRIMARY KEY (kind, part, from_time, seal_id);
+
+ALTER TABLE ONLY public.sealed_part
+    ADD CONSTRAINT sealed_part_pkey PRIMARY KEY (kind, part);
 
 ALTER TABLE ONLY public.second_factor
     ADD CONSTRAINT second_factor_pkey PRIMARY KEY (person_id);
@@ -1672,6 +2010,10 @@ CREATE INDEX deployment_by_site ON public.deployment USING btree (site_id);
 
 CREATE INDEX evaluation_by_trial ON public.evaluation USING btree (trial_id, evaluation_id DESC);
 
+CREATE INDEX fact_change_by_key ON public.fact_change USING btree (kind, key, change_id DESC);
+
+CREATE INDEX fact_change_waiting ON public.fact_change USING btree (change_id) WHERE (seal_id IS NULL);
+
 CREATE INDEX fixed_topic_by_device ON public.fixed_topic USING btree (device_id);
 
 CREATE INDEX invitation_by_person ON public.invitation USING btree (person_id);
@@ -1685,6 +2027,8 @@ CREATE INDEX probe_by_age ON public.probe USING btree (committed_at);
 CREATE INDEX reject_by_device ON public.reject USING btree (trial, device, reject_id DESC);
 
 CREATE INDEX reject_by_raw_until ON public.reject USING btree (raw_until) WHERE (raw_until IS NOT NULL);
+
+CREATE INDEX sealed_day_by_seal ON public.sealed_day USING btree (seal_id);
 
 CREATE INDEX sign_in_failure_by_since ON public.sign_in_failure USING btree (since);
 
@@ -1734,9 +2078,283 @@ CREATE TRIGGER evaluations_stay BEFORE DELETE OR UPDATE ON public.evaluation FOR
 
 CREATE TRIGGER locked_protocols_stay BEFORE DELETE OR UPDATE ON public.protocol FOR EACH ROW WHEN ((old.locked_at IS NOT NULL)) EXECUTE FUNCTION public.refuse_change();
 
+CREATE TRIGGER noted AFTER INSERT ON public.audit FOR EACH ROW EXECUTE FUNCTION public.note_act();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.access_token REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.agreement REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.correction REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_rows('r.datastream_id', 'r.phenomenon_time', 'r.correction_id::text', 'row_digest(to_jsonb(r))');
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.credential REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.datastream REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.decision REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.declared_window REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.deployment REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.device REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.device_status REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_rows('r.device_id', 'r.at', 'r.device_status_id::text', 'row_digest(to_jsonb(r))');
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.erased_rows REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.erasure REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.evaluation REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.fixed_topic REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.import REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.import_part REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.installation REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.invitation REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.ledger REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_rows('0', 'r.hour', 'concat_ws('' '', r.trial, r.device, r.reject_id)', 'row_digest(to_jsonb(r))');
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.ledger_reason REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_rows('0', 'r.hour', 'concat_ws('' '', r.trial, r.device, r.reject_id, r.outcome, r.reason)', 'row_digest(to_jsonb(r))');
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.mapping REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.need REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.network_address REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.network_server REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.observation REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_rows('r.datastream_id', 'r.phenomenon_time', '''''', 'result_digest(r.datastream_id, r.phenomenon_time, r.result, r.received_at, r.clock_quality, r.flag, r.import_id)');
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.observed_property REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.organisation REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.person REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.protocol REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.quality_flag REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_rows('r.datastream_id', 'r.phenomenon_time', 'r.check_name', 'row_digest(to_jsonb(r))');
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.quality_run REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.recovery_code REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.reject REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_rows('0', 'r.received_at', 'r.reject_id::text', 'row_digest(to_jsonb(r))');
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.reject_overflow REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_rows('0', 'r.hour', 'concat_ws('' '', r.trial, r.device, r.reason)', 'row_digest(to_jsonb(r))');
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.retention REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.second_factor REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.sensor REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.shard_count REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.signed_in REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.site REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.trial REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.trial_step REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.unblinding REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.unit_conversion REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_delete AFTER DELETE ON public.withdrawn_observation REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_rows('r.datastream_id', 'r.phenomenon_time', 'r.import_id::text', 'row_digest(to_jsonb(r))');
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.access_token REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.agreement REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.correction REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_rows('r.datastream_id', 'r.phenomenon_time', 'r.correction_id::text', 'row_digest(to_jsonb(r))');
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.credential REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.datastream REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.decision REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.declared_window REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.deployment REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.device REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.device_status REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_rows('r.device_id', 'r.at', 'r.device_status_id::text', 'row_digest(to_jsonb(r))');
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.erased_rows REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.erasure REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.evaluation REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.fixed_topic REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.import REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.import_part REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.installation REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.invitation REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.ledger REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_rows('0', 'r.hour', 'concat_ws('' '', r.trial, r.device, r.reject_id)', 'row_digest(to_jsonb(r))');
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.ledger_reason REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_rows('0', 'r.hour', 'concat_ws('' '', r.trial, r.device, r.reject_id, r.outcome, r.reason)', 'row_digest(to_jsonb(r))');
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.mapping REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.need REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.network_address REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.network_server REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.observed_property REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.organisation REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.person REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.protocol REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.quality_flag REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_rows('r.datastream_id', 'r.phenomenon_time', 'r.check_name', 'row_digest(to_jsonb(r))');
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.quality_run REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.recovery_code REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.reject REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_rows('0', 'r.received_at', 'r.reject_id::text', 'row_digest(to_jsonb(r))');
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.reject_overflow REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_rows('0', 'r.hour', 'concat_ws('' '', r.trial, r.device, r.reason)', 'row_digest(to_jsonb(r))');
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.retention REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.second_factor REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.sensor REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.shard_count REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.signed_in REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.site REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.trial REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.trial_step REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.unblinding REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.unit_conversion REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.withdrawn_observation REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_rows('r.datastream_id', 'r.phenomenon_time', 'r.import_id::text', 'row_digest(to_jsonb(r))');
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.access_token REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.agreement REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.correction REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_rows('r.datastream_id', 'r.phenomenon_time', 'r.correction_id::text', 'row_digest(to_jsonb(r))');
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.credential REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.datastream REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.decision REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.declared_window REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.deployment REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.device REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.device_status REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_rows('r.device_id', 'r.at', 'r.device_status_id::text', 'row_digest(to_jsonb(r))');
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.erased_rows REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.erasure REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.evaluation REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.fixed_topic REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.import REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.import_part REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.installation REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.invitation REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.ledger REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_rows('0', 'r.hour', 'concat_ws('' '', r.trial, r.device, r.reject_id)', 'row_digest(to_jsonb(r))');
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.ledger_reason REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_rows('0', 'r.hour', 'concat_ws('' '', r.trial, r.device, r.reject_id, r.outcome, r.reason)', 'row_digest(to_jsonb(r))');
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.mapping REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.need REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.network_address REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.network_server REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.observation REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_rows('r.datastream_id', 'r.phenomenon_time', '''''', 'result_digest(r.datastream_id, r.phenomenon_time, r.result, r.received_at, r.clock_quality, r.flag, r.import_id)');
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.observed_property REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.organisation REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.person REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.protocol REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.quality_flag REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_rows('r.datastream_id', 'r.phenomenon_time', 'r.check_name', 'row_digest(to_jsonb(r))');
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.quality_run REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.recovery_code REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.reject REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_rows('0', 'r.received_at', 'r.reject_id::text', 'row_digest(to_jsonb(r))');
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.reject_overflow REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_rows('0', 'r.hour', 'concat_ws('' '', r.trial, r.device, r.reason)', 'row_digest(to_jsonb(r))');
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.retention REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.second_factor REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.sensor REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.shard_count REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.signed_in REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.site REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.trial REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.trial_step REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.unblinding REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.unit_conversion REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.withdrawn_observation REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_rows('r.datastream_id', 'r.phenomenon_time', 'r.import_id::text', 'row_digest(to_jsonb(r))');
+
 CREATE TRIGGER nothing_locked_after_decision BEFORE INSERT OR UPDATE ON public.protocol FOR EACH ROW WHEN ((new.locked_at IS NOT NULL)) EXECUTE FUNCTION public.refuse_lock_after_decision();
 
 CREATE TRIGGER role_fits BEFORE INSERT OR UPDATE OF role, organisation_id ON public.person FOR EACH ROW EXECUTE FUNCTION public.fit_role();
+
+CREATE TRIGGER sealed_changes_stay BEFORE DELETE OR UPDATE ON public.fact_change FOR EACH ROW WHEN ((old.seal_id IS NOT NULL)) EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER sealed_days_stay BEFORE DELETE OR UPDATE ON public.sealed_day FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER statements_stay BEFORE DELETE OR UPDATE ON public.statement FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 

@@ -14,6 +14,7 @@ from insitu.errors import InsituError, RetryLater
 from jobs.evaluations import Night, evaluate_when_due
 from jobs.life import erase_when_due
 from jobs.quality import check_new_observations
+from jobs.seals import seal_when_due
 from jobs.witness import Witness, vouch_when_due
 from store.database import Connection, connect, require_current
 
@@ -45,6 +46,7 @@ def run_jobs(
         lambda conn: check_new_observations(conn, clock, stop),
         lambda conn: evaluate_when_due(conn, clock, night, stop),
         lambda conn: erase_when_due(conn, clock, night, stop),
+        lambda conn: seal_when_due(conn, clock, night, stop),
     ]
     if witness is not None:
         jobs.append(lambda conn: vouch_when_due(conn, clock, night, witness, stop))

@@ -46,6 +46,8 @@ _FRESH_PLANS = {"plan_cache_mode": "force_custom_plan"}
 """Of connections that read: a plan from before a chunk of TimescaleDB was packed, or met a late row, misses
 rows. The ingestor keeps its plans: the key decides what it stores, and it reads again where a row is missing.
 """
+_SEALS = "0032_seals"
+"""The migration since which facts have digests."""
 _LIMITS = """\
 SELECT coalesce(current_setting('insitu.trials', true), ''),
        coalesce(current_setting('insitu.codes', true), ''), current_setting('role')"""
@@ -170,12 +172,16 @@ def migrate(conn: Connection) -> list[str]:
         done = {name for (name,) in conn.execute("SELECT name FROM schema_migration")}
         # otherwise the blocks below would be savepoints of this transaction, still open at the unlock
         conn.commit()
+        before = _facts_before(conn, done) if {p.stem for p in migrations()} - done else None
         for path in migrations():
             if path.stem not in done:
                 with conn.transaction():
                     conn.execute(path.read_text(encoding="utf-8").encode())
                     conn.execute("INSERT INTO schema_migration (name) VALUES (%s)", (path.stem,))
                 applied.append(path.stem)
+        if before is not None and applied:
+            with conn.transaction():
+                conn.execute("SELECT find_facts_again(%s, %s)", before)
         with conn.transaction():
             conn.execute("SELECT grant_pages(), grant_service(%s), grant_erasure()", (needed_rights(),))
     finally:
@@ -184,6 +190,18 @@ def migrate(conn: Connection) -> list[str]:
             conn.execute("SELECT pg_advisory_unlock(%s)", (_MIGRATION_LOCK,))
             conn.commit()
     return applied
+
+
+def _facts_before(conn: Connection, done: set[str]) -> tuple[list[str], int] | None:
+    """Facts that are not as they were sealed, and the last noted change; None before facts were sealed."""
+    if _SEALS not in done:
+        return None
+    (found,) = conn.execute(
+        "SELECT (SELECT coalesce(array_agg(kind || ' ' || key), '{}') FROM differing_facts()),"
+        " (SELECT coalesce(max(change_id), 0) FROM fact_change)"
+    ).fetchall()
+    conn.commit()
+    return found
 
 
 def has_schema(conn: Connection) -> bool:

@@ -13,6 +13,7 @@ from store.audit import record
 from store.database import Connection, row, run, scalar
 from store.people import Account, Member, end_sessions
 from store.queries import Queries
+from store.seals import note_act
 
 
 class _SQL(Queries, file="factors"):
@@ -97,6 +98,7 @@ def offer(conn: Connection, person_id: int, secret: bytes) -> None:
     """Keep an encrypted secret until its first code. Raises CorrectInput for a person with a factor."""
     if scalar(conn, _SQL.offer, person_id=person_id, secret=secret) is None:
         raise CorrectInput("There is a second factor already: remove it first.")
+    note_act(conn, "second_factor")  # the line comes with its first code
 
 
 def find_factor(conn: Connection, person_id: int) -> Factor | None:

@@ -24,6 +24,7 @@ from store.catalogue.trials import get_trial
 from store.database import Connection, rows, run, scalar
 from store.mapping import Mapping, spacing_of
 from store.queries import Queries
+from store.seals import note_act
 
 
 class _SQL(Queries, file="mappings"):
@@ -104,6 +105,7 @@ def replace_mappings(conn: Connection, trial_code: str, wanted: Sequence[Mapping
         raise CorrectInput(
             f"{trial_code}: {twice[0]!r} is mapped twice for the same devices: leave one of them out."
         )
+    note_act(conn, "mapping")  # the same list is stored again without a line
     run(conn, _SQL.drop_mappings, trial=trial_code)
     for mapping in wanted:
         run(

@@ -175,11 +175,11 @@ def merge(conn: Connection, observations: Sequence[Observation], import_id: int 
 
 def _newer(conn: Connection, streams: Ints, times: Ints) -> Bools:
     """True for those that are later than everything stored of their datastream, so no row with their key can
-    exist. Input sorted by datastream.
+    exist, and later than its sealed days. Input sorted by datastream.
     """
     starts = np.flatnonzero(np.r_[True, streams[1:] != streams[:-1]])
     parameters = {"datastream_ids": streams[starts].tolist()}
-    known = {number: to_us(at) for number, at in conn.execute(_SQL.newest_of.encode(), parameters)}
+    known = {number: to_us(at) for number, at, _ in conn.execute(_SQL.newest_of.encode(), parameters)}
     newest = np.array([known.get(number, _NEVER_US) for number in parameters["datastream_ids"]], np.int64)
     return times > np.repeat(newest, np.diff(np.r_[starts, len(streams)]))
 

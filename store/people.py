@@ -16,6 +16,7 @@ from store.audit import record
 from store.catalogue.organisations import Organisation
 from store.database import Connection, row, rows, run, scalar
 from store.queries import Queries
+from store.seals import note_act
 from store.tokens import end_tokens
 
 Purpose = Literal["invitation", "reset"]
@@ -244,6 +245,7 @@ def accept_invitation(
 
 
 def set_profile(conn: Connection, person_id: int, *, name: str, language: str) -> None:
+    note_act(conn, "person")  # somebody's own name has no line
     run(conn, _SQL.set_profile, person_id=person_id, name=name, language=language)
 
 

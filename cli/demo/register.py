@@ -178,5 +178,6 @@ def add_people(conn: Connection, scenarios: Sequence[Scenario], *, now: datetime
             password=password,
             now=now,
         )
+        record(conn, at=now, login=SERVICE, action="enter person", subject=login)
         found.append(SignIn(role.value, login, password))
     return found

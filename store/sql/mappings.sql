@@ -58,10 +58,14 @@ UPDATE datastream SET expected_interval = make_interval(months => %(months)s::in
 WHERE datastream_id = %(datastream_id)s::int;
 
 -- name: report_intervals
--- Store the intervals that devices report, unless one was declared.
-UPDATE datastream m SET expected_interval = k.every, interval_reported = true
-FROM unnest(%(datastream_ids)s::int[], %(intervals)s::interval[]) AS k(datastream_id, every)
-WHERE m.datastream_id = k.datastream_id AND (m.expected_interval IS NULL OR m.interval_reported);
+-- Store the intervals that devices report, unless one was declared. No line tells of it, so it is noted as an act.
+WITH reported AS (
+    UPDATE datastream m SET expected_interval = k.every, interval_reported = true
+    FROM unnest(%(datastream_ids)s::int[], %(intervals)s::interval[]) AS k(datastream_id, every)
+    WHERE m.datastream_id = k.datastream_id AND (m.expected_interval IS NULL OR m.interval_reported)
+      AND m.expected_interval IS DISTINCT FROM k.every RETURNING m.datastream_id
+)
+INSERT INTO fact_change (kind, key, sha256, how) SELECT 'datastream', min(datastream_id), '', 'act' FROM reported HAVING count(*) > 0;
 
 -- name: add_conversions
 -- Factors from the usual units to one unit.

@@ -6,11 +6,17 @@ CREATE TEMPORARY TABLE IF NOT EXISTS observation_staging (
 ) ON COMMIT DELETE ROWS;
 
 -- name: merge
--- First write wins; sorted by key, so that two writers cannot deadlock. The ordinals of the rows that met an earlier one.
+-- First write wins; sorted by key, so that two writers cannot deadlock. Notes what it adds to days that are sealed or about to be.
+-- Returns the ordinals of the rows that met an earlier one.
 WITH stored AS (
     INSERT INTO observation (datastream_id, phenomenon_time, result, received_at, clock_quality, import_id)
     SELECT datastream_id, phenomenon_time, result, received_at, clock_quality, %(import_id)s::int FROM observation_staging
-    ORDER BY datastream_id, phenomenon_time ON CONFLICT DO NOTHING RETURNING datastream_id, phenomenon_time)
+    ORDER BY datastream_id, phenomenon_time ON CONFLICT DO NOTHING RETURNING datastream_id, phenomenon_time
+), late AS (
+    INSERT INTO row_change (kind, part, at, key)
+    SELECT 'observation', o.datastream_id, o.phenomenon_time, '' FROM stored o
+    JOIN sealed_part p ON p.kind = 'observation' AND p.part = o.datastream_id AND o.phenomenon_time < p.noted_until ON CONFLICT DO NOTHING
+)
 SELECT s.ordinal FROM observation_staging s
 WHERE NOT EXISTS (SELECT FROM stored k WHERE k.datastream_id = s.datastream_id AND k.phenomenon_time = s.phenomenon_time);
 
@@ -23,8 +29,11 @@ CROSS JOIN LATERAL (SELECT x.result FROM observation x
 WHERE s.ordinal = ANY(%(ordinals)s::int[]);
 
 -- name: newest_of
--- Newest stored time of some datastreams.
-SELECT datastream_id, phenomenon_time FROM datastream_latest WHERE datastream_id = ANY(%(datastream_ids)s::int[]);
+-- Time of some datastreams after which nothing is stored and no day is sealed. The number of the transaction, taken now, lets the
+-- sealing job wait for it.
+SELECT l.datastream_id, greatest(l.phenomenon_time, p.noted_until), pg_current_xact_id() FROM datastream_latest l
+LEFT JOIN sealed_part p ON p.kind = 'observation' AND p.part = l.datastream_id
+WHERE l.datastream_id = ANY(%(datastream_ids)s::int[]);
 
 -- name: touch_latest
 -- Update the latest result of each datastream, and the first time that the checks have not seen.

@@ -86,3 +86,17 @@ def test_the_merge_of_ingest_lets_the_first_write_win(conn: Connection, stream: 
         "SELECT result FROM observation WHERE datastream_id = %s ORDER BY phenomenon_time", (stream,)
     ).fetchall()
     assert found == [(float(i),) for i in range(8)] + [(7.0,)]
+
+
+def test_what_changes_in_a_noted_day_is_noted(conn: Connection, stream: int) -> None:
+    """Triggers with transition tables on a hypertable."""
+    stage(conn, stream, [(START + timedelta(minutes=15 * i), float(i)) for i in range(8)])
+    conn.execute(queries("observations")["merge"].encode(), {"import_id": None})
+    conn.execute(
+        "INSERT INTO sealed_part (kind, part, noted_until, time_zone) VALUES ('observation', %s, %s, 'UTC')",
+        (stream, START + timedelta(minutes=60)),
+    )
+    conn.execute("UPDATE observation SET flag = 4 WHERE result IN (1, 7)")
+    conn.execute("DELETE FROM observation WHERE result = 2")
+    found = conn.execute("SELECT part, at, was IS NOT NULL FROM row_change ORDER BY at").fetchall()
+    assert found == [(stream, START + timedelta(minutes=15 * i), True) for i in (1, 2)]
