@@ -33,6 +33,8 @@ from insitu.loading import loading
 PARTS: Final = ("ingest", "serve", "work")
 FILES: Final = 3
 PID_BYTES: Final = 4
+LOADED: Final = b"l"
+"""Told to the supervisor once everything is imported."""
 _PR_SET_PDEATHSIG: Final = 1
 _ARGUMENTS_BEGIN, _ARGUMENTS_END = 45, 46
 """Fields of /proc/self/stat behind the name: `arg_start` and `arg_end` of proc_pid_stat(5)."""
@@ -40,7 +42,7 @@ _ARGUMENTS_BEGIN, _ARGUMENTS_END = 45, 46
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a fork becomes. `log`, `answer`: descriptors."""
+    """A fork that is wanted. `log`, `answer`: descriptors."""
 
     command: list[str]
     environment: dict[str, str]
@@ -67,6 +69,8 @@ def load_and_fork(requests: socket.socket) -> None:
     while True:
         if missing:
             _load(missing.pop(0))
+            if not missing:
+                requests.send(LOADED)
         while (request := _take(requests, wait=not missing and not waiting)) is not None:
             waiting.append(request)
             if not missing:

@@ -254,7 +254,8 @@ def test_a_part_does_not_wait_for_the_imports_of_others(
     """The loader of this test never has the pages, and forks into the ingestor nevertheless."""
     program = (
         "import select, socket, sys, time; from cli import loader; number = int(sys.argv[1]);"
-        "loader._load = lambda part: select.select([number], [], []) if part == 'ingest' else time.sleep(1000);"
+        "loader._load = lambda part:"
+        " select.select([number], [], []) if part == 'ingest' else time.sleep(1000);"
         "loader.load_and_fork(socket.socket(fileno=number)); loader.main()"
     )
     monkeypatch.setattr(module, "python_module", lambda *words: [sys.executable, "-c", program, *words[1:]])
