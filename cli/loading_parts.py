@@ -15,11 +15,12 @@ import socket
 import sys
 import time
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from cli.loader import PID_BYTES
+from cli.loader import LOADED, PID_BYTES
 from insitu.embedded.child import Child, python_module
 
 LOADING_LIMIT_S: Final = 30.0
@@ -60,6 +61,14 @@ class _Program:
     started: float
     """time.monotonic()"""
     has_forked: bool = False
+    _has_loaded: bool = field(default=False, init=False)
+
+    def has_loaded(self) -> bool:
+        """True once it has imported everything, and so answers at once."""
+        if not self._has_loaded:
+            with suppress(OSError):  # it has not said so yet, or has ended
+                self._has_loaded = self.requests.recv(1) == LOADED
+        return self._has_loaded
 
 
 class Loader:
@@ -107,7 +116,9 @@ class Loader:
             self._programs.remove(program)
             program.requests.close()
             program = self._start()
-        limit = max(time.monotonic() + ANSWER_LIMIT_S, program.started + LOADING_LIMIT_S)
+        limit = time.monotonic() + ANSWER_LIMIT_S
+        if not program.has_loaded():
+            limit = max(limit, program.started + LOADING_LIMIT_S)
         fork = yield from _ask(program.requests, command, environment, log, limit)
         if fork is not None:
             program.has_forked = True

@@ -21,8 +21,8 @@ PROC = Path("/proc")
 
 @dataclass(frozen=True)
 class Process:
-    """`part` is one of PARTS, LOADER or SUPERVISOR, or "" for workers of the database, verbs and others; `state` is
-    the letter in /proc.
+    """`part` is one of PARTS, LOADER or SUPERVISOR, or "" for workers of the database, verbs and others;
+    `state` is the letter in /proc.
     """
 
     pid: int

@@ -140,7 +140,7 @@ def test_two_parts_draw_different_numbers(tmp_path: Path, monkeypatch: pytest.Mo
     """Forks that went on with the random numbers of their parent would draw the same."""
     program = (
         "import random, secrets, socket, sys, uuid; from cli import loader; random.random(); uuid.uuid4();"
-        "loader.fork_at_requests(socket.socket(fileno=int(sys.argv[1])));"
+        "loader.PARTS = (); loader.load_and_fork(socket.socket(fileno=int(sys.argv[1])));"
         "print(random.random(), secrets.token_hex(8), uuid.uuid4())"
     )
     monkeypatch.setattr(module, "python_module", lambda *words: [sys.executable, "-c", program, *words[1:]])
@@ -246,6 +246,27 @@ def test_a_start_that_is_given_up_leaves_no_process(parts: Parts) -> None:
     steps.close()  # type: ignore[attr-defined]
     time.sleep(0.2)
     soon(lambda: {process.pid for process in children_of(parts.program)} == before, "the end of the fork")
+
+
+def test_a_part_does_not_wait_for_the_imports_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loader of this test never has the pages, and forks into the ingestor nevertheless."""
+    program = (
+        "import select, socket, sys, time; from cli import loader; number = int(sys.argv[1]);"
+        "loader._load = lambda part:"
+        " select.select([number], [], []) if part == 'ingest' else time.sleep(1000);"
+        "loader.load_and_fork(socket.socket(fileno=number)); loader.main()"
+    )
+    monkeypatch.setattr(module, "python_module", lambda *words: [sys.executable, "-c", program, *words[1:]])
+    parts = Parts(tmp_path)
+    monkeypatch.undo()
+    try:
+        steps = parts.make(*WAITS).starting()
+        soon(lambda: next(steps, "over") == "over", "its start")
+        assert is_fork(parts, parts.children[0])
+    finally:
+        parts.end()
 
 
 def test_the_loader_has_one_thread_after_a_fork(parts: Parts) -> None:

@@ -17,7 +17,8 @@ gc.disable()
 import argon2, babel, bcrypt, cryptography.x509, fastapi, google.protobuf, jinja2, joserfc, msgspec
 import numpy, paho.mqtt.client, prometheus_client, psycopg, psycopg_pool, pydantic, pydantic_settings
 import python_multipart, rfc3161_client, rfc8785, rich.console, rich.progress, typer, typst, uvicorn
-import asyncio, concurrent.futures, email.message, http.server, importlib.metadata, multiprocessing, urllib.request
+import asyncio, concurrent.futures, email.message, http.server, importlib.metadata, multiprocessing
+import urllib.request
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from psycopg import pq
 

@@ -23,6 +23,7 @@ from store.catalogue.properties import add_property
 from store.catalogue.sites import add_site
 from store.catalogue.trials import add_trial
 from tests.end_to_end.running import INSITU, hourly
+from tests.fix_charts import lay_charts
 from tests.stack import Stack
 from tests.trials.test_york import folder, stated
 from trials.plan.protocol import Protocol
@@ -38,13 +39,14 @@ TRIAL = "york"
     "days", [28, pytest.param(60, marks=pytest.mark.nightly)], ids=["hourly", "as shipped"]
 )
 def test_a_trial_in_which_nothing_changes_is_not_met_or_inconclusive_and_its_interval_holds_0(
-    days: int,
+    days: int, charts: Path
 ) -> None:
     """28 days with a message an hour, or 60 days as shipped. The last day is fixed, and so is every number of
     the simulation; the clocks go forward within the history.
     """
     with TemporaryDirectory(prefix="insitu-aa-") as place:
         Path(place).chmod(0o711)
+        lay_charts(charts, Path(place) / "data" / "demo")
         arguments = [
             "demo",
             "--once",
