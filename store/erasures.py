@@ -25,6 +25,7 @@ class _SQL(Queries, file="erasures"):
     erasures: str
     erased_of_devices: str
     erased_after: str
+    erased_results: str
     copies: str
     line_of_erasure: str
 
@@ -81,6 +82,19 @@ class ErasedSince:
 
     def __str__(self) -> str:
         return f"erasure {self.erasure_id} of {self.at:%Y-%m-%d}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class ErasedResults:
+    """What an erasure took from a device: results in `[from_time, to_time)`; None: without a limit."""
+
+    erasure_id: int
+    at: datetime
+    reason: str
+    device: str
+    from_time: datetime | None
+    to_time: datetime | None
+    results: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +196,11 @@ def count_erased(conn: Connection, trial: str) -> dict[str, int]:
 def erased_since(conn: Connection, trial: str, after: datetime) -> list[ErasedSince]:
     """Erasures of results of a trial at or after a moment, oldest first."""
     return rows(conn, ErasedSince, _SQL.erased_after, trial=trial, after=after)
+
+
+def erased_results(conn: Connection, trial: str, until: datetime) -> list[ErasedResults]:
+    """Results of a trial that were erased up to a moment, by erasure and device, oldest first."""
+    return rows(conn, ErasedResults, _SQL.erased_results, trial=trial, until=until)
 
 
 def list_copies(conn: Connection, trial: str) -> list[Copy]:

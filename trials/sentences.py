@@ -257,6 +257,10 @@ DEVIATIONS = _named(
         "evaluated_late",
         "The first evaluation was made on {evaluated_at}, later than planned ({planned_at}).",
     ),
+    _deviation(
+        "results_erased",
+        "{erased} results of {device} were erased on {erased_at} (erasure {number}: “{reason}”).",
+    ),
     _deviation("device_absent", "{device} stood nowhere in the {period} period."),
     _deviation("deployed_late", "{device} was deployed on {day}, after the {period} period had begun."),
     _deviation("removed_early", "{device} was removed on {day}, before the {period} period had ended."),

@@ -28,6 +28,13 @@ SELECT e.erasure_id, e.at, e.reason, e.device FROM erasure e
 WHERE e.trial = %(trial)s::text AND e.at >= %(after)s::timestamptz
   AND EXISTS (SELECT FROM erased_rows r WHERE r.erasure_id = e.erasure_id AND r.table_name = 'observation') ORDER BY e.erasure_id;
 
+-- name: erased_results
+-- Erasures of a trial's results up to a moment, oldest first, with the results of each device that were stored then.
+SELECT e.erasure_id, e.at, e.reason, r.device, e.from_time, e.to_time, sum(r.erased)::bigint AS results
+FROM erasure e JOIN erased_rows r USING (erasure_id)
+WHERE r.trial = %(trial)s::text AND r.table_name = 'observation' AND e.at <= %(until)s::timestamptz
+GROUP BY e.erasure_id, r.device HAVING sum(r.erased) > 0 ORDER BY e.erasure_id, r.device;
+
 -- name: copies
 -- Who took a copy of a trial's results away: exports of packages and downloads.
 SELECT action, login, at FROM audit WHERE subject = %(trial)s::text AND action IN ('export', 'download') ORDER BY audit_id;

@@ -62,6 +62,14 @@ def test_a_package_carries_the_erasure_and_an_older_one_still_verifies(
     said = verified(told, after, lab)
     assert "erasure 1 of 24 results of device a (a visitor asked)" in said
     assert "Every number agrees." in said
+    evaluation = json.loads((after / "evaluation.json").read_text("utf-8"))
+    ((erased, device, reason),) = [
+        (one["evidence"]["erased"], one["evidence"]["device"], one["evidence"]["reason"])
+        for one in evaluation["deviations"]
+        if one["code"] == "results_erased"
+    ]
+    assert (erased, device, reason) == (24, "a", "a visitor asked")
+    assert "24 results of a were erased on" in (after / "report.en.html").read_text("utf-8")
     assert "2026-03-05T01:00:00Z" not in (after / "observations.csv").read_text("utf-8")
     statements = json.loads((after / "witness" / "log.json").read_text("utf-8"))["statements"]
     assert [one for one in statements if json.loads(one["document"])["what"] == "erase"]

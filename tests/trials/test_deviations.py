@@ -30,7 +30,14 @@ from trials.plan.protocol import Protocol
 from trials.plan.reading import digest
 from trials.plan.reading import document_of as protocol_document
 from trials.sentences import deviation
-from trials.series.inputs import EarlierEvaluation, Placement, ProtocolVersion, TrialInputs, Unblinding
+from trials.series.inputs import (
+    EarlierEvaluation,
+    ErasureSummary,
+    Placement,
+    ProtocolVersion,
+    TrialInputs,
+    Unblinding,
+)
 from trials.statement import Statement
 
 TWO = [period("baseline", 0, 20), period("reporting", 20, 40)]
@@ -381,3 +388,27 @@ def test_paths_of_what_changed_name_arms_periods_and_endpoints() -> None:
 def test_things_with_the_same_name_are_compared_as_a_whole() -> None:
     twice = {"periods": [{"name": "a", "x": 1}, {"name": "a", "x": 2}]}
     assert list(changed_paths(twice, {"periods": [{"name": "a", "x": 1}]})) == ["periods"]
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "told"),
+    [(None, None, 1), (-9, 0, 0), (-9, 1, 1), (39, 50, 1), (40, 50, 0), (45, None, 0), (None, 0, 0)],
+)
+def test_erased_results_of_a_planned_period_are_a_deviation(
+    begin: float | None, end: float | None, told: int
+) -> None:
+    """Days from the beginning of the first period, which the erasure covers; the last ends on day 40."""
+    made = plan()
+    assert (made.periods[0].start, made.periods[-1].end) == (START, END)
+    assert END - START == 40 * DAY
+    erased = ErasureSummary(
+        erasure_id=7,
+        erased_at=END,
+        reason="a visitor asked",
+        device="a",
+        start=None if begin is None else START + begin * DAY,
+        end=None if end is None else START + end * DAY,
+        results=24,
+    )
+    given = replace(inputs(made, streams_of(made), now=END + DAY), erasures=[erased])
+    assert [one.code for one in found(given)] == ["results_erased"] * told

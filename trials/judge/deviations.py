@@ -41,6 +41,7 @@ def deviations(inputs: TrialInputs, looks: Sequence[LookSummary]) -> list[Statem
     """All deviations, in a fixed order. `looks`: planned and made before the end."""
     found = [*_of_lock(inputs), *_of_unblinding(inputs), *_of_swaps_and_windows(inputs)]
     found += [*_of_versions(inputs), *_of_looks(inputs, looks), *_of_evaluation(inputs), *_of_devices(inputs)]
+    found += _of_erasures(inputs)
     found += [
         one for stream in sorted(inputs.streams, key=lambda s: s.key()) for one in _of_stream(inputs, stream)
     ]
@@ -224,6 +225,23 @@ def _of_stay(inputs: TrialInputs, arm: Arm, device: str) -> Iterator[Statement]:
 
 
 # -- datastreams
+
+
+def _of_erasures(inputs: TrialInputs) -> Iterator[Statement]:
+    """Erased results that may have been measured in a period of the plan."""
+    for one in inputs.erasures:
+        if any(
+            (one.start is None or one.start < period.end) and (one.end is None or one.end > period.start)
+            for period in inputs.protocol.periods
+        ):
+            yield deviation(
+                "results_erased",
+                number=one.erasure_id,
+                erased_at=_minute(one.erased_at),
+                erased=one.results,
+                device=one.device,
+                reason=one.reason,
+            )
 
 
 def _of_stream(inputs: TrialInputs, stream: StreamInput) -> Iterator[Statement]:

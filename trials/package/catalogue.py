@@ -17,6 +17,7 @@ from trials.evaluation import GapSummary, SensorSummary, WithdrawalSummary
 from trials.plan.rules import RULES_1
 from trials.series.inputs import (
     EarlierEvaluation,
+    ErasureSummary,
     Placement,
     TrialInputs,
     Unblinding,
@@ -104,6 +105,7 @@ class Catalogue(_Part):
     unblinded: list[Unblinded] = []
     withdrawals: list[WithdrawalSummary] = []
     sensors: list[SensorSummary] = []
+    erasures: list[ErasureSummary] = []
     earlier_evaluations: list[Earlier] = []
     versions: list[Version] = []
 
@@ -186,6 +188,7 @@ def catalogue_document(inputs: TrialInputs) -> dict[str, Any]:
         "gaps": _dumped(inputs.gaps),
         "withdrawals": _dumped(inputs.withdrawals),
         "sensors": _dumped(inputs.sensors),
+        **({"erasures": _dumped(inputs.erasures)} if inputs.erasures else {}),
         "earlier_evaluations": [_plain(asdict(e)) for e in inputs.earlier],
         "versions": [
             {"version": v.version, "locked_at": to_rfc3339(v.locked_at), "sha256": v.sha256}

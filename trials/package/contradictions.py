@@ -75,6 +75,8 @@ def _acts(inputs: TrialInputs) -> Iterator[tuple[str, datetime]]:
     for withdrawal in inputs.withdrawals:
         yield f"import {withdrawal.import_id} was made", withdrawal.imported_at
         yield f"import {withdrawal.import_id} was withdrawn", withdrawal.withdrawn_at
+    for erasure in inputs.erasures:
+        yield f"erasure {erasure.erasure_id} was made", erasure.erased_at
     for gap in inputs.gaps:
         yield f"a gap of {gap.device} ended", gap.end
 
@@ -95,6 +97,8 @@ def _spans(inputs: TrialInputs) -> Iterator[tuple[str, datetime | None, datetime
     for withdrawal in inputs.withdrawals:
         yield f"import {withdrawal.import_id}", withdrawal.first, withdrawal.last
         yield f"the use of import {withdrawal.import_id}", withdrawal.imported_at, withdrawal.withdrawn_at
+    for erasure in inputs.erasures:
+        yield f"the span of erasure {erasure.erasure_id}", erasure.start, erasure.end
     for stream in inputs.streams:
         for place in stream.placements:
             yield f"a deployment of {stream.key()}", place.start, place.end

@@ -89,6 +89,7 @@ def read_package(contents: Contents) -> Package:
         gaps=facts.gaps,
         withdrawals=facts.withdrawals,
         sensors=facts.sensors,
+        erasures=facts.erasures,
         simulated=facts.simulated_time,
         now=facts.evaluated_at,
         rules=Rules(facts.rules),

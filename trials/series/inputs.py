@@ -14,7 +14,7 @@ from insitu.arrays import Floats, Ints
 from insitu.model import Flag, Stamp
 from insitu.spacing import Spacing
 from insitu.times import to_whole_second_us
-from trials.evaluation import GapSummary, RejectSummary, SensorSummary, WithdrawalSummary
+from trials.evaluation import GapSummary, Part, RejectSummary, SensorSummary, WithdrawalSummary
 from trials.plan.endpoint import Endpoint
 from trials.plan.protocol import Protocol
 from trials.plan.rules import Rules
@@ -111,6 +111,18 @@ class Unblinding:
     reason: str
 
 
+class ErasureSummary(Part):
+    """Results of a device that were erased, measured in `[start, end)`; None: without a limit."""
+
+    erasure_id: int
+    erased_at: datetime
+    reason: str
+    device: str
+    start: datetime | None
+    end: datetime | None
+    results: int
+
+
 @dataclass(frozen=True, slots=True)
 class EarlierEvaluation:
     """An evaluation that was made before this one."""
@@ -159,6 +171,8 @@ class TrialInputs:
     """Results that were taken out of use before."""
     sensors: list[SensorSummary] = field(default_factory=list)
     """Of the devices of `streams`, by device in order of time."""
+    erasures: list[ErasureSummary] = field(default_factory=list)
+    """Results that were erased before, in order of the erasures."""
     rules: Rules = field(default_factory=Rules)
     """By which it is computed: the newest, unless it recomputes an older evaluation."""
 

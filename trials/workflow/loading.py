@@ -19,15 +19,23 @@ from store.catalogue.sites import list_sites
 from store.catalogue.trials import get_trial
 from store.catalogue.windows import list_windows
 from store.database import Connection
+from store.erasures import erased_results
 from store.imports import list_withdrawals
 from store.kept import SeriesKept, series_kept
 from trials.condition.gaps import KEPT_BACK, KEPT_BACK_SIMULATED, find_gaps_in_order
-from trials.evaluation import Evaluation, GapSummary, RejectSummary, SensorSummary, WithdrawalSummary
+from trials.evaluation import (
+    Evaluation,
+    GapSummary,
+    RejectSummary,
+    SensorSummary,
+    WithdrawalSummary,
+)
 from trials.plan.protocol import Protocol
 from trials.plan.reading import read_protocol
 from trials.plan.rules import Rules
 from trials.series.inputs import (
     EarlierEvaluation,
+    ErasureSummary,
     Placement,
     ProtocolVersion,
     StreamInput,
@@ -95,6 +103,7 @@ def load_inputs(
         versions=_versions(conn, stored, trial),
         withdrawals=_withdrawals(conn, trial, now),
         sensors=_sensors(conn, trial, {stream.device for stream in streams}),
+        erasures=_erasures(conn, trial, now),
         rules=rules or Rules(),
     )
 
@@ -116,6 +125,21 @@ def _withdrawals(conn: Connection, trial: str, now: datetime) -> list[Withdrawal
             results=one.results,
         )
         for one in list_withdrawals(conn, trial, now)
+    ]
+
+
+def _erasures(conn: Connection, trial: str, now: datetime) -> list[ErasureSummary]:
+    return [
+        ErasureSummary(
+            erasure_id=one.erasure_id,
+            erased_at=one.at,
+            reason=one.reason,
+            device=one.device,
+            start=one.from_time,
+            end=one.to_time,
+            results=one.results,
+        )
+        for one in erased_results(conn, trial, now)
     ]
 
 
