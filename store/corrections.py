@@ -6,7 +6,7 @@ An import replaces stored results; a deployment gets another start or end.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,6 +17,7 @@ from store import quality
 from store.audit import record
 from store.database import Connection, row, rows, run
 from store.imports import add_parts
+from store.packed.days import days_of_keys, unpack
 from store.queries import Queries
 
 
@@ -82,6 +83,7 @@ def correct(
     for one in observations:
         offered.setdefault((one.datastream_id, one.time_us), one.result)
     quality.take_turn(conn, correction.trial)  # a run of the checks then sees either all old or all new rows
+    _unpack(conn, offered)
     found = rows(
         conn,
         Differing,
@@ -127,6 +129,18 @@ def correct(
     }
     record(conn, at=now, login=correction.login, action="correct", subject=correction.trial, detail=detail)
     return len(found)
+
+
+def _unpack(conn: Connection, offered: Mapping[tuple[int, int], float]) -> None:
+    """Unpack the days in which an offered result differs from the stored one."""
+    days = days_of_keys(conn, [stream for stream, _ in offered], [to_datetime(at) for _, at in offered])
+    differing = []
+    for day in days:
+        columns, number = day.opened(), day.datastream_id
+        stored = zip(columns.time_us.tolist(), columns.result.tolist(), strict=True)
+        if any(offered.get((number, time_us), result) != result for time_us, result in stored):
+            differing.append(day)
+    unpack(conn, differing)
 
 
 def corrections(conn: Connection, trial: str, *, most: int = 1000) -> list[Corrected]:

@@ -11,12 +11,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
+
+import numpy as np
 
 from insitu.errors import CorrectInput, NotFound
+from insitu.model import ClockQuality
+from insitu.times import to_us
 from store import quality
 from store.audit import record
 from store.database import Connection, row, rows, run, scalar
+from store.packed.codec import decode
+from store.packed.days import days_within, unpack, unpack_newest
 from store.queries import Queries
 
 
@@ -28,6 +34,7 @@ class _SQL(Queries, file="imports"):
     unknown_imports: str
     hold_import: str
     trials_of_import: str
+    parts_of_import: str
     mark_withdrawn: str
     keep_withdrawn: str
     put_back: str
@@ -40,9 +47,11 @@ class _SQL(Queries, file="imports"):
     withdrawals: str
     withdrawn_of_devices: str
     origins: str
+    files_of: str
 
 
 _MOST_REASON = 500
+_FROM_FILE: Final = (ClockQuality.FILE, ClockQuality.CORRECTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +188,24 @@ def list_origins(
     conn: Connection, datastream_ids: Sequence[int], times: Sequence[datetime]
 ) -> dict[tuple[int, datetime], ResultOrigin]:
     """Of stored results, by datastream and time."""
-    found = rows(conn, ResultOrigin, _SQL.origins, datastream_ids=list(datastream_ids), times=list(times))
-    return {(one.datastream_id, one.phenomenon_time): one for one in found}
+    keys = list(zip(datastream_ids, times, strict=True))
+    found: dict[tuple[int, datetime], tuple[int | None, int]] = {}
+    parameters = {"datastream_ids": list(datastream_ids), "times": list(times)}
+    for number, time, import_id, clock, columns in conn.execute(_SQL.origins.encode(), parameters).fetchall():
+        if columns is None:
+            found[number, time] = import_id, clock
+            continue
+        day = decode(columns)
+        for key in keys:
+            at = int(np.searchsorted(day.time_us, to_us(key[1])))
+            if key[0] == number and at < len(day.time_us) and day.time_us[at] == to_us(key[1]):
+                found[key] = int(day.import_id[at]) if day.import_id[at] >= 0 else None, int(day.quality[at])
+    numbers = sorted({import_id for import_id, _ in found.values() if import_id is not None})
+    files = dict(conn.execute(_SQL.files_of.encode(), {"import_ids": numbers}).fetchall()) if numbers else {}
+    return {
+        key: ResultOrigin(*key, import_id, files.get(import_id), clock in _FROM_FILE)
+        for key, (import_id, clock) in found.items()
+    }
 
 
 def get_import(conn: Connection, import_id: int) -> Import:
@@ -240,14 +265,13 @@ def _take_out(
     for trial in trials:
         quality.take_turn(conn, trial)  # a run of the checks then sees either all old or all new rows
     run(conn, _SQL.mark_withdrawn, import_id=import_id, login=login, reason=reason, now=now)
-    for step in (
-        _SQL.keep_withdrawn,
-        _SQL.put_back,
-        _SQL.take_out,
-        _SQL.drop_flags,
-        _SQL.latest_again,
-        _SQL.no_latest,
-    ):
+    parts = conn.execute(_SQL.parts_of_import.encode(), {"import_id": import_id}).fetchall()
+    streams = [number for number, _, _ in parts]
+    unpack(conn, days_within(conn, streams, [first for _, first, _ in parts], [last for *_, last in parts]))
+    for step in (_SQL.keep_withdrawn, _SQL.put_back, _SQL.take_out, _SQL.drop_flags):
+        run(conn, step, import_id=import_id)
+    unpack_newest(conn, streams)
+    for step in (_SQL.latest_again, _SQL.no_latest):
         run(conn, step, import_id=import_id)
 
 

@@ -8,7 +8,10 @@ from datetime import date, datetime
 
 from insitu.errors import NotFound
 from insitu.model import AveragingScale, DatastreamRole, Stamp
+from insitu.times import to_us
 from store.database import Connection, row, rows
+from store.packed.reading import unpacked
+from store.packed.spans import days_of
 from store.queries import Queries
 
 
@@ -100,4 +103,18 @@ def get_owner(conn: Connection, datastream_id: int) -> StreamOwner:
 def count_by_day(
     conn: Connection, device_ids: Sequence[int], start: datetime, end: datetime
 ) -> list[DayCount]:
-    return rows(conn, DayCount, _SQL.daily_counts, device_ids=list(device_ids), start=start, end=end)
+    counts: dict[tuple[int, int, date], DayCount] = {}
+    parameters = {"device_ids": list(device_ids), "start": start, "end": end}
+    for device, stream, day, n, failed, record, zone, shift_s in conn.execute(
+        _SQL.daily_counts.encode(), parameters
+    ).fetchall():
+        if record is None:
+            counts[device, stream, day] = DayCount(device, stream, day, n, failed)
+            continue
+        part = unpacked(record, to_us(start), to_us(end))
+        for one, more, wrong in days_of(part, zone, round(shift_s * 1e6)):
+            before = counts.get((device, stream, one))
+            if before is not None:
+                more, wrong = before.n + more, before.failed + wrong  # noqa: PLW2901
+            counts[device, stream, one] = DayCount(device, stream, one, more, wrong)
+    return [counts[key] for key in sorted(counts)]

@@ -34,8 +34,10 @@ GROUP BY i.import_id, t.code ORDER BY i.import_id DESC LIMIT %(most)s::int;
 
 -- name: unknown_imports
 -- Results of a trial that came from a file before imports had numbers.
-SELECT count(*) FROM observation o JOIN datastream m USING (datastream_id) JOIN device d USING (device_id) JOIN trial t USING (trial_id)
-WHERE t.code = %(trial)s::text AND o.clock_quality IN (4, 5) AND o.import_id IS NULL;
+SELECT coalesce(sum(o.n), 0)::bigint FROM (
+    SELECT datastream_id, 1 AS n FROM observation WHERE clock_quality IN (4, 5) AND import_id IS NULL
+    UNION ALL SELECT datastream_id, unnumbered FROM packed_day WHERE unnumbered > 0) o
+JOIN datastream m USING (datastream_id) JOIN device d USING (device_id) JOIN trial t USING (trial_id) WHERE t.code = %(trial)s::text;
 
 -- name: hold_import
 -- Lock an import until the withdrawal is committed.
@@ -46,6 +48,10 @@ SELECT withdrawn_at FROM import WHERE import_id = %(import_id)s::int FOR UPDATE;
 SELECT DISTINCT t.code FROM import_part p JOIN datastream m USING (datastream_id) JOIN device d USING (device_id)
 JOIN trial t ON t.trial_id = d.trial_id WHERE p.import_id = %(import_id)s::int
 UNION SELECT t.code FROM import i JOIN trial t USING (trial_id) WHERE i.import_id = %(import_id)s::int ORDER BY 1;
+
+-- name: parts_of_import
+-- Where the results of an import are.
+SELECT datastream_id, first_time, last_time FROM import_part WHERE import_id = %(import_id)s::int ORDER BY datastream_id;
 
 -- name: mark_withdrawn
 -- The import is withdrawn: who, when and why.
@@ -126,7 +132,15 @@ JOIN device d USING (device_id) JOIN trial t USING (trial_id)
 WHERE t.code = %(trial)s::text AND NOT w.restored GROUP BY 1 ORDER BY 1;
 
 -- name: origins
--- Which import brought each of these stored results.
-SELECT o.datastream_id, o.phenomenon_time, o.import_id, i.file, o.clock_quality IN (4, 5) AS is_from_file
+-- Which import brought each of these stored results, and the packed days that may hold them.
+SELECT o.datastream_id, o.phenomenon_time, o.import_id, o.clock_quality, NULL::bytea AS columns
 FROM unnest(%(datastream_ids)s::int[], %(times)s::timestamptz[]) AS k(datastream_id, phenomenon_time)
-JOIN observation o USING (datastream_id, phenomenon_time) LEFT JOIN import i USING (import_id);
+JOIN observation o USING (datastream_id, phenomenon_time)
+UNION ALL SELECT p.datastream_id, NULL, NULL, NULL, p.columns FROM packed_day p WHERE (p.datastream_id, p.start_time) IN (
+    SELECT k.datastream_id, (SELECT max(q.start_time) FROM packed_day q
+                             WHERE q.datastream_id = k.datastream_id AND q.start_time <= k.at AND q.start_time > k.at - interval '33 days')
+    FROM unnest(%(datastream_ids)s::int[], %(times)s::timestamptz[]) AS k(datastream_id, at));
+
+-- name: files_of
+-- The files of some imports.
+SELECT import_id, file FROM import WHERE import_id = ANY(%(import_ids)s::int[]);

@@ -20,25 +20,30 @@ CROSS JOIN LATERAL (SELECT x.result, x.xmin AS writer FROM observation x
 WHERE o.writer <> pg_current_xact_id()::xid;
 
 -- name: newest_of
--- Newest stored time of some datastreams.
-SELECT datastream_id, phenomenon_time FROM datastream_latest WHERE datastream_id = ANY(%(datastream_ids)s::int[]);
+-- Newest stored time of some datastreams, and up to where they are packed, with their place in the list.
+SELECT k.at::int, l.phenomenon_time, l.packed_to FROM unnest(%(datastream_ids)s::int[]) WITH ORDINALITY AS k(datastream_id, at)
+JOIN datastream_latest l USING (datastream_id);
+
+-- name: hold
+-- Nothing packs these datastreams until the transaction ends.
+SELECT datastream_id FROM datastream_latest WHERE datastream_id = ANY(%(datastream_ids)s::int[]) ORDER BY datastream_id FOR UPDATE;
 
 -- name: touch_latest
--- Update the latest result of each datastream, and the first time that the checks have not seen.
-INSERT INTO datastream_latest AS l (datastream_id, phenomenon_time, result, received_at, unchecked_from)
-SELECT * FROM unnest(%(datastream_ids)s::int[], %(times)s::timestamptz[], %(results)s::float8[], %(received)s::timestamptz[],
-                     %(firsts)s::timestamptz[])
-ON CONFLICT (datastream_id) DO UPDATE SET
-    phenomenon_time = greatest(l.phenomenon_time, excluded.phenomenon_time),
-    result = CASE WHEN excluded.phenomenon_time >= l.phenomenon_time THEN excluded.result ELSE l.result END,
-    received_at = greatest(l.received_at, excluded.received_at),
-    unchecked_from = least(l.unchecked_from, excluded.unchecked_from);
-
--- name: series
--- Observations of some datastreams in `[start, end)`, in order.
-SELECT datastream_id, phenomenon_time, result, received_at, flag FROM observation
-WHERE datastream_id = ANY(%(datastream_ids)s::int[]) AND phenomenon_time >= %(start)s::timestamptz
-  AND phenomenon_time < %(end)s::timestamptz ORDER BY datastream_id, phenomenon_time;
+-- Update the latest result of each datastream, and the first time that the checks have not seen. Counts datastreams of which results
+-- at or after `unseen` may have been packed since `newest_of`.
+WITH touched AS (
+    INSERT INTO datastream_latest AS l (datastream_id, phenomenon_time, result, received_at, unchecked_from)
+    SELECT * FROM unnest(%(datastream_ids)s::int[], %(times)s::timestamptz[], %(results)s::float8[], %(received)s::timestamptz[],
+                         %(firsts)s::timestamptz[])
+    ON CONFLICT (datastream_id) DO UPDATE SET
+        phenomenon_time = greatest(l.phenomenon_time, excluded.phenomenon_time),
+        result = CASE WHEN excluded.phenomenon_time >= l.phenomenon_time THEN excluded.result ELSE l.result END,
+        received_at = greatest(l.received_at, excluded.received_at),
+        unchecked_from = least(l.unchecked_from, excluded.unchecked_from)
+    RETURNING l.datastream_id, l.packed_to)
+SELECT count(*) FROM touched t
+JOIN unnest(%(datastream_ids)s::int[], %(unseen)s::timestamptz[]) AS k(datastream_id, unseen) USING (datastream_id)
+WHERE t.packed_to > k.unseen;
 
 -- name: latest_of
 -- The latest observation of some datastreams.
@@ -47,12 +52,13 @@ WHERE datastream_id = ANY(%(datastream_ids)s::int[]) ORDER BY datastream_id;
 
 -- name: count
 -- All observations.
-SELECT count(*) FROM observation;
+SELECT ((SELECT count(*) FROM observation) + (SELECT coalesce(sum(n), 0) FROM packed_day))::bigint;
 
 -- name: first_receipt
 -- Time of receipt of a trial's first stored observation.
-SELECT min(o.received_at) FROM observation o JOIN datastream s USING (datastream_id) JOIN device d USING (device_id)
-JOIN trial t USING (trial_id) WHERE t.code = %(trial)s::text;
+SELECT min(o.received_at) FROM (SELECT datastream_id, received_at FROM observation
+                                UNION ALL SELECT datastream_id, first_received FROM packed_day) o
+JOIN datastream s USING (datastream_id) JOIN device d USING (device_id) JOIN trial t USING (trial_id) WHERE t.code = %(trial)s::text;
 
 -- name: settle
 -- Do now what autovacuum would do soon.

@@ -20,15 +20,42 @@ WHERE m.device_id = ANY(%(device_ids)s::int[]) ORDER BY m.device_id, m.name;
 
 -- name: daily_counts
 -- Observations of some devices by datastream and local day of their trial, and how many of them failed a check. The day is that of
--- the middle of the interval that a result stands for.
-WITH zones AS MATERIALIZED (SELECT trial_id, known_zone(time_zone) AS time_zone FROM trial)
-SELECT m.device_id, o.datastream_id,
-       ((o.phenomenon_time + CASE m.stamp WHEN 'begin' THEN m.expected_interval / 2 WHEN 'end' THEN -m.expected_interval / 2
-                                          ELSE interval '0' END) AT TIME ZONE t.time_zone)::date AS day, count(*)::int AS n,
-       (count(*) FILTER (WHERE o.flag = 4))::int AS failed
-FROM observation o JOIN datastream m USING (datastream_id) JOIN device d USING (device_id) JOIN zones t USING (trial_id)
-WHERE m.device_id = ANY(%(device_ids)s::int[]) AND o.phenomenon_time >= %(start)s::timestamptz
-  AND o.phenomenon_time < %(end)s::timestamptz GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
+-- the middle of the interval that a result stands for. A packed day within one such day counts by its summary; the others come whole,
+-- with what shifts a time to the middle.
+WITH zones AS MATERIALIZED (
+         SELECT z.trial_id, z.time_zone, (%(start)s::timestamptz AT TIME ZONE z.time_zone)::date - 2 AS first_day,
+                ARRAY(SELECT x.day AT TIME ZONE z.time_zone
+                      FROM generate_series((%(start)s::timestamptz AT TIME ZONE z.time_zone)::date - interval '1 day',
+                                           (%(end)s::timestamptz AT TIME ZONE z.time_zone)::date + interval '2 days', interval '1 day') x(day)
+                      ORDER BY 1) AS midnights
+         FROM (SELECT trial_id, known_zone(time_zone) AS time_zone FROM trial) z),
+     streams AS MATERIALIZED (
+         SELECT m.device_id, m.datastream_id, t.first_day, t.midnights, t.time_zone,
+                CASE m.stamp WHEN 'begin' THEN m.expected_interval / 2 WHEN 'end' THEN -m.expected_interval / 2
+                             ELSE interval '0' END AS shift
+         FROM datastream m JOIN device d USING (device_id) JOIN zones t USING (trial_id) WHERE m.device_id = ANY(%(device_ids)s::int[])),
+     whole AS (
+         SELECT m.device_id, p.datastream_id, m.first_day, m.time_zone, p.n, p.failed, p.start_time, m.shift,
+                width_bucket(p.start_time + m.shift, m.midnights) AS bucket,
+                width_bucket(p.end_time + m.shift - interval '1 microsecond', m.midnights) AS last_bucket,
+                p.start_time >= %(start)s::timestamptz AND p.end_time <= %(end)s::timestamptz AS is_inside
+         FROM streams m JOIN packed_day p USING (datastream_id)
+         WHERE p.start_time > %(start)s::timestamptz - interval '33 days' AND p.start_time < %(end)s::timestamptz
+           AND p.end_time > %(start)s::timestamptz)
+SELECT x.device_id, x.datastream_id, x.first_day + x.bucket AS day, sum(x.n)::int AS n, sum(x.failed)::int AS failed,
+       NULL::bytea AS columns, NULL::text AS time_zone, NULL::float8 AS shift_s
+FROM (SELECT device_id, datastream_id, first_day, bucket, n, failed FROM whole WHERE bucket = last_bucket AND is_inside
+      UNION ALL
+      SELECT m.device_id, m.datastream_id, m.first_day, o.bucket, o.n, o.failed FROM streams m CROSS JOIN LATERAL (
+          SELECT width_bucket(o.phenomenon_time + m.shift, m.midnights) AS bucket, count(*) AS n,
+                 count(*) FILTER (WHERE o.flag = 4) AS failed
+          FROM observation o WHERE o.datastream_id = m.datastream_id AND o.phenomenon_time >= %(start)s::timestamptz
+            AND o.phenomenon_time < %(end)s::timestamptz GROUP BY 1) o) x
+GROUP BY 1, 2, 3
+UNION ALL
+SELECT w.device_id, w.datastream_id, NULL, NULL, NULL, p.columns, w.time_zone, extract(epoch FROM w.shift)::float8
+FROM whole w JOIN packed_day p USING (datastream_id, start_time) WHERE w.bucket <> w.last_bucket OR NOT w.is_inside
+ORDER BY 1, 2, 3;
 
 -- name: stream_owner
 -- Trial and device of a datastream.
