@@ -139,9 +139,10 @@ def merge(conn: Connection, observations: Sequence[Observation], import_id: int 
     again = np.zeros(len(order), bool)
     again[1:] = (streams[1:] == streams[:-1]) & (times[1:] == times[:-1])
     kept = ~again
-    newer, old = (kept & found for found in _newer(conn, streams, times))
+    newer, old = _newer(conn, streams, times)
+    newer &= kept
     batch = _Rows(streams, times, results, received, table[:, 4])
-    packed, packed_results = _packed(conn, batch, old)
+    packed, packed_results = _packed(conn, batch, old & kept)
     if newer.any() and not _copied(conn, batch.at(newer), import_id):
         newer[:] = False
     staged = np.flatnonzero(kept & ~newer & ~packed)

@@ -28,10 +28,10 @@ SELECT count(*) FROM observation o
 WHERE o.datastream_id = %(datastream_id)s::int AND o.phenomenon_time >= %(first)s::timestamptz AND o.phenomenon_time < %(until)s::timestamptz;
 
 -- name: spans_beside
--- The packed days of a datastream that share time with a span.
+-- The packed days of a datastream that share time with a span, or with the month in which it begins.
 SELECT p.start_time, p.end_time FROM packed_day p
-WHERE p.datastream_id = %(datastream_id)s::int AND p.start_time > %(first)s::timestamptz - interval '33 days'
-  AND p.start_time < %(until)s::timestamptz AND p.end_time > %(first)s::timestamptz ORDER BY p.start_time;
+WHERE p.datastream_id = %(datastream_id)s::int AND p.start_time > %(first)s::timestamptz - interval '66 days'
+  AND p.start_time < %(until)s::timestamptz ORDER BY p.start_time;
 
 -- name: take_out
 -- Results of a datastream that are packed now; −1: no import.
