@@ -53,6 +53,8 @@ class Packer:
             try:
                 moved += self._pack(conn, trial, ends)
             except RetryLater as error:
+                if conn.closed:
+                    raise
                 conn.rollback()
                 log.debug("%s was not packed: %s", trial, error)
             except InsituError as error:

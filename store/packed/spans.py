@@ -13,6 +13,7 @@ import numpy as np
 
 from insitu.model import Flag
 from insitu.times import to_datetime, to_us
+from insitu.zones import zone_or_utc
 from store.packed.reading import Part
 
 SLOW: Final = 25
@@ -30,7 +31,7 @@ def spans_to_pack(
     `shift_us`: from the time of a result to the middle of its interval, which decides its day.
     """
     is_slow = count * _DAY_US <= SLOW * (until_us - first_us)
-    tiles = _local(first_us, until_us, _months if is_slow else _days, ZoneInfo(zone), shift_us)
+    tiles = _local(first_us, until_us, _months if is_slow else _days, zone_or_utc(zone), shift_us)
     spans = [span for span in packed if span[1] <= until_us and span[1] > first_us]
     for tile in tiles:
         spans += _without(tile, packed)
@@ -97,13 +98,11 @@ def days_of(part: Part, zone: str, shift_us: int) -> list[tuple[date, int, int]]
     """(local day, results, failed results) of results in order of time, by the middle of their intervals."""
     if not len(part.time_us):
         return []
-    middles = part.time_us + shift_us
-    first = to_datetime(int(middles[0])).astimezone(ZoneInfo(zone)).date()
-    last = to_datetime(int(middles[-1])).astimezone(ZoneInfo(zone)).date()
+    middles, here = part.time_us + shift_us, zone_or_utc(zone)
+    first = to_datetime(int(middles[0])).astimezone(here).date()
+    last = to_datetime(int(middles[-1])).astimezone(here).date()
     days = [first + timedelta(days=further) for further in range((last - first).days + 1)]
-    edges = np.searchsorted(
-        middles, [_begin(day, ZoneInfo(zone)) for day in [*days, last + timedelta(days=1)]]
-    )
+    edges = np.searchsorted(middles, [_begin(day, here) for day in [*days, last + timedelta(days=1)]])
     failed = np.r_[0, np.cumsum(part.flag == Flag.FAIL)]
     return [
         (day, int(stop - start), int(failed[stop] - failed[start]))
