@@ -21,7 +21,7 @@ _CHANGES: Final = (
     ("UPDATE", re.compile(r"(?<!\bFOR )(?<!\bKEY )(?<!\bDO )\bUPDATE (?!SET\b|OF\b|SKIP\b)(\w+)")),
     ("UPDATE", re.compile(r"\bINSERT INTO (\w+)(?:(?!\bINSERT INTO\b).)*?\bDO UPDATE\b")),
     ("DELETE", re.compile(r"\bDELETE FROM (\w+)")),
-    ("MAINTAIN", re.compile(r"\bVACUUM (?:\([^)]*\) )?(\w+)")),
+    ("MAINTAIN", re.compile(r"\bVACUUM (?:\([^)]*\) )?(?:\w+, )?(\w+)")),
 )
 _LOCK: Final = re.compile(r"\bFOR (?:NO KEY UPDATE|UPDATE|KEY SHARE|SHARE)\b(?: OF (\w+))?")
 _OTHERS: Final = (

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from insitu.times import to_us
-from store.database import Connection
+from store.database import Connection, run
 from store.packed.codec import Columns, Damaged, decode
 from store.packed.days import Summary, summary_of
 from store.queries import Queries
@@ -17,6 +17,8 @@ from store.queries import Queries
 
 class _SQL(Queries, file="packed/checking"):
     all_days: str
+    sizes: str
+    settle: str
 
 
 def find_wrong_days(conn: Connection, *, most: int = 20) -> list[str]:
@@ -36,6 +38,22 @@ def find_wrong_days(conn: Connection, *, most: int = 20) -> list[str]:
                     problems.append("the datastream is marked as packed only up to an earlier time")
                 wrong += [f"{day}: {problem}" for problem in problems]
     return wrong[:most]
+
+
+def measure_bytes(conn: Connection) -> tuple[int, int]:
+    """Of the observations and of the packed days, with indexes."""
+    ((hot, packed),) = conn.execute(_SQL.sizes.encode()).fetchall()
+    return int(hot), int(packed)
+
+
+def settle(conn: Connection) -> None:
+    """Vacuum and analyse both now, as autovacuum would within a minute. Ends the transaction."""
+    conn.commit()
+    conn.autocommit = True
+    try:
+        run(conn, _SQL.settle)
+    finally:
+        conn.autocommit = False
 
 
 def _problems(

@@ -21,7 +21,7 @@ from insitu.times import to_datetime, to_us
 from store.database import Connection, rows, run, scalar
 from store.packed.codec import Columns
 from store.packed.days import NewDay, days_within, save_days
-from store.packed.spans import Span, runs, spans_to_pack
+from store.packed.spans import SLOW, Span, runs, spans_to_pack
 from store.queries import Queries
 
 
@@ -69,6 +69,8 @@ class Packable:
     until: datetime
     scale: float
     shift: float
+    expected_s: float | None
+    """Its interval, declared or reported."""
     half_s: float
     """From the time of a result to the middle of the interval that it stands for."""
 
@@ -138,9 +140,11 @@ def _spans(conn: Connection, one: Packable, most: int) -> list[Span]:
     first, until = to_us(one.first_time), to_us(one.until)
     keys = {"datastream_id": one.datastream_id, "first": one.first_time}
     count = int(scalar(conn, _SQL.count_before, **keys, until=one.until))
+    a_day = 86_400e6 * count / (until - first) if one.expected_s is None else 86_400 / one.expected_s
     beside = conn.execute(_SQL.spans_beside.encode(), {**keys, "until": one.until}).fetchall()
     packed = [(to_us(start), to_us(end)) for start, end in beside]
-    spans = spans_to_pack(first, until, count, packed, zone=one.time_zone, shift_us=round(one.half_s * 1e6))
+    shift_us = round(one.half_s * 1e6)
+    spans = spans_to_pack(first, until, packed, is_slow=a_day <= SLOW, zone=one.time_zone, shift_us=shift_us)
     longest = (until - first) * most // max(count, 1)
     return [span for number, span in enumerate(spans) if number == 0 or span[1] <= first + longest]
 

@@ -18,19 +18,17 @@ from store.packed.reading import Part
 
 SLOW: Final = 25
 """Results a day up to which a datastream is packed by month: a row for each day would cost more than they do."""
-_DAY_US: Final = 86_400_000_000
 Span = tuple[int, int]
 
 
 def spans_to_pack(
-    first_us: int, until_us: int, count: int, packed: Sequence[Span], *, zone: str, shift_us: int
+    first_us: int, until_us: int, packed: Sequence[Span], *, is_slow: bool, zone: str, shift_us: int
 ) -> list[Span]:
-    """Spans that end by `until`, in order, for `count` results in `[first, until)`: those in `packed`, which
-    there are already, and local days or months in the time between them.
+    """Spans that end by `until`, in order, for results in `[first, until)`: those in `packed`, which there are
+    already, and local days, or months if `is_slow`, in the time between them.
 
     `shift_us`: from the time of a result to the middle of its interval, which decides its day.
     """
-    is_slow = count * _DAY_US <= SLOW * (until_us - first_us)
     tiles = _local(first_us, until_us, _months if is_slow else _days, zone_or_utc(zone), shift_us)
     spans = [span for span in packed if span[1] <= until_us and span[1] > first_us]
     for tile in tiles:

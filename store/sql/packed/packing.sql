@@ -7,6 +7,7 @@ SELECT pg_try_advisory_xact_lock(7031871, t.trial_id) FROM trial t WHERE t.code 
 -- Datastreams of a trial with results that lie before a time and are none of their newest 50: first such time, end of those times,
 -- and what decides on their days. `half_s`: from the time of a result to the middle of its interval.
 SELECT m.datastream_id, t.time_zone, f.first_time, least(k.phenomenon_time, %(before)s::timestamptz) AS until, m.scale, m.shift,
+       extract(epoch FROM m.expected_interval)::float8 AS expected_s,
        CASE WHEN extract(month FROM m.expected_interval) + extract(year FROM m.expected_interval) > 0 THEN 0
             WHEN m.stamp = 'begin' THEN extract(epoch FROM m.expected_interval) / 2
             WHEN m.stamp = 'end' THEN -extract(epoch FROM m.expected_interval) / 2 ELSE 0 END::float8 AS half_s

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from proving.faults.packed import read_packed
 from store.packed.codec import Columns, Damaged, decode, encode
@@ -59,16 +62,21 @@ def columns(draw: st.DrawFn) -> Columns:
     )
 
 
+def arrays(several: Columns) -> list[NDArray[Any]]:
+    return [several[at] for at in range(6)]
+
+
 @settings(max_examples=examples(quick=150, nightly=3000), deadline=None)
 @given(columns(), st.sampled_from([(1.0, 0.0), (1.0, -273.15), (1.8, 32.0), (0.0, 1.0), (1e-300, 1e300)]))
 def test_every_bit_comes_back(given_columns: Columns, factors: tuple[float, float]) -> None:
     record = encode(given_columns, scale=factors[0], shift=factors[1])
     again = decode(record)
-    for before, after in zip(list(given_columns), list(again), strict=True):
+    stored, back = arrays(given_columns), arrays(again)
+    for before, after in zip(stored, back, strict=True):
         assert before.dtype == after.dtype
         assert before.tobytes() == after.tobytes()
     read = [np.array(column) for column in zip(*read_packed(record), strict=True)]
-    for before, other in zip(list(given_columns), read, strict=True):
+    for before, other in zip(stored, read, strict=True):
         assert before.tobytes() == other.astype(before.dtype).tobytes()
 
 

@@ -101,7 +101,11 @@ def test_a_batch_that_starts_a_datastream_meets_the_packer(
 ) -> None:
     """Two writers start it, and what the first brought is packed before the second goes on."""
     batch = grid(catalogue.datastreams["a", "pm25"], 4)
-    with two_writers(database_url, lambda its: merge(its, batch) and None, pack_once) as (late, _):
+
+    def write(its: Connection) -> None:
+        merge(its, batch)
+
+    with two_writers(database_url, write, pack_once) as (late, _):
         for _ in range(steps):
             late.advance()
         with connect(database_url, application="first") as first:
