@@ -26,6 +26,7 @@ _CHANGES: Final = (
 _LOCK: Final = re.compile(r"\bFOR (?:NO KEY UPDATE|UPDATE|KEY SHARE|SHARE)\b(?: OF (\w+))?")
 _OTHERS: Final = (
     ("observation", "INSERT"),  # COPY of store.observations
+    ("packed_day", "INSERT"),  # COPY of store.packed.days
     ("quality_flag", "INSERT"),  # COPY of store.quality
     ("catalogue_version", "UPDATE"),  # trigger catalogue_changed
     ("broker_state", "UPDATE"),  # trigger credentials_changed

@@ -180,15 +180,24 @@ def _result(results: Floats, scale: float, shift: float) -> tuple[int, int, floa
 
 def _decimals(results: Floats, scale: float, shift: float) -> tuple[int, Ints] | None:
     """The fewest decimals with which every result comes back, and the numbers without their point."""
-    first = np.array([results[0]])
+    first = float(results[0])
     if not (math.isfinite(scale) and math.isfinite(shift) and scale):
         return None
     for k in range(_MOST_DECIMALS + 1):
-        if _exact(first, k, scale, shift) is not None:
+        if _may_be_exact(first, k, scale, shift):
             numbers = _exact(results, k, scale, shift)
             if numbers is not None:
                 return k, numbers
     return None
+
+
+def _may_be_exact(result: float, decimals: int, scale: float, shift: float) -> bool:
+    """A quick look at one result before `_exact` looks at all."""
+    try:
+        number = round((result - shift) / scale * _POWERS[decimals])
+        return float(number) / _POWERS[decimals] * scale + shift == result
+    except (OverflowError, ValueError):  # beyond any number
+        return False
 
 
 def _exact(results: Floats, decimals: int, scale: float, shift: float) -> Ints | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +14,11 @@ from numpy.typing import NDArray
 from insitu.arrays import Ints
 from insitu.errors import ReportDefect
 from insitu.model import ClockQuality, Flag
-from insitu.times import to_datetime
+from insitu.times import to_datetime, to_us
 from store.database import Connection, rows, run
 from store.observations import copy_columns
 from store.packed.codec import Columns, decode, encode, scale_of
+from store.packed.reading import EPOCH_2000_US
 from store.queries import Queries
 
 
@@ -26,7 +28,15 @@ class _SQL(Queries, file="packed/changing"):
     newest_days: str
     partly_within: str
     take_days: str
-    save_days: str
+
+
+_COPY: Final = (
+    b"COPY packed_day (datastream_id, start_time, end_time, n, suspect, failed, unnumbered, first_received, "
+    b"last_received, smallest, largest, total, columns) FROM STDIN (FORMAT binary)"
+)
+_HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + struct.pack(">ii", 0, 0)
+_TRAILER: Final = struct.pack(">h", -1)
+_ROW: Final = struct.Struct(">h" + "ii" + "iq" * 2 + "ii" * 4 + "iq" * 2 + "id" * 3 + "i")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +68,15 @@ class Summary(NamedTuple):
 
 
 class NewDay(NamedTuple):
-    """A day to be saved. `scale`, `shift`: of the datastream."""
+    """A day to be saved, in the place of the one that is there if it `replaces`. `scale`, `shift`: of the
+    datastream.
+    """
 
     datastream_id: int
     start_time: datetime
     end_time: datetime
     columns: Columns
+    replaces: bool = False
     scale: float = 1.0
     shift: float = 0.0
 
@@ -88,23 +101,38 @@ def summary_of(columns: Columns) -> Summary:
 
 
 def save_days(conn: Connection, days: Sequence[NewDay]) -> None:
-    """Save packed days, in the place of those that have the same start and end. ReportDefect if one has
-    another end.
-    """
-    if not days:
-        return
-    summaries = zip(*(summary_of(day.columns) for day in days), strict=True)
-    saved = run(
-        conn,
-        _SQL.save_days,
-        datastream_ids=[day.datastream_id for day in days],
-        starts=[day.start_time for day in days],
-        ends=[day.end_time for day in days],
-        columns=[encode(day.columns, scale=day.scale, shift=day.shift) for day in days],
-        **dict(zip(Summary._fields, map(list, summaries), strict=True)),
+    """Save packed days. ReportDefect if one that shall be replaced is not there."""
+    old = [day for day in days if day.replaces]
+    if old:
+        _take(conn, [(day.datastream_id, day.start_time) for day in old])
+    if days:
+        content = b"".join(map(_copied, days))
+        with conn.cursor().copy(_COPY) as copy:
+            copy.write(_HEADER + content + _TRAILER)
+
+
+def _copied(day: NewDay) -> bytes:
+    """A row of a binary COPY: number of fields, then length and content of each, big-endian."""
+    columns = encode(day.columns, scale=day.scale, shift=day.shift)
+    about = summary_of(day.columns)
+    start, end, first, last = (
+        to_us(time) - EPOCH_2000_US
+        for time in (day.start_time, day.end_time, about.first_received, about.last_received)
     )
-    if saved != len(days):
-        raise ReportDefect("A packed day would take the place of another one. Please report it.")
+    return (
+        _ROW.pack(
+            *(13, 4, day.datastream_id, 8, start, 8, end, 4, about.n, 4, about.suspect, 4, about.failed),
+            *(4, about.unnumbered, 8, first, 8, last, 8, about.smallest, 8, about.largest, 8, about.total),
+            len(columns),
+        )
+        + columns
+    )
+
+
+def _take(conn: Connection, keys: Sequence[tuple[int, datetime]]) -> None:
+    numbers, starts = [number for number, _ in keys], [start for _, start in keys]
+    if run(conn, _SQL.take_days, datastream_ids=numbers, starts=starts) != len(keys):
+        raise ReportDefect("A packed day is gone that was to be changed. Please report it.")
 
 
 def days_within(
@@ -144,7 +172,7 @@ def raise_packed_flags(conn: Connection, datastream_id: int, times_us: Ints, fla
         if np.any(flag != columns.flag):
             columns = columns._replace(flag=flag)
             kept = scale_of(day.columns)
-            changed.append(NewDay(datastream_id, day.start_time, day.end_time, columns, *kept))
+            changed.append(NewDay(datastream_id, day.start_time, day.end_time, columns, True, *kept))
     save_days(conn, changed)
 
 
@@ -157,10 +185,7 @@ def unpack(conn: Connection, days: Iterable[PackedDay]) -> int:
     taken = list(days)
     if not taken:
         return 0
-    starts = [day.start_time for day in taken]
-    gone = run(conn, _SQL.take_days, datastream_ids=[day.datastream_id for day in taken], starts=starts)
-    if gone != len(taken):
-        raise ReportDefect("A packed day is gone that was to be unpacked. Please report it.")
+    _take(conn, [(day.datastream_id, day.start_time) for day in taken])
     moved = 0
     for day in taken:
         columns = day.opened()

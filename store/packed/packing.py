@@ -21,6 +21,7 @@ from insitu.times import to_datetime, to_us
 from store.database import Connection, rows, run, scalar
 from store.packed.codec import Columns
 from store.packed.days import NewDay, days_within, save_days
+from store.packed.reading import EPOCH_2000_US, read_arrays
 from store.packed.spans import SLOW, Span, runs, spans_to_pack
 from store.queries import Queries
 
@@ -38,25 +39,6 @@ class _SQL(Queries, file="packed/packing"):
 
 _AT_ONCE: Final = 8
 """Datastreams that are held together: a writer of late results may wait for one of them."""
-_EPOCH_2000_US: Final = 946_684_800_000_000
-_HEADER, _TRAILER = 19, 2
-_TAKEN: Final = np.dtype(
-    [
-        ("fields", ">i2"),
-        ("n1", ">i4"),
-        ("time", ">i8"),
-        ("n2", ">i4"),
-        ("result", ">f8"),
-        ("n3", ">i4"),
-        ("received", ">i8"),
-        ("n4", ">i4"),
-        ("flag", ">i2"),
-        ("n5", ">i4"),
-        ("quality", ">i2"),
-        ("n6", ">i4"),
-        ("import_id", ">i4"),
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,66 +107,76 @@ def pack(conn: Connection, streams: Sequence[Packable], *, most: int) -> Step:
 
 
 def _packed(conn: Connection, one: Packable, most: int) -> tuple[list[NewDay], int]:
-    """Take the oldest results of a datastream out, at most about `most` of them: (the days that hold them now, how many moved)."""
-    spans = _spans(conn, one, most)
+    """Take the oldest results of a datastream out, at most about `most` of them: (the days that hold them now,
+    how many moved).
+    """
+    spans, there = _spans(conn, one, most)
     days: list[NewDay] = []
     moved = 0
     for start, end in runs(spans):
         taken = _take_out(conn, one.datastream_id, start, end)
         moved += len(taken.time_us)
-        days += _days(conn, one, [span for span in spans if start <= span[0] < end], taken)
+        days += _days(conn, one, [span for span in spans if start <= span[0] < end], there, taken)
     return days, moved
 
 
-def _spans(conn: Connection, one: Packable, most: int) -> list[Span]:
+def _spans(conn: Connection, one: Packable, most: int) -> tuple[list[Span], set[Span]]:
+    """(spans of which results are packed now, spans that are packed already)."""
     first, until = to_us(one.first_time), to_us(one.until)
-    keys = {"datastream_id": one.datastream_id, "first": one.first_time}
-    count = int(scalar(conn, _SQL.count_before, **keys, until=one.until))
-    a_day = 86_400e6 * count / (until - first) if one.expected_s is None else 86_400 / one.expected_s
-    beside = conn.execute(_SQL.spans_beside.encode(), {**keys, "until": one.until}).fetchall()
-    packed = [(to_us(start), to_us(end)) for start, end in beside]
-    shift_us = round(one.half_s * 1e6)
-    spans = spans_to_pack(first, until, packed, is_slow=a_day <= SLOW, zone=one.time_zone, shift_us=shift_us)
-    longest = (until - first) * most // max(count, 1)
-    return [span for number, span in enumerate(spans) if number == 0 or span[1] <= first + longest]
+    keys = {"datastream_id": one.datastream_id, "first": one.first_time, "until": one.until}
+    if one.expected_s is None:
+        count = float(scalar(conn, _SQL.count_before, **keys))
+    else:
+        count = (until - first) / (one.expected_s * 1e6)
+    beside = conn.execute(_SQL.spans_beside.encode(), keys).fetchall()
+    there = [(to_us(start), to_us(end)) for start, end in beside]
+    spans = spans_to_pack(
+        first,
+        until,
+        there,
+        is_slow=86_400e6 * count <= SLOW * (until - first),
+        zone=one.time_zone,
+        shift_us=round(one.half_s * 1e6),
+    )
+    longest = (until - first) * most / max(count, 1.0)
+    some = [span for number, span in enumerate(spans) if number == 0 or span[1] <= first + longest]
+    return some, set(there)
 
 
 def _take_out(conn: Connection, number: int, start: int, end: int) -> Columns:
     """Delete results and return them, in order of time."""
     parameters = {"datastream_id": number, "first": to_datetime(start), "until": to_datetime(end)}
-    content = bytearray()
-    statement = f"COPY ({_SQL.take_out}) TO STDOUT (FORMAT binary)".encode()
-    with conn.cursor() as cursor, cursor.copy(statement, parameters) as copy:
-        for block in copy:
-            content += block
-    count = (len(content) - _HEADER - _TRAILER) // _TAKEN.itemsize
-    table = np.frombuffer(content, _TAKEN, count=count, offset=_HEADER)
-    table = table[np.argsort(table["time"], kind="stable")]
+    times, results, received, codes, imports = read_arrays(conn, _SQL.take_out, parameters)
+    order = np.argsort(times, kind="stable")
     return Columns(
-        table["time"].astype(np.int64) + _EPOCH_2000_US,
-        table["result"].astype(np.float64),
-        table["received"].astype(np.int64) + _EPOCH_2000_US,
-        table["flag"].astype(np.int8),
-        table["quality"].astype(np.int8),
-        table["import_id"].astype(np.int32),
+        times[order] + EPOCH_2000_US,
+        results[order],
+        received[order] + EPOCH_2000_US,
+        (codes[order] & 15).astype(np.int8),
+        (codes[order] >> 4).astype(np.int8),
+        imports[order].astype(np.int32),
     )
 
 
-def _days(conn: Connection, one: Packable, spans: Sequence[Span], taken: Columns) -> list[NewDay]:
+def _days(
+    conn: Connection, one: Packable, spans: Sequence[Span], there: set[Span], taken: Columns
+) -> list[NewDay]:
     """The results by span, with those that a packed day has already."""
-    edges = np.array([span[0] for span in spans], np.int64)
-    of = np.searchsorted(edges, taken.time_us, side="right") - 1
-    parts = {at: taken.at(of == at) for at in np.unique(of).tolist()}
-    starts = [to_datetime(spans[at][0]) for at in parts]
-    before = days_within(conn, [one.datastream_id] * len(starts), starts, starts)
-    known = {to_us(day.start_time): day for day in before}
+    edges = np.searchsorted(taken.time_us, [span[0] for span in spans]).tolist()
+    parts = {
+        span: taken.at(slice(low, high))
+        for span, low, high in zip(spans, edges, [*edges[1:], len(taken.time_us)], strict=True)
+        if high > low
+    }
+    starts = [to_datetime(span[0]) for span in parts if span in there]
+    before = days_within(conn, [one.datastream_id] * len(starts), starts, starts) if starts else []
+    known = {(to_us(day.start_time), to_us(day.end_time)): day for day in before}
     days = []
-    for at, part in parts.items():
-        start, end = spans[at]
-        day = known.get(start)
+    for span, part in parts.items():
+        day = known.get(span)
         columns = part if day is None else _merged(day.opened(), part)
-        times = to_datetime(start), to_datetime(end)
-        days.append(NewDay(one.datastream_id, *times, columns, one.scale, one.shift))
+        start, end = map(to_datetime, span)
+        days.append(NewDay(one.datastream_id, start, end, columns, day is not None, one.scale, one.shift))
     return days
 
 

@@ -27,13 +27,13 @@ class _SQL(Queries, file="packed/reading"):
     days_at: str
 
 
-_EPOCH_2000_US: Final = 946_684_800_000_000
+EPOCH_2000_US: Final = 946_684_800_000_000
 _HEADER: Final = 19
 """Bytes before the first row of a binary COPY."""
 _TRAILER: Final = 2
 _ELEMENTS: Final = tuple(
     (np.dtype([("length", ">i4"), ("value", f">{kind}")]), np.dtype(f"={kind}"))
-    for kind in ("i8", "f8", "i8", "i2")
+    for kind in ("i8", "f8", "i8", "i2", "i4")
 )
 
 
@@ -167,12 +167,28 @@ def _parts(
 def _of_arrays(arrays: Sequence[NDArray[Any]]) -> Part:
     times, results, received, codes = arrays
     return Part(
-        times + _EPOCH_2000_US,
+        times + EPOCH_2000_US,
         results,
-        received + _EPOCH_2000_US,
+        received + EPOCH_2000_US,
         (codes & 15).astype(np.int8),
         (codes >> 4).astype(np.int8),
     )
+
+
+def read_arrays(conn: Connection, statement: str, parameters: dict[str, Any]) -> list[NDArray[Any]]:
+    """The one row of a statement whose columns are arrays, empty for null: int64, float64, int64 and int16 as in
+    `series`, and int32. Times count from 2000.
+    """
+    row = conn.execute(statement.encode(), parameters, binary=True).pgresult
+    assert row is not None  # the statement returns a row
+    found = []
+    for at, (stored, wanted) in enumerate(_ELEMENTS):
+        content = row.get_value(0, at)
+        elements = 0 if content is None else struct.unpack_from(">i", content, 12)[0]
+        found.append(
+            np.frombuffer(content or b"", stored, elements, 20 if elements else 0)["value"].astype(wanted)
+        )
+    return found
 
 
 def _rows(
@@ -186,7 +202,7 @@ def _rows(
         (number,) = struct.unpack_from(">i", block, at + 6)
         at += 10
         arrays = []
-        for stored, wanted in _ELEMENTS:
+        for stored, wanted in _ELEMENTS[:4]:
             # Length of the field, then dimensions, nulls, type, elements, first index; then the elements,
             # each preceded by its length.
             (length,) = struct.unpack_from(">i", block, at)

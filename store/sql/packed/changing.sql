@@ -40,15 +40,3 @@ ORDER BY p.datastream_id, p.start_time;
 -- Packed days that are unpacked now.
 DELETE FROM packed_day p USING unnest(%(datastream_ids)s::int[], %(starts)s::timestamptz[]) AS k(datastream_id, start_time)
 WHERE p.datastream_id = k.datastream_id AND p.start_time = k.start_time;
-
--- name: save_days
--- Packed days, new or in the place of the same ones.
-INSERT INTO packed_day AS p (datastream_id, start_time, end_time, n, suspect, failed, unnumbered, first_received, last_received,
-                             smallest, largest, total, columns)
-SELECT * FROM unnest(%(datastream_ids)s::int[], %(starts)s::timestamptz[], %(ends)s::timestamptz[], %(n)s::int[], %(suspect)s::int[],
-                     %(failed)s::int[], %(unnumbered)s::int[], %(first_received)s::timestamptz[], %(last_received)s::timestamptz[],
-                     %(smallest)s::float8[], %(largest)s::float8[], %(total)s::float8[], %(columns)s::bytea[])
-ON CONFLICT (datastream_id, start_time) DO UPDATE SET n = excluded.n, suspect = excluded.suspect, failed = excluded.failed,
-    unnumbered = excluded.unnumbered, first_received = excluded.first_received, last_received = excluded.last_received,
-    smallest = excluded.smallest, largest = excluded.largest, total = excluded.total, columns = excluded.columns
-WHERE p.end_time = excluded.end_time;

@@ -35,10 +35,14 @@ WHERE p.datastream_id = %(datastream_id)s::int AND p.start_time > %(first)s::tim
   AND p.start_time < %(until)s::timestamptz ORDER BY p.start_time;
 
 -- name: take_out
--- Results of a datastream that are packed now; −1: no import.
-DELETE FROM observation WHERE datastream_id = %(datastream_id)s::int AND phenomenon_time >= %(first)s::timestamptz
-  AND phenomenon_time < %(until)s::timestamptz
-RETURNING phenomenon_time, result, received_at, flag, clock_quality, coalesce(import_id, -1);
+-- Results of a datastream that are packed now, as arrays in no order: a row costs more than a value. `codes` as `series` has them;
+-- −1: no import.
+WITH gone AS (
+    DELETE FROM observation WHERE datastream_id = %(datastream_id)s::int AND phenomenon_time >= %(first)s::timestamptz
+      AND phenomenon_time < %(until)s::timestamptz
+    RETURNING phenomenon_time, result, received_at, (flag | (clock_quality << 4))::smallint AS code, coalesce(import_id, -1) AS import_id)
+SELECT array_agg(phenomenon_time) AS times, array_agg(result) AS results, array_agg(received_at) AS received, array_agg(code) AS codes,
+       array_agg(import_id) AS imports FROM gone;
 
 -- name: mark_packed
 -- Up to where a datastream is packed: a writer of earlier results looks among the packed days.

@@ -278,7 +278,13 @@ def act_on(life: Life, chance: random.Random, act: str) -> int:
         life.both(lambda conn: erase(conn, scope, login="lab", reason="asked", now=NOW).results_by_device)
     elif act == "stamp":
         stamp = chance.choice(["begin", "end", "instant"])
-        life.both(lambda conn: conn.execute("UPDATE datastream SET stamp = %s", (stamp,)).rowcount)
+        life.both(
+            lambda conn: (
+                conn.execute(
+                    "UPDATE datastream SET stamp = %s WHERE expected_interval IS NOT NULL", (stamp,)
+                ).rowcount
+            )
+        )
     elif act == "zone":
         zone = chance.choice(["Europe/Paris", "America/St_Johns", "UTC"])
         life.both(lambda conn: conn.execute("UPDATE trial SET time_zone = %s", (zone,)).rowcount)
