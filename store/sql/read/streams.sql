@@ -46,11 +46,10 @@ SELECT x.device_id, x.datastream_id, x.first_day + x.bucket AS day, sum(x.n)::in
        NULL::bytea AS columns, NULL::text AS time_zone, NULL::float8 AS shift_s
 FROM (SELECT device_id, datastream_id, first_day, bucket, n, failed FROM whole WHERE bucket = last_bucket AND is_inside
       UNION ALL
-      SELECT m.device_id, m.datastream_id, m.first_day, o.bucket, o.n, o.failed FROM streams m CROSS JOIN LATERAL (
-          SELECT width_bucket(o.phenomenon_time + m.shift, m.midnights) AS bucket, count(*) AS n,
-                 count(*) FILTER (WHERE o.flag = 4) AS failed
-          FROM observation o WHERE o.datastream_id = m.datastream_id AND o.phenomenon_time >= %(start)s::timestamptz
-            AND o.phenomenon_time < %(end)s::timestamptz GROUP BY 1) o) x
+      SELECT m.device_id, o.datastream_id, m.first_day, width_bucket(o.phenomenon_time + m.shift, m.midnights), count(*),
+             count(*) FILTER (WHERE o.flag = 4)
+      FROM streams m JOIN observation o USING (datastream_id) WHERE o.phenomenon_time >= %(start)s::timestamptz
+        AND o.phenomenon_time < %(end)s::timestamptz GROUP BY 1, 2, 3, 4) x
 GROUP BY 1, 2, 3
 UNION ALL
 SELECT w.device_id, w.datastream_id, NULL, NULL, NULL, p.columns, w.time_zone, extract(epoch FROM w.shift)::float8
