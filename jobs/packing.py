@@ -40,8 +40,9 @@ class Packer:
     _rests_until: float = field(default=0.0, init=False)
 
     def __call__(self, conn: Connection) -> int:
-        """Pack for about `work_s` seconds; returns how many results moved. Commits. Logs a failed trial, which
-        does not delay the others. Nothing is packed while a simulated history runs: it becomes old too fast.
+        """Pack for about `work_s` seconds; returns how many results moved. Commits. Logs a failed trial,
+        which does not delay the others. Nothing is packed while a simulated history runs: it becomes old too
+        fast.
         """
         begun = self.monotonic()
         if self.clock.runs_fast or begun < self._rests_until:

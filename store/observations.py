@@ -252,8 +252,8 @@ def series(
 
 
 def copy_columns(conn: Connection, datastream_id: int, columns: Columns) -> None:
-    """COPY all that is known of results of one datastream into the table; raises AlreadyExists for an existing
-    key.
+    """COPY all that is known of results of one datastream into the table; raises AlreadyExists for an
+    existing key.
     """
     numbered = columns.import_id >= 0
     for which in (numbered, ~numbered):

@@ -11,15 +11,15 @@ from proving.faults.packed import read_packed
 
 
 def beside_packed(conn: psycopg.Connection[Any]) -> None:
-    """From now on this connection finds every result in a table `observation` of its own, packed or not, as it
-    was at this moment.
+    """From now on this connection finds every result in a table `observation` of its own, packed or not, as
+    it was at this moment.
     """
     conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
     days = conn.execute("SELECT datastream_id, columns FROM packed_day").fetchall()
     conn.execute("CREATE TEMPORARY TABLE observation AS SELECT * FROM public.observation")
     with conn.cursor().copy(
-        "COPY observation (datastream_id, phenomenon_time, result, received_at, flag, clock_quality, import_id) "
-        "FROM STDIN"
+        "COPY observation (datastream_id, phenomenon_time, result, received_at, flag, clock_quality, "
+        "import_id) FROM STDIN"
     ) as copy:
         for number, record in days:
             for one in read_packed(record):

@@ -1,5 +1,5 @@
-"""How fast results are read, and how many bytes they take: among the observations, then packed, on a PostgreSQL
-of its own.
+"""How fast results are read, and how many bytes they take: among the observations, then packed, on a
+PostgreSQL of its own.
 
 Devices measure on a grid: a random walk with one decimal, received after a delay of about 0.12 s whose last
 microsecond is chance.

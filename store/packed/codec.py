@@ -8,8 +8,8 @@ columns mode u8, width u8, base u64, step u64; then the planes of each column in
 A column holds `u`, unsigned numbers of `width` bytes, as `width` planes of one byte a number, the least
 significant first. Modulo 2⁶⁴, mode 0 means vᵢ = base + uᵢ; mode 1 means v₀ = base and vᵢ = vᵢ₋₁ + step + uᵢ,
 so it has one number less. The columns are: time, µs since 1970; result; time of receipt − time, µs; flag;
-quality of the clock; number of the import, −1 if there is none. Results of kind 0 are the bits of a double; of
-kind 1 they are v / 10^decimals · scale + shift, each step rounded as IEEE 754 says.
+quality of the clock; number of the import, −1 if there is none. Results of kind 0 are the bits of a double;
+of kind 1 they are v / 10^decimals · scale + shift, each step rounded as IEEE 754 says.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Packed days as rows: with the summary that is made with their columns, so that it is never another one's."""
+"""Packed days as rows. Their summary is made with their columns, so it is never that of others."""
 
 from __future__ import annotations
 
@@ -196,7 +196,8 @@ def unpack(conn: Connection, days: Iterable[PackedDay]) -> int:
 
 def unpack_newest(conn: Connection, datastream_ids: Sequence[int]) -> int:
     """Unpack what holds one of the newest 50 results of these datastreams: they always lie among the
-    observations, where the latest result, its flag and the usual spacing are read. Call it after results went.
+    observations, where the latest result, its flag and the usual spacing are read. Call it after results are
+    gone.
     """
     return unpack(conn, _newest(conn, datastream_ids, "infinity", "-infinity"))
 

@@ -2,7 +2,8 @@
 
 It is safe beside everybody else. Those who change results hold the turn of their trial, without which nothing
 is packed. Those who write earlier results than the latest hold the datastream's row of `datastream_latest`,
-which the packer holds too; those who write later ones find `packed_to` there afterwards (`store.observations`).
+which the packer holds too; those who write later ones find `packed_to` there afterwards
+(`store.observations`).
 """
 
 from __future__ import annotations
@@ -107,8 +108,8 @@ def pack(conn: Connection, streams: Sequence[Packable], *, most: int) -> Step:
 
 
 def _packed(conn: Connection, one: Packable, most: int) -> tuple[list[NewDay], int]:
-    """Take the oldest results of a datastream out, at most about `most` of them: (the days that hold them now,
-    how many moved).
+    """Take the oldest results of a datastream out, at most about `most` of them: (the days that hold them
+    now, how many moved).
     """
     spans, there = _spans(conn, one, most)
     days: list[NewDay] = []
@@ -121,7 +122,7 @@ def _packed(conn: Connection, one: Packable, most: int) -> tuple[list[NewDay], i
 
 
 def _spans(conn: Connection, one: Packable, most: int) -> tuple[list[Span], set[Span]]:
-    """(spans of which results are packed now, spans that are packed already)."""
+    """(spans whose results are packed now, spans that are packed already)."""
     first, until = to_us(one.first_time), to_us(one.until)
     keys = {"datastream_id": one.datastream_id, "first": one.first_time, "until": one.until}
     if one.expected_s is None:

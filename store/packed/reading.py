@@ -176,8 +176,8 @@ def _of_arrays(arrays: Sequence[NDArray[Any]]) -> Part:
 
 
 def read_arrays(conn: Connection, statement: str, parameters: dict[str, Any]) -> list[NDArray[Any]]:
-    """The one row of a statement whose columns are arrays, empty for null: int64, float64, int64 and int16 as in
-    `series`, and int32. Times count from 2000.
+    """The one row of a statement whose columns are arrays, empty for null: int64, float64, int64 and int16 as
+    in `series`, and int32. Times count from 2000.
     """
     row = conn.execute(statement.encode(), parameters, binary=True).pgresult
     assert row is not None  # the statement returns a row

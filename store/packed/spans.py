@@ -17,15 +17,15 @@ from insitu.zones import zone_or_utc
 from store.packed.reading import Part
 
 SLOW: Final = 25
-"""Results a day up to which a datastream is packed by month: a row for each day would cost more than they do."""
+"""Results a day up to which a datastream is packed by month: a row for each day would cost more than they."""
 Span = tuple[int, int]
 
 
 def spans_to_pack(
     first_us: int, until_us: int, packed: Sequence[Span], *, is_slow: bool, zone: str, shift_us: int
 ) -> list[Span]:
-    """Spans that end by `until`, in order, for results in `[first, until)`: those in `packed`, which there are
-    already, and local days, or months if `is_slow`, in the time between them.
+    """Spans that end by `until`, in order, for results in `[first, until)`: those in `packed`, which there
+    are already, and local days, or months if `is_slow`, in the time between them.
 
     `shift_us`: from the time of a result to the middle of its interval, which decides its day.
     """

@@ -29,7 +29,7 @@ JOIN datastream_latest l USING (datastream_id);
 SELECT datastream_id FROM datastream_latest WHERE datastream_id = ANY(%(datastream_ids)s::int[]) ORDER BY datastream_id FOR UPDATE;
 
 -- name: touch_latest
--- Update the latest result of each datastream, and the first time that the checks have not seen. Counts datastreams of which results
+-- Update the latest result of each datastream, and the first time that the checks have not seen. Counts datastreams whose results
 -- at or after `unseen` may have been packed since `newest_of`.
 WITH touched AS (
     INSERT INTO datastream_latest AS l (datastream_id, phenomenon_time, result, received_at, unchecked_from)

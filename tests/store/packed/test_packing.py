@@ -1,4 +1,4 @@
-"""What is packed and when, what a check finds, and that nobody reads past the one reader."""
+"""Which results are packed, and when; what a check finds; nobody reads past the one reader."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ LATE = to_us(datetime(2021, 3, 2, tzinfo=UTC)) + 7
 
 def packed(conn: Connection) -> list[tuple[int, datetime, datetime, int]]:
     return conn.execute(
-        "SELECT datastream_id, start_time AT TIME ZONE 'Europe/Paris', end_time AT TIME ZONE 'Europe/Paris', n "
-        "FROM packed_day ORDER BY 1, 2"
+        "SELECT datastream_id, start_time AT TIME ZONE 'Europe/Paris', end_time AT TIME ZONE 'Europe/Paris', "
+        "n FROM packed_day ORDER BY 1, 2"
     ).fetchall()
 
 
 def test_whole_local_days_are_packed_and_the_newest_results_stay(
     conn: Connection, streams: list[int]
 ) -> None:
-    """Four days from midnight in London: in Paris they begin at one o'clock. The last 50 results cut the fourth."""
+    """Four days from midnight in London: in Paris they begin at one. The last 50 results cut the fourth."""
     pack_all(conn, LATER)
     first = [row for row in packed(conn) if row[0] == streams[0]]
     assert [(start.day, start.hour, end.day, n) for _, start, end, n in first] == [
@@ -240,13 +240,14 @@ PLANTED = {
     "UPDATE packed_day SET unnumbered = 1 WHERE start_time = %s": "its summary says unnumbered",
     "UPDATE packed_day SET total = total + 1 WHERE start_time = %s": "its summary says total",
     "UPDATE packed_day SET largest = 'NaN' WHERE start_time = %s": "its summary says largest",
-    "UPDATE packed_day SET first_received = '2000-01-01Z' WHERE start_time = %s": "its summary says first_received",
-    "UPDATE packed_day SET columns = set_byte(columns, 30, get_byte(columns, 30) # 1) WHERE start_time = %s": "checksum",
+    "UPDATE packed_day SET first_received = '2000-01-01Z' WHERE start_time = %s": "says first_received",
+    "UPDATE packed_day SET columns = set_byte(columns, 30, get_byte(columns, 30) # 1) "
+    "WHERE start_time = %s": "checksum",
     "UPDATE packed_day SET columns = ''::bytea WHERE start_time = %s": "checksum",
     "UPDATE packed_day SET end_time = end_time - interval '1 hour' WHERE start_time = %s": "of another time",
     "UPDATE datastream_latest SET packed_to = NULL WHERE phenomenon_time > %s": "is marked as packed only",
-    "INSERT INTO observation SELECT datastream_id, %s::timestamptz + interval '1 hour', 1, now(), 0 FROM packed_day "
-    "LIMIT 1": "1 of its results are among the observations too",
+    "INSERT INTO observation SELECT datastream_id, %s::timestamptz + interval '1 hour', 1, now(), 0 "
+    "FROM packed_day LIMIT 1": "1 of its results are among the observations too",
 }
 
 

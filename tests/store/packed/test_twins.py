@@ -85,7 +85,7 @@ def pack_all(conn: Connection, before: datetime, *, most: int = 10**9) -> int:
 
 
 def seen(conn: Connection, world: SmallTrial, spans: list[tuple[datetime, datetime]]) -> dict[str, Any]:
-    """What each reader says."""
+    """The answer of each reader."""
     streams = sorted(world.datastreams.values())
     devices = sorted(world.devices.values())
     found: dict[str, Any] = {
@@ -162,10 +162,12 @@ class Life:
             gone = {*merged.duplicate, *merged.conflicting}
             conn.execute(
                 "INSERT INTO ledger (trial, device, hour, received, accepted, contained, stored, duplicate) "
-                "SELECT 't', d.code, '2000-01-01Z', count(*), count(*), count(*), count(*), 0 FROM unnest(%s::int[]) "
-                "AS k(datastream_id) JOIN datastream USING (datastream_id) JOIN device d USING (device_id) "
+                "SELECT 't', d.code, '2000-01-01Z', count(*), count(*), count(*), count(*), 0 "
+                "FROM unnest(%s::int[]) AS k(datastream_id) JOIN datastream USING (datastream_id) "
+                "JOIN device d USING (device_id) "
                 "GROUP BY d.code ON CONFLICT (trial, device, hour, reject_id) DO UPDATE SET "
-                "received = ledger.received + excluded.received, accepted = ledger.accepted + excluded.accepted, "
+                "received = ledger.received + excluded.received, "
+                "accepted = ledger.accepted + excluded.accepted, "
                 "contained = ledger.contained + excluded.contained, stored = ledger.stored + excluded.stored",
                 ([one.datastream_id for n, one in enumerate(rows) if n not in gone],),
             )
