@@ -34,7 +34,7 @@ class Measured:
     copy: float
     """Rows."""
     telegraf: float | None
-    """Messages, from the first row seen to the last; None where it is not installed."""
+    """Messages, from the first row to nine tenths of them; None where it is not installed."""
     cpu_us: float
     """Of the ingestor, a message."""
     rss_mb: float
@@ -72,6 +72,7 @@ def run(*, messages: int, results: Sequence[int], runs: int, rates: Sequence[int
         "1 % malformed",
         "COPY (rows/s)",
         "Telegraf (msg/s)",
+        "of Telegraf",
         "CPU (µs/msg)",
         "RSS (MB)",
         *(f"p50/p99 at {rate:,}/s (ms)" for rate in rates),
@@ -185,6 +186,7 @@ def line(found: Sequence[Measured]) -> str:
         *(_ratios([one.dirty[given] for one in found]) for given in INPUTS[1:]),
         median(one.copy for one in found),
         median(peers) if peers else "–",
+        _ratios([one.insitu / one.telegraf for one in found if one.telegraf]) if peers else "–",
         median(one.cpu_us for one in found),
         median(one.rss_mb for one in found),
     ]

@@ -57,6 +57,12 @@ def test_every_format_of_observations_has_a_message_here() -> None:
     }
 
 
+def test_an_answer_to_a_wrong_address_names_every_path(stack: Stack, data_dir: Path) -> None:
+    with server(stack.database_url, data_dir) as address:
+        detail = httpx.get(f"{address}/api/v1/nowhere").json()["detail"]
+    assert [path for path in SUFFIXES if f"/{path}" not in detail] == []
+
+
 def test_the_same_message_by_mqtt_and_by_http_is_one_row(stack: Stack, data_dir: Path) -> None:
     """In turn first by MQTT and then by HTTP, and the other way round."""
     device = stack.device("t/a")

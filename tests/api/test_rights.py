@@ -116,7 +116,10 @@ def routes(url: str, folder: Path) -> list[str]:
 def test_each_route_has_an_act_and_each_act_of_a_route_a_route(ward: Ward, data_dir: Path) -> None:
     found = set(routes(ward.url, data_dir))
     missing = sorted(found - set(ACTS) - OPEN)
-    assert not missing, f"Add to ACTS in api/acts.py the act that a person must be allowed: {missing}"
+    assert not missing, (
+        "Add to ACTS in api/acts.py the act that a person must be allowed, or to OPEN if it needs no "
+        f"session: {missing}"
+    )
     assert sorted((set(ACTS) | OPEN) - found) == [], "These are no routes: take them out of api/acts.py"
 
 

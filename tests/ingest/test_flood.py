@@ -26,6 +26,7 @@ from store import access, ledger, shards
 from store.database import connect
 from tests.fix_catalogue import SmallTrial
 from tests.ingest.flooder import KINDS
+from tests.pulse import stretch
 from tests.stack import NOW, Stack, wait_until
 
 SECONDS = float(os.environ.get("INSITU_FLOOD_S", "5"))
@@ -114,6 +115,7 @@ def test_a_flood_costs_its_own_device_only(
     stack: Stack, catalogue: SmallTrial, kind: str, seconds: float
 ) -> None:
     username, token = stack.tokens["t/a"]
+    before = stretch()
     with broker_owner(stack):
         command = [
             sys.executable,
@@ -132,6 +134,7 @@ def test_a_flood_costs_its_own_device_only(
         acknowledged = int(said[0])
         # Messages on their way when the connection was cut may have arrived without an acknowledgement.
         wait_until(lambda: settled(stack, acknowledged), "the end of the flood's backlog", 120)
+    slower = max(before, stretch())
     assert stack.ingestor is not None
     assert stack.ingestor.pid is not None
     p50, p99, most = np.quantile(other.latencies, [0.5, 0.99, 1])
@@ -149,9 +152,9 @@ def test_a_flood_costs_its_own_device_only(
         f"{kept} B kept, {disk} B on disk; "
         f"suspensions {suspended}, disconnects {disconnects}; reasons "
         f"{stack.rows('SELECT reason, messages FROM ledger_reason ORDER BY 1')}; "
-        f"worst at {np.argsort(other.latencies)[-12:] * 0.05}\n"
+        f"machine {slower:.1f} times as slow as alone; worst at {np.argsort(other.latencies)[-12:] * 0.05}\n"
     )
-    assert p99 < 1.0
+    assert p99 < 1.0 * slower
     assert memory < 300
     assert kept <= REJECT_BYTES
     assert disk < 8 * REJECT_BYTES
