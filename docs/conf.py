@@ -95,6 +95,7 @@ NAVIGATION = {
             "0015-files-state-facts",
             "0016-others-vouch-for-time",
             "0017-client-ids-have-owners",
+            "0021-packed-days",
         ],
     },
 }
