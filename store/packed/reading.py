@@ -181,14 +181,33 @@ def read_arrays(conn: Connection, statement: str, parameters: dict[str, Any]) ->
     """
     row = conn.execute(statement.encode(), parameters, binary=True).pgresult
     assert row is not None  # the statement returns a row
-    found = []
-    for at, (stored, wanted) in enumerate(_ELEMENTS):
-        content = row.get_value(0, at)
-        elements = 0 if content is None else struct.unpack_from(">i", content, 12)[0]
-        found.append(
-            np.frombuffer(content or b"", stored, elements, 20 if elements else 0)["value"].astype(wanted)
-        )
-    return found
+    return [_array(row.get_value(0, at), *kinds) for at, kinds in enumerate(_ELEMENTS)]
+
+
+def read_counts(
+    conn: Connection, statement: str, parameters: dict[str, Any]
+) -> tuple[list[NDArray[Any]], list[tuple[int, int, bytes, str, float]]]:
+    """(the five columns of counts, packed days that are cut) of `daily_counts`. The driver would make an object
+    of each value, which takes longer than to count.
+    """
+    result = conn.execute(statement.encode(), parameters, binary=True).pgresult
+    assert result is not None  # the statement returns rows
+    columns: list[NDArray[Any]] = []
+    cut = []
+    for row in range(result.ntuples):
+        device, stream, record, zone, shift_s = (result.get_value(row, at) for at in range(5, 10))
+        if device is None:
+            columns = [_array(result.get_value(row, at), *_ELEMENTS[4]) for at in range(5)]
+        elif stream is not None and record is not None and zone is not None and shift_s is not None:
+            numbers = *struct.unpack(">i", device), *struct.unpack(">i", stream)
+            cut.append((*numbers, bytes(record), zone.decode(), *struct.unpack(">d", shift_s)))
+    return columns, cut
+
+
+def _array(content: bytes | None, stored: np.dtype[Any], wanted: np.dtype[Any]) -> NDArray[Any]:
+    """Of a binary array of one dimension; empty for null."""
+    elements = 0 if content is None else struct.unpack_from(">i", content, 12)[0]
+    return np.frombuffer(content or b"", stored, elements, 20 if elements else 0)["value"].astype(wanted)
 
 
 def _rows(

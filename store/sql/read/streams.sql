@@ -20,8 +20,8 @@ WHERE m.device_id = ANY(%(device_ids)s::int[]) ORDER BY m.device_id, m.name;
 
 -- name: daily_counts
 -- Observations of some devices by datastream and local day of their trial, and how many of them failed a check. The day is that of
--- the middle of the interval that a result stands for. A packed day within one such day counts by its summary; the others come whole,
--- with what shifts a time to the middle.
+-- the middle of the interval that a result stands for. A packed day within one such day counts by its summary. All counts come as
+-- one row of arrays, because a row costs more than a value; the other packed days come whole, with what shifts a time to the middle.
 WITH zones AS MATERIALIZED (
          SELECT z.trial_id, z.time_zone, (%(start)s::timestamptz AT TIME ZONE z.time_zone)::date - 2 AS first_day,
                 ARRAY(SELECT x.day AT TIME ZONE z.time_zone
@@ -42,19 +42,21 @@ WITH zones AS MATERIALIZED (
          FROM streams m JOIN packed_day p USING (datastream_id)
          WHERE p.start_time > %(start)s::timestamptz - interval '33 days' AND p.start_time < %(end)s::timestamptz
            AND p.end_time > %(start)s::timestamptz)
-SELECT x.device_id, x.datastream_id, x.first_day + x.bucket AS day, sum(x.n)::int AS n, sum(x.failed)::int AS failed,
-       NULL::bytea AS columns, NULL::text AS time_zone, NULL::float8 AS shift_s
+SELECT array_agg(c.device_id) AS devices, array_agg(c.datastream_id) AS streams, array_agg(c.day - date '0001-01-01') AS days,
+       array_agg(c.n) AS n, array_agg(c.failed) AS failed, NULL::int AS device_id, NULL::int AS datastream_id, NULL::bytea AS columns,
+       NULL::text AS time_zone, NULL::float8 AS shift_s
+FROM (
+SELECT x.device_id, x.datastream_id, x.first_day + x.bucket AS day, sum(x.n)::int AS n, sum(x.failed)::int AS failed
 FROM (SELECT device_id, datastream_id, first_day, bucket, n, failed FROM whole WHERE bucket = last_bucket AND is_inside
       UNION ALL
       SELECT m.device_id, o.datastream_id, m.first_day, width_bucket(o.phenomenon_time + m.shift, m.midnights), count(*),
              count(*) FILTER (WHERE o.flag = 4)
       FROM streams m JOIN observation o USING (datastream_id) WHERE o.phenomenon_time >= %(start)s::timestamptz
         AND o.phenomenon_time < %(end)s::timestamptz GROUP BY 1, 2, 3, 4) x
-GROUP BY 1, 2, 3
+GROUP BY 1, 2, 3 ORDER BY 1, 2, 3) c
 UNION ALL
-SELECT w.device_id, w.datastream_id, NULL, NULL, NULL, p.columns, w.time_zone, extract(epoch FROM w.shift)::float8
-FROM whole w JOIN packed_day p USING (datastream_id, start_time) WHERE w.bucket <> w.last_bucket OR NOT w.is_inside
-ORDER BY 1, 2, 3;
+SELECT NULL, NULL, NULL, NULL, NULL, w.device_id, w.datastream_id, p.columns, w.time_zone, extract(epoch FROM w.shift)::float8
+FROM whole w JOIN packed_day p USING (datastream_id, start_time) WHERE w.bucket <> w.last_bucket OR NOT w.is_inside;
 
 -- name: stream_owner
 -- Trial and device of a datastream.

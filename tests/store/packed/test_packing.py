@@ -157,12 +157,14 @@ def packer(**more: object) -> Packer:
 
 
 @pytest.fixture
-def old(conn: Connection, streams: list[int]) -> list[int]:
-    """Results that are years old by the clock of the system."""
-    conn.execute("UPDATE observation SET phenomenon_time = phenomenon_time - interval '5 years'")
-    conn.execute("UPDATE datastream_latest SET phenomenon_time = phenomenon_time - interval '5 years'")
+def old(conn: Connection, catalogue: SmallTrial) -> list[int]:
+    """Two datastreams with four days of results that are years old by the clock of the system."""
+    numbers = [catalogue.datastreams["a", "pm25"], catalogue.datastreams["b", "pm25"]]
+    earlier = to_us(START) - to_us(datetime(2021, 3, 1, tzinfo=UTC))
+    for number in numbers:
+        merge(conn, [one._replace(time_us=one.time_us - earlier) for one in grid(number, 4)])
     conn.commit()
-    return streams
+    return numbers
 
 
 def test_the_job_packs_what_is_older_than_the_setting_says(conn: Connection, old: list[int]) -> None:

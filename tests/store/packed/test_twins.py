@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -127,8 +127,8 @@ def _between(conn: Connection, world: SmallTrial, start: datetime, end: datetime
         "days": count_by_day(conn, devices, start, end),
         "later": [count_later(conn, find_device(conn, "t", code), start) for code in world.devices],
         "origins": list_origins(conn, [number for number, _ in keys], [at for _, at in keys]),
-        "stored": sorted(map(repr, stored_of(conn, streams, late, None))),
-        "imported": sorted(map(repr, stored_of(conn, streams, late, 1))),
+        "stored": sorted(map(astuple, stored_of(conn, streams, late, None))),
+        "imported": sorted(map(astuple, stored_of(conn, streams, late, 1))),
     }
 
 
