@@ -136,10 +136,13 @@ WHERE t.code = %(trial)s::text AND NOT w.restored GROUP BY 1 ORDER BY 1;
 SELECT o.datastream_id, o.phenomenon_time, o.import_id, o.clock_quality, NULL::bytea AS columns
 FROM unnest(%(datastream_ids)s::int[], %(times)s::timestamptz[]) AS k(datastream_id, phenomenon_time)
 JOIN observation o USING (datastream_id, phenomenon_time)
-UNION ALL SELECT p.datastream_id, NULL, NULL, NULL, p.columns FROM packed_day p WHERE (p.datastream_id, p.start_time) IN (
-    SELECT k.datastream_id, (SELECT max(q.start_time) FROM packed_day q
-                             WHERE q.datastream_id = k.datastream_id AND q.start_time <= k.at AND q.start_time > k.at - interval '33 days')
-    FROM unnest(%(datastream_ids)s::int[], %(times)s::timestamptz[]) AS k(datastream_id, at));
+UNION ALL SELECT p.datastream_id, NULL, NULL, NULL, p.columns
+FROM (SELECT DISTINCT k.datastream_id, s.start_time
+      FROM unnest(%(datastream_ids)s::int[], %(times)s::timestamptz[]) AS k(datastream_id, at)
+      CROSS JOIN LATERAL (SELECT q.start_time FROM packed_day q WHERE q.datastream_id = k.datastream_id AND q.start_time <= k.at
+                          AND q.start_time > k.at - interval '33 days' ORDER BY q.start_time DESC LIMIT 1) s) d
+CROSS JOIN LATERAL (SELECT x.datastream_id, x.columns FROM packed_day x WHERE x.datastream_id = d.datastream_id
+                    AND x.start_time = d.start_time LIMIT 1) p;
 
 -- name: files_of
 -- The files of some imports.

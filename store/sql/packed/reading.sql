@@ -63,8 +63,12 @@ SELECT x.* FROM (
 ORDER BY x.datastream_id, x.begins;
 
 -- name: days_at
--- The packed days that may hold results of some datastreams at some times.
-SELECT p.datastream_id, p.columns FROM packed_day p WHERE (p.datastream_id, p.start_time) IN (
-    SELECT k.datastream_id, (SELECT max(q.start_time) FROM packed_day q
-                             WHERE q.datastream_id = k.datastream_id AND q.start_time <= k.at AND q.start_time > k.at - interval '33 days')
-    FROM unnest(%(datastream_ids)s::int[], %(times)s::timestamptz[]) AS k(datastream_id, at));
+-- The packed days that may hold results of some datastreams at some times. LIMIT keeps each look-up an index probe, whatever the
+-- planner assumes about the arrays.
+SELECT p.datastream_id, p.columns
+FROM (SELECT DISTINCT k.datastream_id, s.start_time
+      FROM unnest(%(datastream_ids)s::int[], %(times)s::timestamptz[]) AS k(datastream_id, at)
+      CROSS JOIN LATERAL (SELECT q.start_time FROM packed_day q WHERE q.datastream_id = k.datastream_id AND q.start_time <= k.at
+                          AND q.start_time > k.at - interval '33 days' ORDER BY q.start_time DESC LIMIT 1) s) d
+CROSS JOIN LATERAL (SELECT x.datastream_id, x.columns FROM packed_day x WHERE x.datastream_id = d.datastream_id
+                    AND x.start_time = d.start_time LIMIT 1) p;
