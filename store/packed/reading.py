@@ -187,8 +187,8 @@ def read_arrays(conn: Connection, statement: str, parameters: dict[str, Any]) ->
 def read_counts(
     conn: Connection, statement: str, parameters: dict[str, Any]
 ) -> tuple[list[NDArray[Any]], list[tuple[int, int, bytes, str, float]]]:
-    """(the five columns of counts, packed days that are cut) of `daily_counts`. The driver would make an object
-    of each value, which takes longer than to count.
+    """(the five columns of counts, packed days that are cut) of `daily_counts`. The driver would make an
+    object of each value, which takes longer than to count.
     """
     result = conn.execute(statement.encode(), parameters, binary=True).pgresult
     assert result is not None  # the statement returns rows
