@@ -126,10 +126,17 @@ CREATE FUNCTION public.erase_results(number integer, streams integer[], since ti
     SET search_path TO 'public', 'pg_temp'
     AS $$
 BEGIN
+    IF EXISTS (SELECT FROM packed_day p WHERE p.datastream_id = ANY (streams) AND p.start_time < until AND p.end_time > since
+               AND (p.start_time < since OR p.end_time > until)) THEN
+        RAISE EXCEPTION 'a packed day lies partly in the span: unpack it first';
+    END IF;
     WITH gone AS (DELETE FROM observation o WHERE o.datastream_id = ANY (streams) AND o.phenomenon_time >= since
-                  AND o.phenomenon_time < until RETURNING o.datastream_id)
-    INSERT INTO erased_rows SELECT number, t.code, d.code, 'observation', count(*), count(*)
-    FROM gone JOIN datastream USING (datastream_id) JOIN device d USING (device_id) JOIN trial t USING (trial_id) GROUP BY 2, 3;
+                  AND o.phenomenon_time < until RETURNING o.datastream_id),
+         packed AS (DELETE FROM packed_day p WHERE p.datastream_id = ANY (streams) AND p.start_time >= since
+                    AND p.end_time <= until RETURNING p.datastream_id, p.n)
+    INSERT INTO erased_rows SELECT number, t.code, d.code, 'observation', sum(x.n), sum(x.n)
+    FROM (SELECT datastream_id, 1 AS n FROM gone UNION ALL SELECT datastream_id, n FROM packed) x
+    JOIN datastream USING (datastream_id) JOIN device d USING (device_id) JOIN trial t USING (trial_id) GROUP BY 2, 3;
     WITH gone AS (DELETE FROM withdrawn_observation o WHERE o.datastream_id = ANY (streams) AND o.phenomenon_time >= since
                   AND o.phenomenon_time < until RETURNING o.datastream_id, o.restored)
     INSERT INTO erased_rows SELECT number, t.code, d.code, 'withdrawn_observation', count(*), count(*) FILTER (WHERE NOT restored)
@@ -143,12 +150,15 @@ BEGIN
     INSERT INTO erased_rows SELECT number, t.code, d.code, 'quality_flag', count(*), 0
     FROM gone JOIN datastream USING (datastream_id) JOIN device d USING (device_id) JOIN trial t USING (trial_id) GROUP BY 2, 3;
     DELETE FROM datastream_latest l WHERE l.datastream_id = ANY (streams)
-        AND NOT EXISTS (SELECT FROM observation o WHERE o.datastream_id = l.datastream_id);
+        AND NOT EXISTS (SELECT FROM observation o WHERE o.datastream_id = l.datastream_id)
+        AND NOT EXISTS (SELECT FROM packed_day p WHERE p.datastream_id = l.datastream_id);
     UPDATE datastream_latest l SET phenomenon_time = o.phenomenon_time, result = o.result, received_at = o.received_at,
         unchecked_from = least(l.unchecked_from, o.first_time)
     FROM unnest(streams) AS s(datastream_id) CROSS JOIN LATERAL (
         SELECT x.phenomenon_time, x.result, x.received_at,
-               (SELECT min(y.phenomenon_time) FROM observation y WHERE y.datastream_id = s.datastream_id AND y.phenomenon_time >= since)
+               least((SELECT min(y.phenomenon_time) FROM observation y WHERE y.datastream_id = s.datastream_id
+                      AND y.phenomenon_time >= since),
+                     (SELECT min(y.start_time) FROM packed_day y WHERE y.datastream_id = s.datastream_id AND y.start_time >= since))
                    AS first_time
         FROM observation x WHERE x.datastream_id = s.datastream_id ORDER BY x.phenomenon_time DESC LIMIT 1) o
     WHERE l.datastream_id = s.datastream_id;
@@ -722,7 +732,8 @@ CREATE TABLE public.datastream_latest (
     phenomenon_time timestamp with time zone NOT NULL,
     result double precision NOT NULL,
     received_at timestamp with time zone NOT NULL,
-    unchecked_from timestamp with time zone
+    unchecked_from timestamp with time zone,
+    packed_to timestamp with time zone
 );
 
 CREATE TABLE public.decision (
@@ -1247,6 +1258,25 @@ ALTER TABLE public.organisation ALTER COLUMN organisation_id ADD GENERATED ALWAY
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.packed_day (
+    datastream_id integer NOT NULL,
+    start_time timestamp with time zone NOT NULL,
+    end_time timestamp with time zone NOT NULL,
+    n integer NOT NULL,
+    suspect integer NOT NULL,
+    failed integer NOT NULL,
+    unnumbered integer NOT NULL,
+    first_received timestamp with time zone NOT NULL,
+    last_received timestamp with time zone NOT NULL,
+    smallest double precision NOT NULL,
+    largest double precision NOT NULL,
+    total double precision NOT NULL,
+    columns bytea NOT NULL,
+    CONSTRAINT packed_day_check CHECK (((end_time > start_time) AND ((end_time - start_time) < '33 days'::interval))),
+    CONSTRAINT packed_day_n_check CHECK ((n > 0))
+);
+ALTER TABLE ONLY public.packed_day ALTER COLUMN columns SET STORAGE EXTERNAL;
 
 CREATE TABLE public.person (
     person_id integer NOT NULL,
@@ -1862,6 +1892,9 @@ ALTER TABLE ONLY public.organisation
 
 ALTER TABLE ONLY public.organisation
     ADD CONSTRAINT organisation_pkey PRIMARY KEY (organisation_id);
+
+ALTER TABLE ONLY public.packed_day
+    ADD CONSTRAINT packed_day_pkey PRIMARY KEY (datastream_id, start_time) INCLUDE (end_time, n, failed);
 
 ALTER TABLE ONLY public.person
     ADD CONSTRAINT person_issuer_subject_key UNIQUE (issuer, subject);
@@ -2480,6 +2513,9 @@ ALTER TABLE ONLY public.network_address
 
 ALTER TABLE ONLY public.network_address
     ADD CONSTRAINT network_address_network_server_id_fkey FOREIGN KEY (network_server_id) REFERENCES public.network_server(network_server_id);
+
+ALTER TABLE ONLY public.packed_day
+    ADD CONSTRAINT packed_day_datastream_id_fkey FOREIGN KEY (datastream_id) REFERENCES public.datastream(datastream_id);
 
 ALTER TABLE ONLY public.person
     ADD CONSTRAINT person_organisation_id_fkey FOREIGN KEY (organisation_id) REFERENCES public.organisation(organisation_id);
