@@ -364,6 +364,13 @@ CREATE FUNCTION public.is_explained(of_stream integer, since timestamp with time
           AND (e.from_time IS NULL OR since >= e.from_time) AND (e.to_time IS NULL OR since < e.to_time))
 $$;
 
+CREATE FUNCTION public.is_packed(of_kind text, of_part integer, since timestamp with time zone, until timestamp with time zone) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT of_kind = 'observation' AND EXISTS (SELECT FROM packed_day p WHERE p.datastream_id = of_part
+        AND p.start_time > since - interval '33 days' AND p.start_time < until AND p.end_time > since)
+$$;
+
 CREATE FUNCTION public.known_zone(zone text) RETURNS text
     LANGUAGE plpgsql STABLE
     AS $$
@@ -425,6 +432,9 @@ DECLARE
     noted text := 'INSERT INTO row_change (kind, part, at, key, was) SELECT %1$L, %2$s, %3$s, %4$s, %5$s FROM %6$s r '
                   'JOIN sealed_part s ON s.kind = %1$L AND s.part = %2$s AND %3$s < s.noted_until ON CONFLICT DO NOTHING';
 BEGIN
+    IF TG_TABLE_NAME = 'observation' AND TG_OP = 'DELETE' AND current_setting('insitu.packs', true) = 'on' THEN
+        RETURN NULL;
+    END IF;
     IF NOT EXISTS (SELECT FROM sealed_part s WHERE s.kind = TG_TABLE_NAME) THEN
         RETURN NULL;
     END IF;
@@ -472,6 +482,19 @@ CREATE FUNCTION public.result_digest(datastream_id integer, phenomenon_time time
     AS $$
     SELECT sha256(int4send(datastream_id) || timestamptz_send(phenomenon_time) || float8send(result) || timestamptz_send(received_at)
                   || int2send(clock_quality) || int2send(flag) || coalesce(int4send(import_id), ''))
+$$;
+
+CREATE FUNCTION public.results_of(of_stream integer, since timestamp with time zone, until timestamp with time zone) RETURNS TABLE(times bigint[], digests bytea[], noted bigint[], was bytea[], packed bytea[])
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT h.times, h.digests, n.noted, n.was, p.packed
+    FROM (SELECT array_agg((extract(epoch FROM o.phenomenon_time) * 1000000)::bigint) AS times,
+                 array_agg(result_digest(o.datastream_id, o.phenomenon_time, o.result, o.received_at, o.clock_quality, o.flag, o.import_id)) AS digests
+          FROM observation o WHERE o.datastream_id = of_stream AND o.phenomenon_time >= since AND o.phenomenon_time < until) h,
+         (SELECT array_agg((extract(epoch FROM c.at) * 1000000)::bigint) AS noted, array_agg(c.was) AS was
+          FROM row_change c WHERE c.kind = 'observation' AND c.part = of_stream AND c.at >= since AND c.at < until) n,
+         (SELECT array_agg(d.columns ORDER BY d.start_time) AS packed FROM packed_day d WHERE d.datastream_id = of_stream
+          AND d.start_time > since - interval '33 days' AND d.start_time < until AND d.end_time > since) p
 $$;
 
 CREATE FUNCTION public.row_digest(booked jsonb) RETURNS bytea
@@ -1195,9 +1218,13 @@ CREATE VIEW public.noted_day AS
            FROM public.sealed_day b
           WHERE ((b.kind = c.kind) AND (b.part = c.part) AND (b.from_time > c.at))))) AS to_time,
     COALESCE(l.sha256, encode(sha256('\x'::bytea), 'hex'::text)) AS sha256,
-    bool_and(((c.kind <> 'observation'::text) OR (c.was IS NULL) OR public.is_explained(c.part, c.at, c.was))) AS explained
-   FROM ((public.row_change c
+    bool_and(e.explained) AS explained,
+    array_agg(((EXTRACT(epoch FROM c.at) * (1000000)::numeric))::bigint) FILTER (WHERE (NOT e.explained)) AS doubtful,
+    array_agg(c.was) FILTER (WHERE (NOT e.explained)) AS doubtful_was
+   FROM (((public.row_change c
      JOIN public.sealed_part p ON (((p.kind = c.kind) AND (p.part = c.part) AND (c.at < p.sealed_until))))
+     CROSS JOIN LATERAL ( SELECT ((c.kind <> 'observation'::text) OR (c.was IS NULL) OR public.is_explained(c.part, c.at, c.was)) AS explained
+         OFFSET 0) e)
      LEFT JOIN LATERAL ( SELECT d.from_time,
             d.to_time,
             d.sha256

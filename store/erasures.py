@@ -15,7 +15,7 @@ from store.audit import AuditLine, record
 from store.catalogue.devices import find_device
 from store.catalogue.trials import get_trial
 from store.database import Connection, row, rows, scalar
-from store.packed.days import unpack_beside
+from store.packed.days import note_whole_days, unpack_beside
 from store.people import disable, get_member
 from store.queries import Queries
 
@@ -122,7 +122,9 @@ def erase(conn: Connection, scope: Scope, *, login: str, reason: str, now: datet
         found = conn.execute(
             _SQL.streams_of.encode(), {"trial": scope.trial, "device": scope.device}
         ).fetchall()
-        unpack_beside(conn, [number for (number,) in found], scope.since, scope.until)
+        streams = [number for (number,) in found]
+        unpack_beside(conn, streams, scope.since, scope.until)
+        note_whole_days(conn, streams, scope.since, scope.until)
     number = scalar(
         conn,
         _SQL.erase,

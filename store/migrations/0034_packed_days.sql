@@ -64,4 +64,69 @@ BEGIN
         FROM observation x WHERE x.datastream_id = s.datastream_id ORDER BY x.phenomenon_time DESC LIMIT 1) o
     WHERE l.datastream_id = s.datastream_id;
 END $$;
+
+-- Packed results and seals (docs/decisions/0023, 0024). A digest is that of the results, wherever they lie: the server works out those
+-- of observations, and Python those of packed days, which the server cannot open.
+
+-- As before, but a move into a packed day changes no result: the packer sets `insitu.packs` in its transaction. If somebody else sets
+-- it, what he changes has no note, and the day no longer has its digest.
+CREATE OR REPLACE FUNCTION note_rows() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
+    SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
+DECLARE
+    noted text := 'INSERT INTO row_change (kind, part, at, key, was) SELECT %1$L, %2$s, %3$s, %4$s, %5$s FROM %6$s r '
+                  'JOIN sealed_part s ON s.kind = %1$L AND s.part = %2$s AND %3$s < s.noted_until ON CONFLICT DO NOTHING';
+BEGIN
+    IF TG_TABLE_NAME = 'observation' AND TG_OP = 'DELETE' AND current_setting('insitu.packs', true) = 'on' THEN
+        RETURN NULL;
+    END IF;
+    IF NOT EXISTS (SELECT FROM sealed_part s WHERE s.kind = TG_TABLE_NAME) THEN
+        RETURN NULL;
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        EXECUTE format(noted, TG_TABLE_NAME, TG_ARGV[0], TG_ARGV[1], TG_ARGV[2], TG_ARGV[3], 'old_rows');
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        EXECUTE format(noted, TG_TABLE_NAME, TG_ARGV[0], TG_ARGV[1], TG_ARGV[2], 'NULL', 'new_rows');
+    END IF;
+    RETURN NULL;
+END $$;
+
+-- Whether some rows of a part in a span are packed.
+CREATE FUNCTION is_packed(of_kind text, of_part int, since timestamptz, until timestamptz) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT of_kind = 'observation' AND EXISTS (SELECT FROM packed_day p WHERE p.datastream_id = of_part
+        AND p.start_time > since - interval '33 days' AND p.start_time < until AND p.end_time > since)
+$$;
+
+-- The digest of a span of results is made of these: results that are not packed, with their times in µs since 1970; what notes say was
+-- there (null: nothing); the packed days of the span.
+CREATE FUNCTION results_of(of_stream int, since timestamptz, until timestamptz)
+    RETURNS TABLE (times bigint[], digests bytea[], noted bigint[], was bytea[], packed bytea[]) LANGUAGE sql STABLE AS $$
+    SELECT h.times, h.digests, n.noted, n.was, p.packed
+    FROM (SELECT array_agg((extract(epoch FROM o.phenomenon_time) * 1000000)::bigint) AS times,
+                 array_agg(result_digest(o.datastream_id, o.phenomenon_time, o.result, o.received_at, o.clock_quality, o.flag, o.import_id)) AS digests
+          FROM observation o WHERE o.datastream_id = of_stream AND o.phenomenon_time >= since AND o.phenomenon_time < until) h,
+         (SELECT array_agg((extract(epoch FROM c.at) * 1000000)::bigint) AS noted, array_agg(c.was) AS was
+          FROM row_change c WHERE c.kind = 'observation' AND c.part = of_stream AND c.at >= since AND c.at < until) n,
+         (SELECT array_agg(d.columns ORDER BY d.start_time) AS packed FROM packed_day d WHERE d.datastream_id = of_stream
+          AND d.start_time > since - interval '33 days' AND d.start_time < until AND d.end_time > since) p
+$$;
+
+-- As before, with the results (times, digests) that no row explains; a packed one may, under another flag.
+CREATE OR REPLACE VIEW noted_day AS
+    SELECT c.kind, c.part,
+           coalesce(l.from_time, greatest(date_trunc('day', c.at, p.time_zone), (SELECT max(b.to_time) FROM sealed_day b
+               WHERE b.kind = c.kind AND b.part = c.part AND b.to_time <= c.at))) AS from_time,
+           coalesce(l.to_time, least(date_add(date_trunc('day', c.at, p.time_zone), '1 day', p.time_zone), p.sealed_until, (
+               SELECT min(b.from_time) FROM sealed_day b WHERE b.kind = c.kind AND b.part = c.part AND b.from_time > c.at))) AS to_time,
+           coalesce(l.sha256, encode(sha256(''), 'hex')) AS sha256,
+           bool_and(e.explained) AS explained,
+           array_agg((extract(epoch FROM c.at) * 1000000)::bigint) FILTER (WHERE NOT e.explained) AS doubtful,
+           array_agg(c.was) FILTER (WHERE NOT e.explained) AS doubtful_was
+    FROM row_change c JOIN sealed_part p ON p.kind = c.kind AND p.part = c.part AND c.at < p.sealed_until
+    CROSS JOIN LATERAL (SELECT c.kind <> 'observation' OR c.was IS NULL OR is_explained(c.part, c.at, c.was) AS explained OFFSET 0) e
+    LEFT JOIN LATERAL (SELECT d.from_time, d.to_time, d.sha256 FROM sealed_day d
+                       WHERE d.kind = c.kind AND d.part = c.part AND d.from_time <= c.at AND d.to_time > c.at
+                       ORDER BY d.from_time DESC, d.seal_id DESC LIMIT 1) l ON true
+    GROUP BY 1, 2, 3, 4, 5;
+
 SELECT grant_pages();

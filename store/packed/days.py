@@ -18,6 +18,7 @@ from insitu.times import to_datetime, to_us
 from store.database import Connection, rows, run
 from store.observations import copy_columns
 from store.packed.codec import Columns, decode, encode, scale_of
+from store.packed.digests import digests_of
 from store.packed.reading import EPOCH_2000_US
 from store.queries import Queries
 
@@ -28,6 +29,9 @@ class _SQL(Queries, file="packed/changing"):
     newest_days: str
     partly_within: str
     take_days: str
+    whole_days: str
+    take_number: str
+    note_results: str
 
 
 _COPY: Final = (
@@ -170,10 +174,31 @@ def raise_packed_flags(conn: Connection, datastream_id: int, times_us: Ints, fla
         at = np.minimum(np.searchsorted(times, columns.time_us), len(times) - 1)
         flag = np.where(times[at] == columns.time_us, wanted[at], columns.flag).astype(np.int8)
         if np.any(flag != columns.flag):
+            _note(conn, datastream_id, columns.at(flag != columns.flag))
             columns = columns._replace(flag=flag)
             kept = scale_of(day.columns)
             changed.append(NewDay(datastream_id, day.start_time, day.end_time, columns, True, *kept))
     save_days(conn, changed)
+
+
+def note_whole_days(
+    conn: Connection, datastream_ids: Sequence[int], since: datetime | None, until: datetime | None
+) -> None:
+    """Note what the packed results of `[since, until)` are, before whole days of them are erased. None:
+    without an end.
+    """
+    run(conn, _SQL.take_number)
+    span = {"since": since or "-infinity", "until": until or "infinity"}
+    for number in datastream_ids:
+        for day in rows(conn, PackedDay, _SQL.whole_days, datastream_id=number, **span):
+            _note(conn, number, day.opened())
+
+
+def _note(conn: Connection, datastream_id: int, columns: Columns) -> None:
+    """As the triggers note what observations were, for the seals of their days."""
+    run(conn, _SQL.take_number)
+    times, was = [to_datetime(time) for time in columns.time_us.tolist()], digests_of(datastream_id, columns)
+    run(conn, _SQL.note_results, datastream_id=datastream_id, times=times, was=was)
 
 
 def unpack(conn: Connection, days: Iterable[PackedDay]) -> int:

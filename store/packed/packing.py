@@ -36,6 +36,8 @@ class _SQL(Queries, file="packed/packing"):
     take_out: str
     mark_packed: str
     limit_waiting: str
+    moves_begin: str
+    moves_end: str
 
 
 _AT_ONCE: Final = 8
@@ -89,6 +91,7 @@ def pack(conn: Connection, streams: Sequence[Packable], *, most: int) -> Step:
     ends: dict[int, datetime] = {}
     seen: list[int] = []
     moved = 0
+    run(conn, _SQL.moves_begin)
     for first in range(0, len(streams), _AT_ONCE):
         known = {one.datastream_id: one for one in streams[first : first + _AT_ONCE]}
         held = conn.execute(_SQL.hold_streams.encode(), {"datastream_ids": list(known)}).fetchall()
@@ -101,6 +104,7 @@ def pack(conn: Connection, streams: Sequence[Packable], *, most: int) -> Step:
                 ends[number] = max(day.end_time for day in found)
         if moved >= most:
             break
+    run(conn, _SQL.moves_end)
     save_days(conn, days)
     if ends:
         run(conn, _SQL.mark_packed, datastream_ids=list(ends), ends=list(ends.values()))

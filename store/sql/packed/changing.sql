@@ -40,3 +40,20 @@ ORDER BY p.datastream_id, p.start_time;
 -- Packed days that are unpacked now.
 DELETE FROM packed_day p USING unnest(%(datastream_ids)s::int[], %(starts)s::timestamptz[]) AS k(datastream_id, start_time)
 WHERE p.datastream_id = k.datastream_id AND p.start_time = k.start_time;
+
+-- name: whole_days
+-- The packed days of a datastream that lie within a span and whose changes are noted.
+SELECT p.datastream_id, p.start_time, p.end_time, p.columns FROM packed_day p
+JOIN sealed_part s ON s.kind = 'observation' AND s.part = p.datastream_id AND p.start_time < s.noted_until
+WHERE p.datastream_id = %(datastream_id)s::int AND p.start_time >= %(since)s::timestamptz AND p.end_time <= %(until)s::timestamptz
+ORDER BY p.start_time;
+
+-- name: take_number
+-- The number of the transaction, taken before it looks what is noted, lets the sealing job wait for it.
+SELECT pg_current_xact_id()::text;
+
+-- name: note_results
+-- What results of a datastream were before they change, if the changes of their days are noted.
+INSERT INTO row_change (kind, part, at, key, was)
+SELECT 'observation', s.part, k.at, '', k.was FROM unnest(%(times)s::timestamptz[], %(was)s::bytea[]) AS k(at, was)
+JOIN sealed_part s ON s.kind = 'observation' AND s.part = %(datastream_id)s::int AND k.at < s.noted_until ON CONFLICT DO NOTHING;

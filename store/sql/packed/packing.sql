@@ -52,3 +52,11 @@ FROM unnest(%(datastream_ids)s::int[], %(ends)s::timestamptz[]) AS k(datastream_
 -- name: limit_waiting
 -- The packer waits for nobody longer than this.
 SELECT set_config('lock_timeout', '500ms', true);
+
+-- name: moves_begin
+-- Results that leave `observation` from now on are moved, not changed: no trigger notes them. Until the transaction ends.
+SELECT set_config('insitu.packs', 'on', true);
+
+-- name: moves_end
+-- From now on they are noted again.
+SELECT set_config('insitu.packs', 'off', true);

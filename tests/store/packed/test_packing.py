@@ -337,9 +337,7 @@ def test_a_statement_that_reads_observations_reads_packed_days_too_or_says_why_n
         file = path.relative_to(folder).with_suffix("").as_posix()
         for name, text in queries(file).items():
             bare = re.sub(r"--[^\n]*", "", text)
-            if re.search(
-                r"\b(FROM|JOIN|INTO|UPDATE|USING|VACUUM \(ANALYZE\)|')\s*observation\b", bare
-            ):
+            if re.search(r"\b(FROM|JOIN|INTO|UPDATE|USING|VACUUM \(ANALYZE\)|')\s*observation\b", bare):
                 reading.add(f"{file}.{name}")
                 if "packed_day" in bare:
                     both.add(f"{file}.{name}")

@@ -5,17 +5,23 @@ apart, and every result is once in either.
 from __future__ import annotations
 
 import random
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
+from insitu.clock import Clock
 from insitu.errors import CorrectInput
 from insitu.model import Observation
 from insitu.times import to_datetime, to_us
+from jobs.evaluations import Night
+from jobs.seals import seal_settled
 from proving.faults.packed import read_packed
 from store import observations
 from store.catalogue.devices import find_device
@@ -32,12 +38,14 @@ from store.quality import save_flags
 from store.read.results import Charted, export_observations, list_buckets, list_own_observations
 from store.read.streams import count_by_day, list_streams
 from store.replays import stored_of
+from store.seals import find_changed_days
 from tests.examples import examples
 from tests.fix_catalogue import START, SmallTrial
 from tests.fix_database import clone
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 NOW = START + 100 * DAY
+NIGHT = Night(0, ZoneInfo("Europe/Paris"))
 FROM_START = to_us(START)
 
 
@@ -82,6 +90,20 @@ def pack_all(conn: Connection, before: datetime, *, most: int = 10**9) -> int:
             break
     conn.rollback()
     return moved
+
+
+def seals_of(conn: Connection) -> list[list[tuple[Any, ...]]]:
+    """Each sealed day, how far the parts are sealed, and the notes about changes since then."""
+    found = [
+        conn.execute(statement).fetchall()
+        for statement in (
+            b"SELECT seal_id, kind, part, from_time, to_time, rows, sha256 FROM sealed_day ORDER BY 1, 2, 3, 4",
+            b"SELECT kind, part, noted_until, sealed_until::text FROM sealed_part ORDER BY 1, 2",
+            b"SELECT kind, part, at, key, was FROM row_change ORDER BY 1, 2, 3, 4",
+        )
+    ]
+    conn.rollback()
+    return found
 
 
 def seen(conn: Connection, world: SmallTrial, spans: list[tuple[datetime, datetime]]) -> dict[str, Any]:
@@ -287,6 +309,10 @@ def act_on(life: Life, chance: random.Random, act: str) -> int:
                 ).rowcount
             )
         )
+    elif act == "seal":
+        now = to_us(instant(chance, after=3, before=70)) / 1e6
+        clock = Clock(start=now, real_start=time.time(), rate=1.0000001, fast_until=now)
+        life.both(lambda conn: seal_settled(conn, clock, NIGHT, threading.Event()))
     elif act == "zone":
         zone = chance.choice(["Europe/Paris", "America/St_Johns", "UTC"])
         life.both(lambda conn: conn.execute("UPDATE trial SET time_zone = %s", (zone,)).rowcount)
@@ -301,6 +327,7 @@ ACTS = {
     "flags": 3,
     "withdraw": 2,
     "erase": 2,
+    "seal": 4,
     "stamp": 1,
     "zone": 1,
 }
@@ -322,12 +349,17 @@ def test_nobody_can_tell_a_database_that_packs_from_one_that_does_not(
     )
     life.merge(base(sorted(world.datastreams.values())))
     packed = 0
-    for act in ["pack", *chance.choices(list(ACTS), list(ACTS.values()), k=25)]:
+    for act in ["pack", "seal", *chance.choices(list(ACTS), list(ACTS.values()), k=25)]:
         packed += act_on(life, chance, act)
         assert raw(first) == raw(second), act
+        assert seals_of(first) == seals_of(second), act
+        for conn in life.twins:
+            assert find_changed_days(conn, most=10**9) == [], act
+            conn.rollback()
     since, until = sorted([instant(chance), instant(chance)])
     spans = [(START - DAY, START + 120 * DAY), (since, until + HOUR)]
     assert seen(first, world, spans) == seen(second, world, spans)
     assert find_wrong_days(first) == []
     assert packed > 1000
+    assert (first.execute("SELECT count(*) FROM sealed_day").fetchone() or (0,))[0] > 40
     assert second.execute("SELECT count(*) FROM packed_day").fetchone() == (0,)
