@@ -274,6 +274,26 @@ def instant(chance: random.Random, *, after: int = -1, before: int = 60) -> date
     return START + chance.randrange(after * 96, before * 96) * HOUR / 4
 
 
+def act_around(life: Life, chance: random.Random, act: str) -> None:
+    """What changes no result."""
+    if act == "seal":
+        now = to_us(instant(chance, after=3, before=70)) / 1e6
+        clock = Clock(start=now, real_start=time.time(), rate=1.0000001, fast_until=now)
+        life.both(lambda conn: seal_settled(conn, clock, NIGHT, threading.Event()))
+    elif act == "stamp":
+        stamp = chance.choice(["begin", "end", "instant"])
+        life.both(
+            lambda conn: (
+                conn.execute(
+                    "UPDATE datastream SET stamp = %s WHERE expected_interval IS NOT NULL", (stamp,)
+                ).rowcount
+            )
+        )
+    elif act == "zone":
+        zone = chance.choice(["Europe/Paris", "America/St_Johns", "UTC"])
+        life.both(lambda conn: conn.execute("UPDATE trial SET time_zone = %s", (zone,)).rowcount)
+
+
 def act_on(life: Life, chance: random.Random, act: str) -> int:
     """Returns how many results it packed."""
     streams, (first, _) = sorted(life.world.datastreams.values()), life.twins
@@ -300,22 +320,8 @@ def act_on(life: Life, chance: random.Random, act: str) -> int:
             None if chance.random() < 0.3 else until,
         )
         life.both(lambda conn: erase(conn, scope, login="lab", reason="asked", now=NOW).results_by_device)
-    elif act == "stamp":
-        stamp = chance.choice(["begin", "end", "instant"])
-        life.both(
-            lambda conn: (
-                conn.execute(
-                    "UPDATE datastream SET stamp = %s WHERE expected_interval IS NOT NULL", (stamp,)
-                ).rowcount
-            )
-        )
-    elif act == "seal":
-        now = to_us(instant(chance, after=3, before=70)) / 1e6
-        clock = Clock(start=now, real_start=time.time(), rate=1.0000001, fast_until=now)
-        life.both(lambda conn: seal_settled(conn, clock, NIGHT, threading.Event()))
-    elif act == "zone":
-        zone = chance.choice(["Europe/Paris", "America/St_Johns", "UTC"])
-        life.both(lambda conn: conn.execute("UPDATE trial SET time_zone = %s", (zone,)).rowcount)
+    else:
+        act_around(life, chance, act)
     return 0
 
 
@@ -353,13 +359,14 @@ def test_nobody_can_tell_a_database_that_packs_from_one_that_does_not(
         packed += act_on(life, chance, act)
         assert raw(first) == raw(second), act
         assert seals_of(first) == seals_of(second), act
-        for conn in life.twins:
-            assert find_changed_days(conn, most=10**9) == [], act
-            conn.rollback()
+        if act in ("pack", "flags"):
+            assert find_changed_days(first, most=10**9) == [], act
+            first.rollback()
     since, until = sorted([instant(chance), instant(chance)])
     spans = [(START - DAY, START + 120 * DAY), (since, until + HOUR)]
     assert seen(first, world, spans) == seen(second, world, spans)
     assert find_wrong_days(first) == []
+    assert [find_changed_days(conn, most=10**9) for conn in life.twins] == [[], []]
     assert packed > 1000
     assert (first.execute("SELECT count(*) FROM sealed_day").fetchone() or (0,))[0] > 40
     assert second.execute("SELECT count(*) FROM packed_day").fetchone() == (0,)
