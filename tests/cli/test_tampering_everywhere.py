@@ -170,6 +170,7 @@ WORDS = {
     "network_server.kind": "'sparkplug'",
     "observed_property.averaging_scale": "'energetic'",
     "organisation.kind": "'auditor'",
+    "packed_day.start_time": "{0} + interval '2 hours'",  # until the first result it changes nothing
     "retention.legal_basis": "'consent'",
     "trial.state": "'buy'",
 }
@@ -237,7 +238,7 @@ def sealed(lab: Lab) -> Lab:
     assert pack_all(conn, START + 20 * DAY) > 400
     seal_all(lab)
     ((stream, at, result),) = conn.execute(
-        "SELECT datastream_id, phenomenon_time, result FROM observation ORDER BY 1, 2 LIMIT 1"
+        "SELECT datastream_id, phenomenon_time, result FROM observation ORDER BY 1, 2 DESC LIMIT 1"
     ).fetchall()
     other = Observation(stream, to_us(at), result + 1, to_us(at), 0)
     correct(conn, [other], correction=Correction("t", "lab", "wrong", "b.csv", "s"), now=START + 50 * DAY)
