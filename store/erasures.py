@@ -88,7 +88,7 @@ class ErasedSince:
 
 @dataclass(frozen=True, slots=True)
 class ErasedResults:
-    """What an erasure took from a device: results in `[from_time, to_time)`; None: without a limit."""
+    """The results that an erasure took from a device, in `[from_time, to_time)`; None: without a limit."""
 
     erasure_id: int
     at: datetime

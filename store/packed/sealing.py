@@ -79,7 +79,7 @@ class _Noted:
 
 @dataclass(frozen=True, slots=True)
 class _Material:
-    """What the digest of a span is made of, as the database's `results_of` gives it; `rows` and `sha256` are
+    """The parts of the digest of a span, as the database's `results_of` gives it; `rows` and `sha256` are
     those of its seal.
     """
 
@@ -176,7 +176,7 @@ def seal_days_again(conn: Connection, seal: int) -> int:
 
 
 def _content_again(conn: Connection, one: _Noted, taken: Notes, opener: _Opener) -> Content | None:
-    """What a day holds now; None if acts do not explain it. `taken`: the notes that were taken away."""
+    """The day as it is now; None if acts do not explain it. `taken`: the notes that were taken away."""
     (day,) = _materials(conn, _SQL.one_day, part=one.part, since=one.from_time, until=one.to_time)
     try:
         before = _content(day, day.notes | taken, opener)

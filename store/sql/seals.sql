@@ -63,7 +63,7 @@ FROM (SELECT pg_current_snapshot() AS now) n;
 
 -- name: seal_days
 -- Seal the days that are noted and not sealed yet, as they are now, with what was noted meanwhile. One statement, so one view of it all.
--- Without datastreams of which some results of these days are packed.
+-- Without datastreams that have packed results in these days.
 WITH ready AS MATERIALIZED (
     SELECT kind, part, sealed_until, noted_until, time_zone FROM sealed_part
     WHERE sealed_until < noted_until AND NOT is_packed(kind, part, sealed_until, noted_until)
@@ -149,7 +149,8 @@ WITH newest AS MATERIALIZED (
 SELECT h.kind, h.part, r.from_time, r.to_time, r.more FROM here h LEFT JOIN newest n USING (kind, part) CROSS JOIN LATERAL (
     SELECT min(x.at) AS from_time, max(x.at) AS to_time, count(*) AS more FROM sealable_row x
     WHERE x.kind = h.kind AND x.part = h.part AND x.at < h.sealed_until
-      AND NOT EXISTS (SELECT FROM sealed_day d WHERE d.kind = x.kind AND d.part = x.part AND d.from_time <= x.at AND d.to_time > x.at)
+      AND NOT EXISTS (SELECT FROM sealed_day d WHERE d.kind = x.kind AND d.part = x.part AND d.from_time <= x.at AND d.to_time > x.at
+                      AND d.from_time > x.at - interval '2 days')
       AND NOT EXISTS (SELECT FROM row_change c WHERE c.kind = x.kind AND c.part = x.part AND c.at = x.at AND c.key = x.key)) r
 WHERE (h.rows <> coalesce(n.rows, 0) OR is_packed(h.kind, h.part, '-infinity', h.sealed_until)) AND r.more > 0 ORDER BY 1, 2;
 

@@ -94,7 +94,7 @@ def test_a_whole_life_leaves_the_seals_whole(running: Connection, catalogue: Sma
     sealed(conn)
     pack("after the seal")
     assert problems(conn) == []
-    assert (conn.execute("SELECT count(*) FROM packed_day").fetchall() == [(0,)]) == (packs == "never")
+    assert (packs == "never") == (conn.execute("SELECT FROM packed_day").fetchone() is None)
 
     def correction(value: float, file: str, number: int | None = None) -> None:
         one = [Observation(stream, to_us(START + 5 * HOUR), value, to_us(START + 60 * DAY), 0)]
@@ -136,7 +136,6 @@ def test_a_whole_life_leaves_the_seals_whole(running: Connection, catalogue: Sma
     }
     for name, act in acts.items():
         act()
-        assert problems(conn) == [], f"{name}, before it is packed and sealed"
         pack("before the seal")
         assert problems(conn) == [], f"{name}, before it is sealed"
         sealed(conn, 66)

@@ -4,7 +4,7 @@ SELECT part, sealed_until::text AS sealed_until, noted_until, time_zone FROM sea
 WHERE kind = 'observation' AND sealed_until < noted_until ORDER BY part;
 
 -- name: new_days
--- The days of a datastream in a span, and what their digests are made of.
+-- The days of a datastream in a span, and the parts of their digests.
 SELECT %(part)s::int AS part, d.from_time, d.to_time, 0::bigint AS rows, '' AS sha256, r.*
 FROM (SELECT DISTINCT greatest(x.day, %(since)s::timestamptz) AS from_time,
              least(date_add(x.day, '1 day', %(zone)s::text), %(until)s::timestamptz) AS to_time
@@ -35,7 +35,7 @@ INSERT INTO row_change (kind, part, at, key, was)
 SELECT 'observation', %(part)s::int, k.at, '', k.was FROM unnest(%(times)s::timestamptz[], %(was)s::bytea[]) AS k(at, was) ON CONFLICT DO NOTHING;
 
 -- name: one_day
--- What the digest of a span is made of.
+-- The parts of the digest of a span.
 SELECT %(part)s::int AS part, %(since)s::timestamptz AS from_time, %(until)s::timestamptz AS to_time, 0::bigint AS rows, '' AS sha256, r.*
 FROM results_of(%(part)s::int, %(since)s::timestamptz, %(until)s::timestamptz) r;
 
@@ -55,7 +55,7 @@ FROM unnest(%(starts)s::timestamptz[], %(ends)s::timestamptz[], %(rows)s::bigint
 UPDATE sealed_part SET sealed_until = %(until)s::timestamptz WHERE kind = 'observation' AND part = %(part)s::int;
 
 -- name: sealed_packed
--- Sealed days with packed results, with what their digests are made of; the same choice as `differing_days`.
+-- Sealed days with packed results, with the parts of their digests; the same choice as `differing_days`.
 WITH newest AS MATERIALIZED (
     SELECT kind, part, from_time, to_time, rows, sha256, sum(rows) OVER (ORDER BY md5(concat(%(salt)s::text, kind, part, from_time))) AS before
     FROM (SELECT DISTINCT ON (kind, part, from_time) kind, part, from_time, to_time, rows, sha256

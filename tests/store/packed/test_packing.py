@@ -300,6 +300,7 @@ BOTH = {
         "read/streams.daily_counts",
     ),
     "packed/changing.newest_days",
+    "packed/sealing.new_days",
 }
 """They read both homes in one statement, and so in one snapshot."""
 NEWEST = {

@@ -267,8 +267,8 @@ def test_observations_in_a_day_that_was_empty_are_named_beside_packed_days(
     """As many as the packed ones, so that the sum is right."""
     unguarded(
         conn,
-        f"INSERT INTO observation SELECT {packed[0]}, timestamptz '2026-03-10Z' + n * interval '1 minute', 1, "
-        "now(), 0, 1 FROM generate_series(1, (SELECT sum(n) FROM packed_day WHERE datastream_id = "
+        f"INSERT INTO observation SELECT {packed[0]}, timestamptz '2026-03-10Z' + n * interval '1 minute', "
+        "1, now(), 0, 1 FROM generate_series(1, (SELECT sum(n) FROM packed_day WHERE datastream_id = "
         f"{packed[0]})) n",
     )
     (told,) = named(conn)

@@ -97,7 +97,7 @@ def seals_of(conn: Connection) -> list[list[tuple[Any, ...]]]:
     found = [
         conn.execute(statement).fetchall()
         for statement in (
-            b"SELECT seal_id, kind, part, from_time, to_time, rows, sha256 FROM sealed_day ORDER BY 1, 2, 3, 4",
+            b"SELECT * FROM sealed_day ORDER BY seal_id, kind, part, from_time",
             b"SELECT kind, part, noted_until, sealed_until::text FROM sealed_part ORDER BY 1, 2",
             b"SELECT kind, part, at, key, was FROM row_change ORDER BY 1, 2, 3, 4",
         )
@@ -275,7 +275,7 @@ def instant(chance: random.Random, *, after: int = -1, before: int = 60) -> date
 
 
 def act_around(life: Life, chance: random.Random, act: str) -> None:
-    """What changes no result."""
+    """Acts that change no result."""
     if act == "seal":
         now = to_us(instant(chance, after=3, before=70)) / 1e6
         clock = Clock(start=now, real_start=time.time(), rate=1.0000001, fast_until=now)
