@@ -6,13 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
 
 from insitu.times import to_us
-from store.database import Connection
+from store.database import Connection, connect
 from store.erasures import Scope, erase
+from store.packed import sealing
 from store.packed.checking import find_wrong_days
 from store.packed.codec import Columns
 from store.packed.days import NewDay, days_within, save_days, unpack
@@ -286,3 +288,38 @@ def test_a_damaged_day_is_not_sealed_until_it_is_whole_again(conn: Connection, s
     sealed(conn, 51)
     assert sorted(conn.execute(parts.encode()).fetchall()) == [(streams[0],), (streams[1],)]
     assert named(conn) == []
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["a new day", "a day again"])
+def test_an_act_in_the_moment_of_the_seal_stays_noted(
+    conn: Connection,
+    streams: list[int],
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    again: bool,
+) -> None:
+    """It comes after the notes were taken away, and before the results are read."""
+    take_notes = sealing._take_notes
+    pack_all(conn, LATER)
+    if again:
+        sealed(conn)
+        late(conn, streams[0], 1440 + 30.5)
+    with connect(database_url, application="ingest") as other:
+
+        def meanwhile(*arguments: Any) -> Any:
+            taken = take_notes(*arguments)
+            if not acts:
+                late(other, streams[0], 1440 + 31.5)
+                acts.append("a late result")
+            return taken
+
+        acts: list[str] = []
+        monkeypatch.setattr(sealing, "_take_notes", meanwhile)
+        sealed(conn, 61)
+    at = START + timedelta(minutes=1440 + 31.5)
+    assert acts
+    assert conn.execute("SELECT at, was FROM row_change").fetchall() == [(at, None)]
+    assert named(conn) == []
+    sealed(conn, 62)
+    assert named(conn) == []
+    assert conn.execute("SELECT count(*) FROM row_change").fetchall() == [(0,)]
