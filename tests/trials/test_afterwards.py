@@ -38,7 +38,7 @@ from trials.judge.easing import Ease
 from trials.plan.protocol import Protocol
 from trials.plan.reading import digest
 from trials.plan.reading import document_of as protocol_document
-from trials.plan.rules import RULES_1, Rules
+from trials.plan.rules import NEWEST, RULES_1, Rules
 from trials.report.blocks import Banner
 from trials.report.build import build
 from trials.report.texts import summary
@@ -322,7 +322,7 @@ def test_a_trial_that_was_locked_in_time_has_nothing_beside_its_verdict() -> Non
         Verdict.MET,
         None,
         None,
-        2,
+        NEWEST,
     )
 
 
