@@ -13,13 +13,13 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests.examples import NIGHTLY
 from tests.fix_broker import broker
-from tests.fix_catalogue import catalogue
+from tests.fix_catalogue import catalogue, catalogue_template
 from tests.fix_charts import charts
 from tests.fix_database import conn, database_server, database_url, migrated_template
 from tests.fix_files import load
 from tests.fix_mosquitto import mosquitto
 from tests.fix_stack import stack
-from tests.fix_station import station
+from tests.fix_station import station, station_template
 from tests.forked import end_parent
 from tests.quick_charts import draw_in_one_process, end_drawing
 from tests.quick_clients import load_certificates_once
@@ -46,6 +46,7 @@ SLOWEST = (
 __all__ = [
     "broker",
     "catalogue",
+    "catalogue_template",
     "charts",
     "conn",
     "database_server",
@@ -55,6 +56,7 @@ __all__ = [
     "mosquitto",
     "stack",
     "station",
+    "station_template",
 ]
 
 

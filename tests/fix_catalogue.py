@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +17,7 @@ from store.catalogue.properties import add_property
 from store.catalogue.sites import add_site
 from store.catalogue.trials import add_trial
 from store.database import Connection
+from tests.fix_database import filled_template
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -29,9 +31,27 @@ class SmallTrial:
     """(device, name) → id."""
 
 
+@pytest.fixture(scope="session")
+def catalogue_template(database_server: str, migrated_template: str) -> Iterator[tuple[str, SmallTrial]]:
+    """Name of a database with the small trial, and the trial."""
+    with filled_template(database_server, migrated_template, enter_small_trial) as filled:
+        yield filled
+
+
 @pytest.fixture
-def catalogue(conn: Connection) -> SmallTrial:
+def catalogue(conn: Connection, catalogue_template: tuple[str, SmallTrial]) -> SmallTrial:
     """Trial `t` with devices `a` and `b`; each measures pm25 and (as boolean) fan; committed."""
+    return catalogue_template[1] if has_trial(conn, "t") else enter_small_trial(conn)
+
+
+def has_trial(conn: Connection, code: str) -> bool:
+    found = conn.execute("SELECT FROM trial WHERE code = %s", (code,)).fetchone()
+    conn.rollback()
+    return found is not None
+
+
+def enter_small_trial(conn: Connection) -> SmallTrial:
+    """Commits."""
     for code, kind in (("host", "host"), ("company", "company"), ("judge", "evaluator"), ("lab", "lab")):
         add_organisation(conn, code=code, name=code.title(), kind=OrganisationKind(kind), now=START)
     add_site(conn, code="station", host="host", name="Station", latitude=48.85, longitude=2.35)

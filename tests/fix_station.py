@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -17,6 +18,8 @@ from store.catalogue.properties import add_property
 from store.catalogue.sites import add_site
 from store.catalogue.trials import add_trial
 from store.database import Connection
+from tests.fix_catalogue import has_trial
+from tests.fix_database import filled_template
 
 SINCE = datetime(2013, 1, 1, tzinfo=UTC)
 PROPERTIES = {
@@ -52,9 +55,21 @@ class Station:
         return int(count)
 
 
+@pytest.fixture(scope="session")
+def station_template(database_server: str, migrated_template: str) -> Iterator[tuple[str, Station]]:
+    """Name of a database with the station, and the station."""
+    with filled_template(database_server, migrated_template, enter_station) as filled:
+        yield filled
+
+
 @pytest.fixture
-def station(conn: Connection) -> Station:
+def station(conn: Connection, station_template: tuple[str, Station]) -> Station:
     """Devices d1 and d2, deployed since 2013; committed."""
+    return station_template[1] if has_trial(conn, "t1") else enter_station(conn)
+
+
+def enter_station(conn: Connection) -> Station:
+    """Commits."""
     for code, kind in (("host", "host"), ("company", "company"), ("judge", "evaluator"), ("lab", "lab")):
         add_organisation(conn, code=code, name=code.title(), kind=OrganisationKind(kind), now=SINCE)
     add_site(conn, code="station", host="host", name="Station", latitude=48.86, longitude=2.35)
