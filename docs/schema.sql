@@ -28,7 +28,7 @@ BEGIN
             WHERE r.kind = of_kind AND r.part = of_part AND r.at >= since AND r.at < until
               AND NOT EXISTS (SELECT FROM row_change c WHERE c.kind = of_kind AND c.part = of_part AND c.at = r.at AND c.key = r.key)
             UNION ALL
-            SELECT c.at, c.key, c.was FROM row_change c
+            SELECT c.at, c.key, c.was FROM first_note c
             WHERE c.kind = of_kind AND c.part = of_part AND c.at >= since AND c.at < until AND c.was IS NOT NULL) x;
     END IF;
 END $$;
@@ -429,8 +429,9 @@ CREATE FUNCTION public.note_rows() RETURNS trigger
     SET bytea_output TO 'hex'
     AS $_$
 DECLARE
-    noted text := 'INSERT INTO row_change (kind, part, at, key, was) SELECT %1$L, %2$s, %3$s, %4$s, %5$s FROM %6$s r '
-                  'JOIN sealed_part s ON s.kind = %1$L AND s.part = %2$s AND %3$s < s.noted_until ON CONFLICT DO NOTHING';
+    noted text := 'SELECT %1$L::text, %2$s, %3$s, %4$s%5$s FROM %6$s r JOIN sealed_part s ON s.kind = %1$L AND s.part = %2$s AND %3$s < s.noted_until';
+    old_noted text := format(noted, TG_TABLE_NAME, TG_ARGV[0], TG_ARGV[1], TG_ARGV[2], '', 'old_rows');
+    new_noted text := format(noted, TG_TABLE_NAME, TG_ARGV[0], TG_ARGV[1], TG_ARGV[2], '', 'new_rows');
 BEGIN
     IF TG_TABLE_NAME = 'observation' AND TG_OP = 'DELETE' AND current_setting('insitu.packs', true) = 'on' THEN
         RETURN NULL;
@@ -439,10 +440,11 @@ BEGIN
         RETURN NULL;
     END IF;
     IF TG_OP <> 'INSERT' THEN
-        EXECUTE format(noted, TG_TABLE_NAME, TG_ARGV[0], TG_ARGV[1], TG_ARGV[2], TG_ARGV[3], 'old_rows');
+        EXECUTE 'INSERT INTO row_change (kind, part, at, key, was) '
+            || format(noted, TG_TABLE_NAME, TG_ARGV[0], TG_ARGV[1], TG_ARGV[2], ', ' || TG_ARGV[3], 'old_rows');
     END IF;
     IF TG_OP <> 'DELETE' THEN
-        EXECUTE format(noted, TG_TABLE_NAME, TG_ARGV[0], TG_ARGV[1], TG_ARGV[2], 'NULL', 'new_rows');
+        EXECUTE 'INSERT INTO row_change (kind, part, at, key) ' || new_noted || CASE TG_OP WHEN 'UPDATE' THEN ' EXCEPT ' || old_noted ELSE '' END;
     END IF;
     RETURN NULL;
 END $_$;
@@ -492,7 +494,7 @@ CREATE FUNCTION public.results_of(of_stream integer, since timestamp with time z
                  array_agg(result_digest(o.datastream_id, o.phenomenon_time, o.result, o.received_at, o.clock_quality, o.flag, o.import_id)) AS digests
           FROM observation o WHERE o.datastream_id = of_stream AND o.phenomenon_time >= since AND o.phenomenon_time < until) h,
          (SELECT array_agg((extract(epoch FROM c.at) * 1000000)::bigint) AS noted, array_agg(c.was) AS was
-          FROM row_change c WHERE c.kind = 'observation' AND c.part = of_stream AND c.at >= since AND c.at < until) n,
+          FROM first_note c WHERE c.kind = 'observation' AND c.part = of_stream AND c.at >= since AND c.at < until) n,
          (SELECT array_agg(d.columns ORDER BY d.start_time) AS packed FROM packed_day d WHERE d.datastream_id = of_stream
           AND d.start_time > since - interval '33 days' AND d.start_time < until AND d.end_time > since) p
 $$;
@@ -991,6 +993,24 @@ ALTER TABLE public.fact_change ALTER COLUMN change_id ADD GENERATED ALWAYS AS ID
     CACHE 1
 );
 
+CREATE TABLE public.row_change (
+    kind text NOT NULL,
+    part integer NOT NULL,
+    at timestamp with time zone NOT NULL,
+    key text NOT NULL,
+    was bytea,
+    note_id bigint NOT NULL
+);
+
+CREATE VIEW public.first_note AS
+ SELECT DISTINCT ON (kind, part, at, key) kind,
+    part,
+    at,
+    key,
+    was
+   FROM public.row_change
+  ORDER BY kind, part, at, key, note_id;
+
 CREATE TABLE public.fixed_topic (
     topic text NOT NULL,
     device_id integer NOT NULL,
@@ -1182,14 +1202,6 @@ ALTER TABLE public.network_server ALTER COLUMN network_server_id ADD GENERATED A
     CACHE 1
 );
 
-CREATE TABLE public.row_change (
-    kind text NOT NULL,
-    part integer NOT NULL,
-    at timestamp with time zone NOT NULL,
-    key text NOT NULL,
-    was bytea
-);
-
 CREATE TABLE public.sealed_day (
     seal_id integer NOT NULL,
     kind text NOT NULL,
@@ -1221,7 +1233,7 @@ CREATE VIEW public.noted_day AS
     bool_and(e.explained) AS explained,
     array_agg(((EXTRACT(epoch FROM c.at) * (1000000)::numeric))::bigint) FILTER (WHERE (NOT e.explained)) AS doubtful,
     array_agg(c.was) FILTER (WHERE (NOT e.explained)) AS doubtful_was
-   FROM (((public.row_change c
+   FROM (((public.first_note c
      JOIN public.sealed_part p ON (((p.kind = c.kind) AND (p.part = c.part) AND (c.at < p.sealed_until))))
      CROSS JOIN LATERAL ( SELECT ((c.kind <> 'observation'::text) OR (c.was IS NULL) OR public.is_explained(c.part, c.at, c.was)) AS explained
          OFFSET 0) e)
@@ -1451,6 +1463,15 @@ CREATE TABLE public.retention (
     CONSTRAINT retention_recipients_check CHECK ((length(recipients) <= 2000)),
     CONSTRAINT retention_rejects_days_check CHECK (((rejects_days >= 1) AND (rejects_days <= 3650))),
     CONSTRAINT retention_results_days_check CHECK (((results_days >= 1) AND (results_days <= 36500)))
+);
+
+ALTER TABLE public.row_change ALTER COLUMN note_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.row_change_note_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE public.schema_migration (
@@ -1969,7 +1990,7 @@ ALTER TABLE ONLY public.retention
     ADD CONSTRAINT retention_pkey PRIMARY KEY (trial_id);
 
 ALTER TABLE ONLY public.row_change
-    ADD CONSTRAINT row_change_pkey PRIMARY KEY (kind, part, at, key);
+    ADD CONSTRAINT row_change_pkey PRIMARY KEY (kind, part, at, key, note_id);
 
 ALTER TABLE ONLY public.schema_migration
     ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (name);

@@ -68,13 +68,22 @@ END $$;
 -- Packed results and seals (docs/decisions/0023, 0024). A digest is that of the results, wherever they lie: the server works out those
 -- of observations, and Python those of packed days, which the server cannot open.
 
--- As before, but a move into a packed day changes no result: the packer sets `insitu.packs` in its transaction. If somebody else sets
--- it, what he changes has no note, and the day no longer has its digest.
+-- Each change has a note of its own, and of several about one row the first counts. A transaction that has not ended yet keeps its
+-- notes: a seal does not see them, so it takes none of them away. Changes of one row wait for each other, so `note_id` has their order.
+ALTER TABLE row_change DROP CONSTRAINT row_change_pkey, ADD note_id bigint GENERATED ALWAYS AS IDENTITY,
+    ADD PRIMARY KEY (kind, part, at, key, note_id);
+
+CREATE VIEW first_note AS
+    SELECT DISTINCT ON (kind, part, at, key) kind, part, at, key, was FROM row_change ORDER BY kind, part, at, key, note_id;
+
+-- As before, with a note for each change. A move into a packed day changes no result: the packer sets `insitu.packs` in its
+-- transaction. If somebody else sets it, what he changes has no note, and the day no longer has its digest.
 CREATE OR REPLACE FUNCTION note_rows() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
     SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 DECLARE
-    noted text := 'INSERT INTO row_change (kind, part, at, key, was) SELECT %1$L, %2$s, %3$s, %4$s, %5$s FROM %6$s r '
-                  'JOIN sealed_part s ON s.kind = %1$L AND s.part = %2$s AND %3$s < s.noted_until ON CONFLICT DO NOTHING';
+    noted text := 'SELECT %1$L::text, %2$s, %3$s, %4$s%5$s FROM %6$s r JOIN sealed_part s ON s.kind = %1$L AND s.part = %2$s AND %3$s < s.noted_until';
+    old_noted text := format(noted, TG_TABLE_NAME, TG_ARGV[0], TG_ARGV[1], TG_ARGV[2], '', 'old_rows');
+    new_noted text := format(noted, TG_TABLE_NAME, TG_ARGV[0], TG_ARGV[1], TG_ARGV[2], '', 'new_rows');
 BEGIN
     IF TG_TABLE_NAME = 'observation' AND TG_OP = 'DELETE' AND current_setting('insitu.packs', true) = 'on' THEN
         RETURN NULL;
@@ -83,12 +92,32 @@ BEGIN
         RETURN NULL;
     END IF;
     IF TG_OP <> 'INSERT' THEN
-        EXECUTE format(noted, TG_TABLE_NAME, TG_ARGV[0], TG_ARGV[1], TG_ARGV[2], TG_ARGV[3], 'old_rows');
+        EXECUTE 'INSERT INTO row_change (kind, part, at, key, was) '
+            || format(noted, TG_TABLE_NAME, TG_ARGV[0], TG_ARGV[1], TG_ARGV[2], ', ' || TG_ARGV[3], 'old_rows');
     END IF;
     IF TG_OP <> 'DELETE' THEN
-        EXECUTE format(noted, TG_TABLE_NAME, TG_ARGV[0], TG_ARGV[1], TG_ARGV[2], 'NULL', 'new_rows');
+        EXECUTE 'INSERT INTO row_change (kind, part, at, key) ' || new_noted || CASE TG_OP WHEN 'UPDATE' THEN ' EXCEPT ' || old_noted ELSE '' END;
     END IF;
     RETURN NULL;
+END $$;
+
+-- As before, with the first note about each row.
+CREATE OR REPLACE FUNCTION content_of(of_kind text, of_part int, since timestamptz, until timestamptz, as_sealed boolean)
+    RETURNS TABLE (rows bigint, sha256 text) LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan
+    SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
+BEGIN
+    IF NOT as_sealed OR NOT EXISTS (SELECT FROM row_change c WHERE c.kind = of_kind AND c.part = of_part AND c.at >= since AND c.at < until) THEN
+        RETURN QUERY SELECT count(*), encode(sha256(coalesce(string_agg(r.digest, '' ORDER BY r.at, r.key COLLATE "C"), '')), 'hex')
+            FROM sealable_row r WHERE r.kind = of_kind AND r.part = of_part AND r.at >= since AND r.at < until;
+    ELSE
+        RETURN QUERY SELECT count(*), encode(sha256(coalesce(string_agg(x.digest, '' ORDER BY x.at, x.key COLLATE "C"), '')), 'hex') FROM (
+            SELECT r.at, r.key, r.digest FROM sealable_row r
+            WHERE r.kind = of_kind AND r.part = of_part AND r.at >= since AND r.at < until
+              AND NOT EXISTS (SELECT FROM row_change c WHERE c.kind = of_kind AND c.part = of_part AND c.at = r.at AND c.key = r.key)
+            UNION ALL
+            SELECT c.at, c.key, c.was FROM first_note c
+            WHERE c.kind = of_kind AND c.part = of_part AND c.at >= since AND c.at < until AND c.was IS NOT NULL) x;
+    END IF;
 END $$;
 
 -- Whether some rows of a part in a span are packed.
@@ -106,7 +135,7 @@ CREATE FUNCTION results_of(of_stream int, since timestamptz, until timestamptz)
                  array_agg(result_digest(o.datastream_id, o.phenomenon_time, o.result, o.received_at, o.clock_quality, o.flag, o.import_id)) AS digests
           FROM observation o WHERE o.datastream_id = of_stream AND o.phenomenon_time >= since AND o.phenomenon_time < until) h,
          (SELECT array_agg((extract(epoch FROM c.at) * 1000000)::bigint) AS noted, array_agg(c.was) AS was
-          FROM row_change c WHERE c.kind = 'observation' AND c.part = of_stream AND c.at >= since AND c.at < until) n,
+          FROM first_note c WHERE c.kind = 'observation' AND c.part = of_stream AND c.at >= since AND c.at < until) n,
          (SELECT array_agg(d.columns ORDER BY d.start_time) AS packed FROM packed_day d WHERE d.datastream_id = of_stream
           AND d.start_time > since - interval '33 days' AND d.start_time < until AND d.end_time > since) p
 $$;
@@ -122,7 +151,7 @@ CREATE OR REPLACE VIEW noted_day AS
            bool_and(e.explained) AS explained,
            array_agg((extract(epoch FROM c.at) * 1000000)::bigint) FILTER (WHERE NOT e.explained) AS doubtful,
            array_agg(c.was) FILTER (WHERE NOT e.explained) AS doubtful_was
-    FROM row_change c JOIN sealed_part p ON p.kind = c.kind AND p.part = c.part AND c.at < p.sealed_until
+    FROM first_note c JOIN sealed_part p ON p.kind = c.kind AND p.part = c.part AND c.at < p.sealed_until
     CROSS JOIN LATERAL (SELECT c.kind <> 'observation' OR c.was IS NULL OR is_explained(c.part, c.at, c.was) AS explained OFFSET 0) e
     LEFT JOIN LATERAL (SELECT d.from_time, d.to_time, d.sha256 FROM sealed_day d
                        WHERE d.kind = c.kind AND d.part = c.part AND d.from_time <= c.at AND d.to_time > c.at

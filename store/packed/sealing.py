@@ -1,9 +1,8 @@
 """Seals of days with packed results: the same digests as those of observations, worked out here because the
 server cannot open a packed day. The caller owns the transaction.
 
-A day is sealed without a lock. Its notes are taken away first; who changes one of these results again waits
-for the seal, and then notes what is sealed. Other changes of the day since then have notes that the next
-statement sees, and it leaves them out.
+A day is sealed without a lock. Its notes are taken away first. A change that is committed since then has a
+note of its own that the next statement sees, and the seal leaves that change out.
 """
 
 from __future__ import annotations
@@ -32,7 +31,6 @@ class _SQL(Queries, file="packed/sealing"):
     new_days: str
     noted_packed: str
     take_notes: str
-    put_notes_back: str
     one_day: str
     doubtful: str
     save_days: str
@@ -165,26 +163,28 @@ def seal_days_again(conn: Connection, seal: int) -> int:
     """
     count, opener = 0, _Opener()
     for one in rows(conn, _Noted, _SQL.noted_packed):
-        taken = _take_notes(conn, one.part, one.from_time, one.to_time)
-        if content := _content_again(conn, one, taken, opener):
-            _save(conn, seal, one.part, [(one.from_time, one.to_time, content)])
-            count += 1
-        else:
-            times = [to_datetime(time) for time in taken]
-            run(conn, _SQL.put_notes_back, part=one.part, times=times, was=list(taken.values()))
+        try:
+            with conn.transaction():  # a savepoint: the notes stay if the day is not sealed
+                content = _content_again(conn, one, opener)
+                _save(conn, seal, one.part, [(one.from_time, one.to_time, content)])
+        except (Damaged, _Unexplained):
+            continue  # the day stays named
+        count += 1
     return count
 
 
-def _content_again(conn: Connection, one: _Noted, taken: Notes, opener: _Opener) -> Content | None:
-    """The day as it is now; None if acts do not explain it. `taken`: the notes that were taken away."""
+class _Unexplained(Exception):
+    """Acts do not explain how a day differs from its seal."""
+
+
+def _content_again(conn: Connection, one: _Noted, opener: _Opener) -> Content:
+    """The day as it is now, without its notes. Raises Damaged and _Unexplained."""
+    taken = _take_notes(conn, one.part, one.from_time, one.to_time)
     (day,) = _materials(conn, _SQL.one_day, part=one.part, since=one.from_time, until=one.to_time)
-    try:
-        before = _content(day, day.notes | taken, opener)
-        if before.sha256 == one.sha256 and _are_explained(conn, day, taken):
-            return _content(day, day.notes, opener)
-    except Damaged:  # the day stays named
-        return None
-    return None
+    before = _content(day, day.notes | taken, opener)
+    if before.sha256 != one.sha256 or not _are_explained(conn, day, taken):
+        raise _Unexplained
+    return _content(day, day.notes, opener)
 
 
 def find_differing(conn: Connection, *, most: int, salt: str) -> list[DaySeal]:

@@ -15,7 +15,7 @@ WITH stored AS (
 ), late AS (
     INSERT INTO row_change (kind, part, at, key)
     SELECT 'observation', o.datastream_id, o.phenomenon_time, '' FROM stored o
-    JOIN sealed_part p ON p.kind = 'observation' AND p.part = o.datastream_id AND o.phenomenon_time < p.noted_until ON CONFLICT DO NOTHING
+    JOIN sealed_part p ON p.kind = 'observation' AND p.part = o.datastream_id AND o.phenomenon_time < p.noted_until
 )
 SELECT s.ordinal FROM observation_staging s
 WHERE NOT EXISTS (SELECT FROM stored k WHERE k.datastream_id = s.datastream_id AND k.phenomenon_time = s.phenomenon_time);

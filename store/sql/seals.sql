@@ -141,9 +141,9 @@ WITH newest AS MATERIALIZED (
                                                ORDER BY kind, part, from_time, seal_id DESC) x GROUP BY 1, 2
 ), here AS MATERIALIZED (
     SELECT p.kind, p.part, p.sealed_until, (SELECT count(*) FROM sealable_row r WHERE r.kind = p.kind AND r.part = p.part AND r.at < p.sealed_until)
-           - (SELECT count(*) FROM row_change c WHERE c.kind = p.kind AND c.part = p.part AND c.at < p.sealed_until AND EXISTS (
+           - (SELECT count(*) FROM first_note c WHERE c.kind = p.kind AND c.part = p.part AND c.at < p.sealed_until AND EXISTS (
                   SELECT FROM sealable_row r WHERE r.kind = c.kind AND r.part = c.part AND r.at = c.at AND r.key = c.key))
-           + (SELECT count(*) FROM row_change c WHERE c.kind = p.kind AND c.part = p.part AND c.at < p.sealed_until AND c.was IS NOT NULL) AS rows
+           + (SELECT count(*) FROM first_note c WHERE c.kind = p.kind AND c.part = p.part AND c.at < p.sealed_until AND c.was IS NOT NULL) AS rows
     FROM sealed_part p
 )
 SELECT h.kind, h.part, r.from_time, r.to_time, r.more FROM here h LEFT JOIN newest n USING (kind, part) CROSS JOIN LATERAL (

@@ -56,4 +56,4 @@ SELECT pg_current_xact_id()::text;
 -- Note the digests of results of a datastream before they change, if the changes of their days are noted.
 INSERT INTO row_change (kind, part, at, key, was)
 SELECT 'observation', s.part, k.at, '', k.was FROM unnest(%(times)s::timestamptz[], %(was)s::bytea[]) AS k(at, was)
-JOIN sealed_part s ON s.kind = 'observation' AND s.part = %(datastream_id)s::int AND k.at < s.noted_until ON CONFLICT DO NOTHING;
+JOIN sealed_part s ON s.kind = 'observation' AND s.part = %(datastream_id)s::int AND k.at < s.noted_until;

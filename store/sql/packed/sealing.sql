@@ -25,14 +25,11 @@ CROSS JOIN LATERAL results_of(%(part)s::int, d.from_time, d.to_time) r ORDER BY 
 SELECT n.part, n.from_time, n.to_time, n.sha256 FROM noted_day n WHERE is_packed(n.kind, n.part, n.from_time, n.to_time) ORDER BY 1, 2;
 
 -- name: take_notes
--- Take the notes of a span of a datastream away; who changes one of these results again waits, and notes what is sealed now.
-DELETE FROM row_change WHERE kind = 'observation' AND part = %(part)s::int AND at >= %(since)s::timestamptz AND at < %(until)s::timestamptz
-RETURNING (extract(epoch FROM at) * 1000000)::bigint, was;
-
--- name: put_notes_back
--- The notes of a day that is not sealed again.
-INSERT INTO row_change (kind, part, at, key, was)
-SELECT 'observation', %(part)s::int, k.at, '', k.was FROM unnest(%(times)s::timestamptz[], %(was)s::bytea[]) AS k(at, was) ON CONFLICT DO NOTHING;
+-- Take the notes of a span of a datastream away: the first about each result. Those of transactions that have not ended stay.
+WITH gone AS (
+    DELETE FROM row_change WHERE kind = 'observation' AND part = %(part)s::int AND at >= %(since)s::timestamptz AND at < %(until)s::timestamptz
+    RETURNING at, was, note_id)
+SELECT DISTINCT ON (at) (extract(epoch FROM at) * 1000000)::bigint, was FROM gone ORDER BY at, note_id;
 
 -- name: one_day
 -- The parts of the digest of a span.

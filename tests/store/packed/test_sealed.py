@@ -20,7 +20,7 @@ from store.packed.codec import Columns
 from store.packed.days import NewDay, days_within, save_days, unpack
 from store.packed.digests import digests_of
 from store.quality import save_flags
-from store.seals import find_changed_days
+from store.seals import find_changed_days, note_days, seal_days
 from tests.fix_catalogue import START
 from tests.store.packed.test_moments import streams
 from tests.store.packed.test_twins import pack_all, seals_of
@@ -118,11 +118,16 @@ def test_flags_in_place_are_noted_with_what_was_there(conn: Connection, packed: 
 
 
 def flag(conn: Connection, stream: int, at: datetime) -> None:
+    flag_as(conn, stream, at, 4)
+    conn.commit()
+
+
+def flag_as(conn: Connection, stream: int, at: datetime, flag: int) -> None:
     save_flags(
         conn,
         datastream_id=stream,
         times_us=np.array([to_us(at)]),
-        flags=np.array([4], np.int8),
+        flags=np.array([flag], np.int8),
         by_check={},
         checks=["c"],
         ran=["c"],
@@ -131,7 +136,6 @@ def flag(conn: Connection, stream: int, at: datetime) -> None:
         now=LATER,
         received_before=LATER,
     )
-    conn.commit()
 
 
 def test_erased_days_are_noted_and_explained(conn: Connection, packed: list[int]) -> None:
@@ -323,3 +327,56 @@ def test_an_act_in_the_moment_of_the_seal_stays_noted(
     sealed(conn, 62)
     assert named(conn) == []
     assert conn.execute("SELECT count(*) FROM row_change").fetchall() == [(0,)]
+
+
+@pytest.mark.parametrize("is_packed", [False, True], ids=["hot", "packed"])
+@pytest.mark.parametrize("again", [False, True], ids=["a new day", "a day again"])
+@pytest.mark.parametrize("when", ["before the seal", "before its commit"])
+def test_a_noted_result_that_changes_in_the_moment_of_the_seal_stays_noted(
+    conn: Connection, streams: list[int], database_url: str, when: str, again: bool, is_packed: bool
+) -> None:
+    """Its change is under way while the seal takes its first note away, and ends after the seal."""
+    at = START + DAY + 6 * HOUR
+    if again:
+        sealed(conn)
+    else:
+        note_days(conn, START + 48 * DAY, "Europe/Paris")
+    if is_packed:
+        pack_all(conn, LATER)
+    flag(conn, streams[0], at)
+    with connect(database_url, application="checks") as other:
+        if when == "before the seal":
+            flag_as(other, streams[0], at, 3)
+        assert seal_days(conn, START + 61 * DAY) > 0
+        if when == "before its commit":
+            flag_as(other, streams[0], at, 3)
+        conn.commit()
+        assert named(conn) == []
+        other.commit()
+    assert conn.execute("SELECT at FROM row_change WHERE kind = 'observation'").fetchall() == [(at,)]
+    assert named(conn) == []
+    sealed(conn, 62)
+    assert conn.execute("SELECT count(*) FROM row_change").fetchall() == [(0,)]
+    assert named(conn) == []
+    unguarded(conn, f"DELETE FROM {'packed_day' if is_packed else 'observation'} WHERE datastream_id = 1")
+    assert named(conn)
+
+
+def test_a_day_that_no_act_explains_keeps_its_notes_in_their_order(
+    conn: Connection, packed: list[int]
+) -> None:
+    """The seal takes them away before it looks, and gives them back as they were."""
+    at = START + DAY + 6 * HOUR
+    for number in (4, 3):
+        flag_as(conn, packed[0], at, number)
+        conn.commit()
+    rewritten(conn, packed[0], REWRITES["one removed"])
+    notes = "SELECT kind, part, at, key, was, note_id FROM row_change ORDER BY note_id"
+    before = conn.execute(notes.encode()).fetchall()
+    assert sum(kind == "observation" for kind, *_ in before) == 2
+    assert named(conn)
+    seal_days(conn, START + 61 * DAY)
+    conn.commit()
+    after = conn.execute(notes.encode()).fetchall()
+    assert after == [row for row in before if row[0] == "observation"]
+    assert named(conn)
