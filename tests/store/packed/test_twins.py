@@ -99,7 +99,7 @@ def seals_of(conn: Connection) -> list[list[tuple[Any, ...]]]:
         for statement in (
             b"SELECT * FROM sealed_day ORDER BY seal_id, kind, part, from_time",
             b"SELECT kind, part, noted_until, sealed_until::text FROM sealed_part ORDER BY 1, 2",
-            b"SELECT kind, part, at, key, was FROM row_change ORDER BY 1, 2, 3, 4",
+            b"SELECT kind, part, at, key, was FROM row_change ORDER BY kind, part, at, key, note_id",
         )
     ]
     conn.rollback()
