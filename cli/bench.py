@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -13,6 +14,8 @@ from proving.coverage.entries import list_entries
 from proving.coverage.measuring import run as measure_coverage
 from proving.coverage.measuring import write_validation
 from proving.speed.evaluations import measure
+from proving.speed.fill import Size
+from proving.speed.reads import measure as measure_reads
 from proving.throughput.measuring import away as measure_away
 from proving.throughput.measuring import run as measure_ingest
 from simulators.worlds.cell import DAYS, PHIS, TRENDS
@@ -87,6 +90,22 @@ def evaluate(
     early = looked([world for world, _ in worlds], phi=phi or PHIS, days=days or DAYS)
     whole = not (design or phi or days or trend)
     measure_coverage(worlds, early, whole=whole, replications=replications, processes=processes)
+
+
+def query(
+    rows: Annotated[
+        list[int] | None,
+        typer.Option(min=300_000, help="Results; may be given several times [default: 1000000, 10000000]."),
+    ] = None,
+    devices: Annotated[int, typer.Option(min=1, help="Devices, with one datastream each.")] = 1000,
+    minutes: Annotated[int, typer.Option(min=1, max=60, help="Minutes between two results.")] = 10,
+    runs: Annotated[int, typer.Option(min=2, help="Runs of each query.")] = 20,
+) -> None:
+    """How fast results are read, and how many bytes they take: among the observations, and packed."""
+    every = timedelta(minutes=minutes)
+    per_day = devices * (timedelta(days=1) // every)
+    sizes = [Size(devices, max(3, count // per_day), every) for count in rows or (1_000_000, 10_000_000)]
+    measure_reads(sizes, runs=runs)
 
 
 def evaluate_speed() -> None:

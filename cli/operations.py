@@ -46,6 +46,7 @@ from store.audit import record
 from store.database import connect, migrations, require_current, require_postgres
 from store.ledger import recount
 from store.limits import has_net
+from store.packed.checking import find_wrong_days
 from store.powers import find_powers
 from store.rejects import count_failed
 
@@ -120,6 +121,7 @@ def questions(target: Target, *, deep: bool = False) -> list[Question]:
         Question("ingestor", lambda: _ingestor(target)),
         Question("a device can deliver", lambda: _delivery(target)),
         Question("ledger", lambda: _ledger(target)),
+        Question("packed days", lambda: _packed_days(target)),
         Question("catalogue", lambda: _catalogue(target)),
         Question("denied by the broker", lambda: _denials(target)),
         Question("audit log", lambda: _audit(target, check_chain)),
@@ -191,6 +193,14 @@ def _ledger(target: Target) -> str:
             "`insitu replay --reason internal_error`."
         )
     return "every received message is a row, a repeat or a reject"
+
+
+def _packed_days(target: Target) -> str:
+    with _with(target) as conn:
+        wrong = find_wrong_days(conn)
+    if wrong:
+        raise InsituError("; ".join(wrong[:5]) + ". Restore what they hold from a backup.")
+    return "each is as its summary says, and holds no result that is elsewhere too"
 
 
 def _catalogue(target: Target) -> str:

@@ -107,5 +107,7 @@ VERBS: Final = {
         "cli.operations", ("broker_config",), "Write users and rights for a broker of your own."
     ),
     "shards": Verb("cli.sessions", ("shards",), "Show or change the shards."),
-    "bench": Verb("cli.bench", ("ingest", "evaluate"), "Measure on this machine; each prints its table."),
+    "bench": Verb(
+        "cli.bench", ("ingest", "evaluate", "query"), "Measure on this machine; each prints its table."
+    ),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from cli.addresses import database_url_of
@@ -22,7 +23,7 @@ def witness_of(settings: Settings) -> Witness:
 
 def work(clock: ClockOption = "", once: bool = False) -> None:
     """Run the jobs: quality checks of new observations; once a night, evaluations whose inputs have
-    changed; signed heads of the audit log, and their time stamps.
+    changed; signed heads of the audit log, and their time stamps; packing of old results.
     """
     settings = load()
     logging.basicConfig(
@@ -37,4 +38,5 @@ def work(clock: ClockOption = "", once: bool = False) -> None:
         night=night,
         once=once,
         witness=witness_of(settings),
+        pack_after=timedelta(days=settings.pack_after_days),
     )

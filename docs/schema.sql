@@ -28,7 +28,7 @@ BEGIN
             WHERE r.kind = of_kind AND r.part = of_part AND r.at >= since AND r.at < until
               AND NOT EXISTS (SELECT FROM row_change c WHERE c.kind = of_kind AND c.part = of_part AND c.at = r.at AND c.key = r.key)
             UNION ALL
-            SELECT c.at, c.key, c.was FROM row_change c
+            SELECT c.at, c.key, c.was FROM first_note c
             WHERE c.kind = of_kind AND c.part = of_part AND c.at >= since AND c.at < until AND c.was IS NOT NULL) x;
     END IF;
 END $$;
@@ -126,10 +126,17 @@ CREATE FUNCTION public.erase_results(number integer, streams integer[], since ti
     SET search_path TO 'public', 'pg_temp'
     AS $$
 BEGIN
+    IF EXISTS (SELECT FROM packed_day p WHERE p.datastream_id = ANY (streams) AND p.start_time < until AND p.end_time > since
+               AND (p.start_time < since OR p.end_time > until)) THEN
+        RAISE EXCEPTION 'a packed day lies partly in the span: unpack it first';
+    END IF;
     WITH gone AS (DELETE FROM observation o WHERE o.datastream_id = ANY (streams) AND o.phenomenon_time >= since
-                  AND o.phenomenon_time < until RETURNING o.datastream_id)
-    INSERT INTO erased_rows SELECT number, t.code, d.code, 'observation', count(*), count(*)
-    FROM gone JOIN datastream USING (datastream_id) JOIN device d USING (device_id) JOIN trial t USING (trial_id) GROUP BY 2, 3;
+                  AND o.phenomenon_time < until RETURNING o.datastream_id),
+         packed AS (DELETE FROM packed_day p WHERE p.datastream_id = ANY (streams) AND p.start_time >= since
+                    AND p.end_time <= until RETURNING p.datastream_id, p.n)
+    INSERT INTO erased_rows SELECT number, t.code, d.code, 'observation', sum(x.n), sum(x.n)
+    FROM (SELECT datastream_id, 1 AS n FROM gone UNION ALL SELECT datastream_id, n FROM packed) x
+    JOIN datastream USING (datastream_id) JOIN device d USING (device_id) JOIN trial t USING (trial_id) GROUP BY 2, 3;
     WITH gone AS (DELETE FROM withdrawn_observation o WHERE o.datastream_id = ANY (streams) AND o.phenomenon_time >= since
                   AND o.phenomenon_time < until RETURNING o.datastream_id, o.restored)
     INSERT INTO erased_rows SELECT number, t.code, d.code, 'withdrawn_observation', count(*), count(*) FILTER (WHERE NOT restored)
@@ -143,12 +150,15 @@ BEGIN
     INSERT INTO erased_rows SELECT number, t.code, d.code, 'quality_flag', count(*), 0
     FROM gone JOIN datastream USING (datastream_id) JOIN device d USING (device_id) JOIN trial t USING (trial_id) GROUP BY 2, 3;
     DELETE FROM datastream_latest l WHERE l.datastream_id = ANY (streams)
-        AND NOT EXISTS (SELECT FROM observation o WHERE o.datastream_id = l.datastream_id);
+        AND NOT EXISTS (SELECT FROM observation o WHERE o.datastream_id = l.datastream_id)
+        AND NOT EXISTS (SELECT FROM packed_day p WHERE p.datastream_id = l.datastream_id);
     UPDATE datastream_latest l SET phenomenon_time = o.phenomenon_time, result = o.result, received_at = o.received_at,
         unchecked_from = least(l.unchecked_from, o.first_time)
     FROM unnest(streams) AS s(datastream_id) CROSS JOIN LATERAL (
         SELECT x.phenomenon_time, x.result, x.received_at,
-               (SELECT min(y.phenomenon_time) FROM observation y WHERE y.datastream_id = s.datastream_id AND y.phenomenon_time >= since)
+               least((SELECT min(y.phenomenon_time) FROM observation y WHERE y.datastream_id = s.datastream_id
+                      AND y.phenomenon_time >= since),
+                     (SELECT min(y.start_time) FROM packed_day y WHERE y.datastream_id = s.datastream_id AND y.start_time >= since))
                    AS first_time
         FROM observation x WHERE x.datastream_id = s.datastream_id ORDER BY x.phenomenon_time DESC LIMIT 1) o
     WHERE l.datastream_id = s.datastream_id;
@@ -354,6 +364,13 @@ CREATE FUNCTION public.is_explained(of_stream integer, since timestamp with time
           AND (e.from_time IS NULL OR since >= e.from_time) AND (e.to_time IS NULL OR since < e.to_time))
 $$;
 
+CREATE FUNCTION public.is_packed(of_kind text, of_part integer, since timestamp with time zone, until timestamp with time zone) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT of_kind = 'observation' AND EXISTS (SELECT FROM packed_day p WHERE p.datastream_id = of_part
+        AND p.start_time > since - interval '33 days' AND p.start_time < until AND p.end_time > since)
+$$;
+
 CREATE FUNCTION public.known_zone(zone text) RETURNS text
     LANGUAGE plpgsql STABLE
     AS $$
@@ -412,17 +429,22 @@ CREATE FUNCTION public.note_rows() RETURNS trigger
     SET bytea_output TO 'hex'
     AS $_$
 DECLARE
-    noted text := 'INSERT INTO row_change (kind, part, at, key, was) SELECT %1$L, %2$s, %3$s, %4$s, %5$s FROM %6$s r '
-                  'JOIN sealed_part s ON s.kind = %1$L AND s.part = %2$s AND %3$s < s.noted_until ON CONFLICT DO NOTHING';
+    noted text := 'SELECT %1$L::text, %2$s, %3$s, %4$s%5$s FROM %6$s r JOIN sealed_part s ON s.kind = %1$L AND s.part = %2$s AND %3$s < s.noted_until';
+    old_noted text := format(noted, TG_TABLE_NAME, TG_ARGV[0], TG_ARGV[1], TG_ARGV[2], '', 'old_rows');
+    new_noted text := format(noted, TG_TABLE_NAME, TG_ARGV[0], TG_ARGV[1], TG_ARGV[2], '', 'new_rows');
 BEGIN
+    IF TG_TABLE_NAME = 'observation' AND TG_OP = 'DELETE' AND current_setting('insitu.packs', true) = 'on' THEN
+        RETURN NULL;
+    END IF;
     IF NOT EXISTS (SELECT FROM sealed_part s WHERE s.kind = TG_TABLE_NAME) THEN
         RETURN NULL;
     END IF;
     IF TG_OP <> 'INSERT' THEN
-        EXECUTE format(noted, TG_TABLE_NAME, TG_ARGV[0], TG_ARGV[1], TG_ARGV[2], TG_ARGV[3], 'old_rows');
+        EXECUTE 'INSERT INTO row_change (kind, part, at, key, was) '
+            || format(noted, TG_TABLE_NAME, TG_ARGV[0], TG_ARGV[1], TG_ARGV[2], ', ' || TG_ARGV[3], 'old_rows');
     END IF;
     IF TG_OP <> 'DELETE' THEN
-        EXECUTE format(noted, TG_TABLE_NAME, TG_ARGV[0], TG_ARGV[1], TG_ARGV[2], 'NULL', 'new_rows');
+        EXECUTE 'INSERT INTO row_change (kind, part, at, key) ' || new_noted || CASE TG_OP WHEN 'UPDATE' THEN ' EXCEPT ' || old_noted ELSE '' END;
     END IF;
     RETURN NULL;
 END $_$;
@@ -462,6 +484,19 @@ CREATE FUNCTION public.result_digest(datastream_id integer, phenomenon_time time
     AS $$
     SELECT sha256(int4send(datastream_id) || timestamptz_send(phenomenon_time) || float8send(result) || timestamptz_send(received_at)
                   || int2send(clock_quality) || int2send(flag) || coalesce(int4send(import_id), ''))
+$$;
+
+CREATE FUNCTION public.results_of(of_stream integer, since timestamp with time zone, until timestamp with time zone) RETURNS TABLE(times bigint[], digests bytea[], noted bigint[], was bytea[], packed bytea[])
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT h.times, h.digests, n.noted, n.was, p.packed
+    FROM (SELECT array_agg((extract(epoch FROM o.phenomenon_time) * 1000000)::bigint) AS times,
+                 array_agg(result_digest(o.datastream_id, o.phenomenon_time, o.result, o.received_at, o.clock_quality, o.flag, o.import_id)) AS digests
+          FROM observation o WHERE o.datastream_id = of_stream AND o.phenomenon_time >= since AND o.phenomenon_time < until) h,
+         (SELECT array_agg((extract(epoch FROM c.at) * 1000000)::bigint) AS noted, array_agg(c.was) AS was
+          FROM first_note c WHERE c.kind = 'observation' AND c.part = of_stream AND c.at >= since AND c.at < until) n,
+         (SELECT array_agg(d.columns ORDER BY d.start_time) AS packed FROM packed_day d WHERE d.datastream_id = of_stream
+          AND d.start_time > since - interval '33 days' AND d.start_time < until AND d.end_time > since) p
 $$;
 
 CREATE FUNCTION public.row_digest(booked jsonb) RETURNS bytea
@@ -722,7 +757,8 @@ CREATE TABLE public.datastream_latest (
     phenomenon_time timestamp with time zone NOT NULL,
     result double precision NOT NULL,
     received_at timestamp with time zone NOT NULL,
-    unchecked_from timestamp with time zone
+    unchecked_from timestamp with time zone,
+    packed_to timestamp with time zone
 );
 
 CREATE TABLE public.decision (
@@ -957,6 +993,24 @@ ALTER TABLE public.fact_change ALTER COLUMN change_id ADD GENERATED ALWAYS AS ID
     CACHE 1
 );
 
+CREATE TABLE public.row_change (
+    kind text NOT NULL,
+    part integer NOT NULL,
+    at timestamp with time zone NOT NULL,
+    key text NOT NULL,
+    was bytea,
+    note_id bigint NOT NULL
+);
+
+CREATE VIEW public.first_note AS
+ SELECT DISTINCT ON (kind, part, at, key) kind,
+    part,
+    at,
+    key,
+    was
+   FROM public.row_change
+  ORDER BY kind, part, at, key, note_id;
+
 CREATE TABLE public.fixed_topic (
     topic text NOT NULL,
     device_id integer NOT NULL,
@@ -1148,14 +1202,6 @@ ALTER TABLE public.network_server ALTER COLUMN network_server_id ADD GENERATED A
     CACHE 1
 );
 
-CREATE TABLE public.row_change (
-    kind text NOT NULL,
-    part integer NOT NULL,
-    at timestamp with time zone NOT NULL,
-    key text NOT NULL,
-    was bytea
-);
-
 CREATE TABLE public.sealed_day (
     seal_id integer NOT NULL,
     kind text NOT NULL,
@@ -1184,9 +1230,13 @@ CREATE VIEW public.noted_day AS
            FROM public.sealed_day b
           WHERE ((b.kind = c.kind) AND (b.part = c.part) AND (b.from_time > c.at))))) AS to_time,
     COALESCE(l.sha256, encode(sha256('\x'::bytea), 'hex'::text)) AS sha256,
-    bool_and(((c.kind <> 'observation'::text) OR (c.was IS NULL) OR public.is_explained(c.part, c.at, c.was))) AS explained
-   FROM ((public.row_change c
+    bool_and(e.explained) AS explained,
+    array_agg(((EXTRACT(epoch FROM c.at) * (1000000)::numeric))::bigint) FILTER (WHERE (NOT e.explained)) AS doubtful,
+    array_agg(c.was) FILTER (WHERE (NOT e.explained)) AS doubtful_was
+   FROM (((public.first_note c
      JOIN public.sealed_part p ON (((p.kind = c.kind) AND (p.part = c.part) AND (c.at < p.sealed_until))))
+     CROSS JOIN LATERAL ( SELECT ((c.kind <> 'observation'::text) OR (c.was IS NULL) OR public.is_explained(c.part, c.at, c.was)) AS explained
+         OFFSET 0) e)
      LEFT JOIN LATERAL ( SELECT d.from_time,
             d.to_time,
             d.sha256
@@ -1247,6 +1297,25 @@ ALTER TABLE public.organisation ALTER COLUMN organisation_id ADD GENERATED ALWAY
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.packed_day (
+    datastream_id integer NOT NULL,
+    start_time timestamp with time zone NOT NULL,
+    end_time timestamp with time zone NOT NULL,
+    n integer NOT NULL,
+    suspect integer NOT NULL,
+    failed integer NOT NULL,
+    unnumbered integer NOT NULL,
+    first_received timestamp with time zone NOT NULL,
+    last_received timestamp with time zone NOT NULL,
+    smallest double precision NOT NULL,
+    largest double precision NOT NULL,
+    total double precision NOT NULL,
+    columns bytea NOT NULL,
+    CONSTRAINT packed_day_check CHECK (((end_time > start_time) AND ((end_time - start_time) < '33 days'::interval))),
+    CONSTRAINT packed_day_n_check CHECK ((n > 0))
+);
+ALTER TABLE ONLY public.packed_day ALTER COLUMN columns SET STORAGE EXTERNAL;
 
 CREATE TABLE public.person (
     person_id integer NOT NULL,
@@ -1394,6 +1463,15 @@ CREATE TABLE public.retention (
     CONSTRAINT retention_recipients_check CHECK ((length(recipients) <= 2000)),
     CONSTRAINT retention_rejects_days_check CHECK (((rejects_days >= 1) AND (rejects_days <= 3650))),
     CONSTRAINT retention_results_days_check CHECK (((results_days >= 1) AND (results_days <= 36500)))
+);
+
+ALTER TABLE public.row_change ALTER COLUMN note_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.row_change_note_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE public.schema_migration (
@@ -1863,6 +1941,9 @@ ALTER TABLE ONLY public.organisation
 ALTER TABLE ONLY public.organisation
     ADD CONSTRAINT organisation_pkey PRIMARY KEY (organisation_id);
 
+ALTER TABLE ONLY public.packed_day
+    ADD CONSTRAINT packed_day_pkey PRIMARY KEY (datastream_id, start_time) INCLUDE (end_time, n, failed);
+
 ALTER TABLE ONLY public.person
     ADD CONSTRAINT person_issuer_subject_key UNIQUE (issuer, subject);
 
@@ -1909,7 +1990,7 @@ ALTER TABLE ONLY public.retention
     ADD CONSTRAINT retention_pkey PRIMARY KEY (trial_id);
 
 ALTER TABLE ONLY public.row_change
-    ADD CONSTRAINT row_change_pkey PRIMARY KEY (kind, part, at, key);
+    ADD CONSTRAINT row_change_pkey PRIMARY KEY (kind, part, at, key, note_id);
 
 ALTER TABLE ONLY public.schema_migration
     ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (name);
@@ -2480,6 +2561,9 @@ ALTER TABLE ONLY public.network_address
 
 ALTER TABLE ONLY public.network_address
     ADD CONSTRAINT network_address_network_server_id_fkey FOREIGN KEY (network_server_id) REFERENCES public.network_server(network_server_id);
+
+ALTER TABLE ONLY public.packed_day
+    ADD CONSTRAINT packed_day_datastream_id_fkey FOREIGN KEY (datastream_id) REFERENCES public.datastream(datastream_id);
 
 ALTER TABLE ONLY public.person
     ADD CONSTRAINT person_organisation_id_fkey FOREIGN KEY (organisation_id) REFERENCES public.organisation(organisation_id);

@@ -127,6 +127,8 @@ class Settings(BaseSettings):
     time_zone: str = "Europe/Paris"
     nightly_hour: int = Field(default=3, ge=0, le=23)
     """Hour of `time_zone` from which trials with changed inputs are evaluated again, once a day."""
+    pack_after_days: int = Field(default=2, ge=1, le=36_500)
+    """Age from which results are packed: a tenth of the bytes, and the same for every reader."""
     log_level: str = "info"
     test_timescale_url: SecretStr | None = None
 

@@ -1,3 +1,3 @@
-"""Background jobs: quality checks, nightly evaluations, signed heads of the audit log. Imports `trials`,
-`store` and `insitu`.
+"""Background jobs: quality checks, nightly evaluations, signed heads of the audit log, packed days. Imports
+`trials`, `store` and `insitu`.
 """

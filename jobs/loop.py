@@ -5,14 +5,17 @@ tried again; it stops neither the loop nor another job.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Final
 
 from insitu.clock import Clock
 from insitu.errors import InsituError, RetryLater
 from jobs.evaluations import Night, evaluate_when_due
 from jobs.life import erase_when_due
+from jobs.packing import WORK_S, Packer
 from jobs.quality import check_new_observations
 from jobs.seals import seal_when_due
 from jobs.witness import Witness, vouch_when_due
@@ -36,8 +39,10 @@ def run_jobs(
     night: Night,
     once: bool = False,
     witness: Witness | None = None,
+    pack_after: timedelta = timedelta(days=2),
 ) -> None:
     """Runs rounds of every job until `stop`, or exactly one with `once`, which raises the first error.
+    `pack_after`: age from which results are packed.
 
     Raises errors that a person must fix before any round can succeed (RunMigrate, NotAcceptedHere); waits for
     a database that is away.
@@ -47,6 +52,7 @@ def run_jobs(
         lambda conn: evaluate_when_due(conn, clock, night, stop),
         lambda conn: erase_when_due(conn, clock, night, stop),
         lambda conn: seal_when_due(conn, clock, night, stop),
+        Packer(clock, pack_after, stop, work_s=math.inf if once else WORK_S),
     ]
     if witness is not None:
         jobs.append(lambda conn: vouch_when_due(conn, clock, night, witness, stop))

@@ -17,6 +17,7 @@ from store import quality
 from store.audit import record
 from store.database import Connection, row, rows, run
 from store.imports import add_parts
+from store.packed.days import days_of_keys, unpack
 from store.queries import Queries
 from store.spans import spans_of
 
@@ -81,6 +82,7 @@ def correct(
         offered.setdefault((one.datastream_id, one.time_us), one.result)
     # A run of the checks then sees either all old or all new rows, and nobody else changes what differs.
     quality.take_turn(conn, correction.trial)
+    _unpack(conn, offered)
     found = _replace(conn, offered, correction, now)
     if not found:
         return 0
@@ -116,6 +118,18 @@ def correct(
     }
     record(conn, at=now, login=correction.login, action="correct", subject=correction.trial, detail=detail)
     return len(found)
+
+
+def _unpack(conn: Connection, offered: Mapping[tuple[int, int], float]) -> None:
+    """Unpack the days in which an offered result differs from the stored one."""
+    days = days_of_keys(conn, [stream for stream, _ in offered], [to_datetime(at) for _, at in offered])
+    differing = []
+    for day in days:
+        columns, number = day.opened(), day.datastream_id
+        stored = zip(columns.time_us.tolist(), columns.result.tolist(), strict=True)
+        if any(offered.get((number, time_us), result) != result for time_us, result in stored):
+            differing.append(day)
+    unpack(conn, differing)
 
 
 def _replace(

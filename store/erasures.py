@@ -15,11 +15,13 @@ from store.audit import AuditLine, record
 from store.catalogue.devices import find_device
 from store.catalogue.trials import get_trial
 from store.database import Connection, row, rows, scalar
+from store.packed.days import note_whole_days, unpack_beside
 from store.people import disable, get_member
 from store.queries import Queries
 
 
 class _SQL(Queries, file="erasures"):
+    streams_of: str
     erase: str
     erase_person: str
     erasures: str
@@ -116,6 +118,13 @@ def erase(conn: Connection, scope: Scope, *, login: str, reason: str, now: datet
         quality.take_turn(conn, scope.trial)  # a run of the checks sees all of it or nothing
     if scope.device is not None:
         find_device(conn, scope.trial, scope.device)
+    if "results" in scope.parts:
+        found = conn.execute(
+            _SQL.streams_of.encode(), {"trial": scope.trial, "device": scope.device}
+        ).fetchall()
+        streams = [number for (number,) in found]
+        unpack_beside(conn, streams, scope.since, scope.until)
+        note_whole_days(conn, streams, scope.since, scope.until)
     number = scalar(
         conn,
         _SQL.erase,

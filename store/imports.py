@@ -11,12 +11,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
+
+import numpy as np
 
 from insitu.errors import CorrectInput, NotFound
+from insitu.model import ClockQuality
+from insitu.times import to_us
 from store import quality
 from store.audit import record
 from store.database import Connection, row, rows, run, scalar
+from store.packed.codec import decode
+from store.packed.days import days_within, unpack, unpack_newest
 from store.queries import Queries
 from store.spans import Span
 
@@ -42,9 +48,11 @@ class _SQL(Queries, file="imports"):
     withdrawals: str
     withdrawn_of_devices: str
     origins: str
+    files_of: str
 
 
 _MOST_REASON = 500
+_FROM_FILE: Final = (ClockQuality.FILE, ClockQuality.CORRECTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +189,24 @@ def list_origins(
     conn: Connection, datastream_ids: Sequence[int], times: Sequence[datetime]
 ) -> dict[tuple[int, datetime], ResultOrigin]:
     """Of stored results, by datastream and time."""
-    found = rows(conn, ResultOrigin, _SQL.origins, datastream_ids=list(datastream_ids), times=list(times))
-    return {(one.datastream_id, one.phenomenon_time): one for one in found}
+    keys = list(zip(datastream_ids, times, strict=True))
+    found: dict[tuple[int, datetime], tuple[int | None, int]] = {}
+    parameters = {"datastream_ids": list(datastream_ids), "times": list(times)}
+    for number, time, import_id, clock, columns in conn.execute(_SQL.origins.encode(), parameters).fetchall():
+        if columns is None:
+            found[number, time] = import_id, clock
+            continue
+        day = decode(columns)
+        for key in keys:
+            at = int(np.searchsorted(day.time_us, to_us(key[1])))
+            if key[0] == number and at < len(day.time_us) and day.time_us[at] == to_us(key[1]):
+                found[key] = int(day.import_id[at]) if day.import_id[at] >= 0 else None, int(day.quality[at])
+    numbers = sorted({import_id for import_id, _ in found.values() if import_id is not None})
+    files = dict(conn.execute(_SQL.files_of.encode(), {"import_ids": numbers}).fetchall()) if numbers else {}
+    return {
+        key: ResultOrigin(*key, import_id, files.get(import_id), clock in _FROM_FILE)
+        for key, (import_id, clock) in found.items()
+    }
 
 
 def get_import(conn: Connection, import_id: int) -> Import:
@@ -242,11 +266,16 @@ def _take_out(
     for trial in trials:
         quality.take_turn(conn, trial)  # a run of the checks then sees either all old or all new rows
     run(conn, _SQL.mark_withdrawn, import_id=import_id, login=login, reason=reason, now=now)
+    parts = rows(conn, Span, _SQL.parts_of_import, import_id=import_id)
+    streams = [part.datastream_id for part in parts]
+    unpack(conn, days_within(conn, streams, [part.first for part in parts], [part.last for part in parts]))
     run(conn, _SQL.keep_withdrawn, import_id=import_id)
-    for span in rows(conn, Span, _SQL.parts_of_import, import_id=import_id):
+    for span in parts:
         run(conn, _SQL.put_back, import_id=import_id, **asdict(span))
         run(conn, _SQL.take_out, import_id=import_id, **asdict(span))
-    for step in (_SQL.drop_flags, _SQL.latest_again, _SQL.no_latest):
+    run(conn, _SQL.drop_flags, import_id=import_id)
+    unpack_newest(conn, streams)
+    for step in (_SQL.latest_again, _SQL.no_latest):
         run(conn, step, import_id=import_id)
 
 

@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from insitu.arrays import Floats, Ints
+from insitu.arrays import Bools, Floats, Ints
 from insitu.model import Arrival, ClockQuality
 from store.database import Connection, abort, connect_beside, scalar
-from store.observations import hold_chunks
+from store.packed.reading import hold_chunks, in_order, read_parts
 from store.queries import Queries
 
 
 class _SQL(Queries, file="kept"):
-    by_day: str
     snapshot: str
 
 
 ALONE_BELOW: Final = 5000
 """Days of datastreams. Fewer are read faster than a second connection is opened."""
-_EPOCH_2000_US: Final = 946_684_800_000_000
-_HEADER: Final = 19
-"""Bytes before the first row of a binary COPY."""
-_TRAILER: Final = 2
-_FLAG, _QUALITY, _LATE, _DAY_LATE = 15, 15 << 4, 256, 512
-_ELEMENTS: Final = tuple(
-    (np.dtype([("length", ">i4"), ("value", f">{kind}")]), np.dtype(f"={kind}"))
-    for kind in ("i8", "f8", "i2")
-)
+_DAY_US: Final = 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,56 +79,38 @@ def _read(
     # A bytearray grows without a second copy of its content.
     kept = {number: tuple(bytearray() for _ in range(4)) for number in numbers}
     days_late = dict.fromkeys(numbers, 0)
-    parameters = {"datastream_ids": numbers, "start": start, "end": end, "late_after": late_after}
-    statement = f"COPY ({_SQL.by_day}) TO STDOUT (FORMAT binary)".encode()
-    with conn.cursor() as cursor, cursor.copy(statement, parameters) as copy:
-        for number, *columns in _rows_of_arrays(copy):
-            times, results, codes = columns
-            if not np.all(times[1:] > times[:-1]):
-                order = np.argsort(times)
-                times, results, codes = (column[order] for column in columns)
-            of_times, of_results, of_flags, of_arrivals = kept[number]
-            arrival = _arrival(codes)
-            days_late[number] += int(((codes & _DAY_LATE > 0) & (arrival <= Arrival.LATE)).sum())
-            of_times += (times + _EPOCH_2000_US).data
-            of_results += results.data
-            of_flags += (codes & _FLAG).astype(np.int8).data
-            of_arrivals += arrival.data
-    return {
-        number: SeriesKept(
-            np.frombuffer(times, np.int64),
-            np.frombuffer(results, np.float64),
-            np.frombuffer(flags, np.int8),
-            np.frombuffer(arrivals, np.int8),
-            days_late[number],
-        )
-        for number, (times, results, flags, arrivals) in kept.items()
-    }
+    late_us = round(late_after.total_seconds() * 1e6)
+    for number, unsorted in read_parts(conn, numbers, start, end, by_day=True):
+        part = in_order(unsorted)
+        of_times, of_results, of_flags, of_arrivals = kept[number]
+        delay = part.received_us - part.time_us
+        arrival = _arrival(delay > late_us, part.quality)
+        days_late[number] += int(np.count_nonzero((delay > _DAY_US) & (arrival <= Arrival.LATE)))
+        of_times += part.time_us.data
+        of_results += part.result.data
+        of_flags += part.flag.data
+        of_arrivals += arrival.data
+    return {number: _kept(kept[number], days_late[number]) for number in numbers}
 
 
-def _arrival(codes: NDArray[np.int16]) -> NDArray[np.int8]:
+def _kept(columns: tuple[bytearray, ...], days_late: int) -> SeriesKept:
+    times, results, flags, arrivals = columns
+    one = SeriesKept(
+        np.frombuffer(times, np.int64),
+        np.frombuffer(results, np.float64),
+        np.frombuffer(flags, np.int8),
+        np.frombuffer(arrivals, np.int8),
+        days_late,
+    )
+    if np.all(one.time_us[1:] > one.time_us[:-1]):
+        return one
+    order = np.argsort(one.time_us)
+    return SeriesKept(one.time_us[order], one.result[order], one.flag[order], one.arrival[order], days_late)
+
+
+def _arrival(is_late: Bools, quality: NDArray[np.int8]) -> NDArray[np.int8]:
     """An `Arrival` each. A file and a correction leave no time of receipt to judge by."""
-    arrival = (codes & _LATE > 0).astype(np.int8)
-    quality = (codes & _QUALITY) >> 4
+    arrival = is_late.astype(np.int8)
     arrival[quality == ClockQuality.FILE] = Arrival.FROM_FILE
     arrival[quality == ClockQuality.CORRECTED] = Arrival.CORRECTED
     return arrival
-
-
-def _rows_of_arrays(blocks: Iterable[bytes | bytearray | memoryview]) -> Iterator[tuple[Any, ...]]:
-    """(datastream, times, results, codes) of each row of `by_day`; the server sends each row as one block."""
-    at = _HEADER  # the header comes with the first row
-    for block in blocks:
-        if len(block) - at <= _TRAILER:
-            continue  # the last block; the copy ends after it
-        (number,) = struct.unpack_from(">i", block, at + 6)
-        at += 10
-        columns = []
-        for stored, wanted in _ELEMENTS:
-            # Length of the field, then dimensions, nulls, type, elements, first index; then the elements,
-            # each preceded by its length.
-            length, *_, elements, _ = struct.unpack_from(">6i", block, at)
-            columns.append(np.frombuffer(block, stored, elements, at + 24)["value"].astype(wanted))
-            at += 4 + length
-        yield number, *columns
-        at = 0

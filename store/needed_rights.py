@@ -21,11 +21,12 @@ _CHANGES: Final = (
     ("UPDATE", re.compile(r"(?<!\bFOR )(?<!\bKEY )(?<!\bDO )\bUPDATE (?!SET\b|OF\b|SKIP\b)(\w+)")),
     ("UPDATE", re.compile(r"\bINSERT INTO (\w+)(?:(?!\bINSERT INTO\b).)*?\bDO UPDATE\b")),
     ("DELETE", re.compile(r"\bDELETE FROM (\w+)")),
-    ("MAINTAIN", re.compile(r"\bVACUUM (?:\([^)]*\) )?(\w+)")),
+    ("MAINTAIN", re.compile(r"\bVACUUM (?:\([^)]*\) )?(?:\w+, )?(\w+)")),
 )
 _LOCK: Final = re.compile(r"\bFOR (?:NO KEY UPDATE|UPDATE|KEY SHARE|SHARE)\b(?: OF (\w+))?")
 _OTHERS: Final = (
     ("observation", "INSERT"),  # COPY of store.observations
+    ("packed_day", "INSERT"),  # COPY of store.packed.days
     ("quality_flag", "INSERT"),  # COPY of store.quality
     ("catalogue_version", "UPDATE"),  # trigger catalogue_changed
     ("broker_state", "UPDATE"),  # trigger credentials_changed

@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 from insitu.arrays import Bools, Floats, Ints
 from insitu.errors import AlreadyExists, RetryLater
 from insitu.model import ClockQuality, Flag, Observation
-from insitu.times import to_datetime, to_us
+from insitu.times import LAST, to_datetime, to_us
 from store.database import Connection, rows, run, scalar
+from store.packed.codec import Columns
+from store.packed.reading import find_packed, read_series
 from store.queries import Queries
 
 
@@ -27,10 +29,9 @@ class _SQL(Queries, file="observations"):
     make_staging: str
     merge: str
     earlier_results: str
-    hold_chunks: str
     newest_of: str
+    hold: str
     touch_latest: str
-    series: str
     latest_of: str
     count: str
     first_receipt: str
@@ -80,21 +81,6 @@ _STRAIGHT = np.dtype(
     ]
 )
 _STRAIGHT_IMPORTED = np.dtype([*_STRAIGHT.descr, ("n7", ">i4"), ("import_id", ">i4")])
-_READ = np.dtype(
-    [
-        ("fields", ">i2"),
-        ("n1", ">i4"),
-        ("datastream_id", ">i4"),
-        ("n2", ">i4"),
-        ("time", ">i8"),
-        ("n3", ">i4"),
-        ("result", ">f8"),
-        ("n4", ">i4"),
-        ("received", ">i8"),
-        ("n5", ">i4"),
-        ("flag", ">i2"),
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,36 +138,57 @@ def merge(conn: Connection, observations: Sequence[Observation], import_id: int 
     again = np.zeros(len(order), bool)
     again[1:] = (streams[1:] == streams[:-1]) & (times[1:] == times[:-1])
     kept = ~again
-    newer = kept & _newer(conn, streams, times)
+    newer, old = _newer(conn, streams, times)
+    newer &= kept
     batch = _Rows(streams, times, results, received, table[:, 4])
+    packed, packed_results = _packed(conn, batch, old & kept)
     if newer.any() and not _copied(conn, batch.at(newer), import_id):
         newer[:] = False
-    staged = np.flatnonzero(kept & ~newer)
+    staged = np.flatnonzero(kept & ~newer & ~packed)
     met = _merged(conn, staged, batch.at(staged), import_id) if len(staged) else []
-    stored = int(kept.sum()) - len(met)
+    stored = int(np.count_nonzero(kept & ~packed)) - len(met)
     if stored == len(order):  # nearly always
-        _touch_latest(conn, streams, times, results, received)
+        _touch_latest(conn, batch, results, old)
         return Merged(stored, [], [])
-    stands, late = results.copy(), again
+    stands, late = results.copy(), again | packed
+    stands[packed] = packed_results[packed]
     for ordinal, earlier in _earlier(conn, met):
         stands[ordinal], late[ordinal] = earlier, True
     # Every other result of a key is compared with the stored one, even if that one came later in the batch.
     stands = stands[np.maximum.accumulate(np.where(kept, np.arange(len(order)), 0))]
     same = results == stands
     if stored:
-        _touch_latest(conn, streams, times, stands, received)
+        _touch_latest(conn, batch, stands, old)
     return Merged(stored, order[late & same].tolist(), order[late & ~same].tolist())
 
 
-def _newer(conn: Connection, streams: Ints, times: Ints) -> Bools:
-    """True for those that are later than everything stored of their datastream, so no row with their key can
-    exist, and later than its sealed days. Input sorted by datastream.
+def _newer(conn: Connection, streams: Ints, times: Ints) -> tuple[Bools, Bools]:
+    """(those later than everything stored of their datastream, so that no row with their key can exist, and
+    later than its sealed days; those before `packed_to`, whose key may be in a packed day). Input sorted by
+    datastream.
     """
     starts = np.flatnonzero(np.r_[True, streams[1:] != streams[:-1]])
     parameters = {"datastream_ids": streams[starts].tolist()}
-    known = {number: to_us(at) for number, at, _ in conn.execute(_SQL.newest_of.encode(), parameters)}
-    newest = np.array([known.get(number, _NEVER_US) for number in parameters["datastream_ids"]], np.int64)
-    return times > np.repeat(newest, np.diff(np.r_[starts, len(streams)]))
+    newest = np.full(len(starts), _NEVER_US, np.int64)
+    packed_to = np.full(len(starts), -_NEVER_US, np.int64)
+    for at, latest, until, _ in conn.execute(_SQL.newest_of.encode(), parameters):
+        newest[at - 1] = to_us(latest)
+        if until is not None:
+            packed_to[at - 1] = to_us(until)
+    lengths = np.diff(np.r_[starts, len(streams)])
+    old = times < np.repeat(packed_to, lengths)
+    return (times > np.repeat(newest, lengths)) & ~old, old
+
+
+def _packed(conn: Connection, batch: _Rows, old: Bools) -> tuple[Bools, Floats]:
+    """(which results have a packed one with their key, and those). Nothing packs their datastreams until the
+    transaction ends.
+    """
+    found, results = np.zeros(len(old), bool), np.zeros(len(old))
+    if old.any():
+        run(conn, _SQL.hold, datastream_ids=np.unique(batch.streams[old]).tolist())
+        found[old], results[old], _ = find_packed(conn, batch.streams[old], batch.times[old])
+    return found, results
 
 
 def _copied(conn: Connection, new: _Rows, import_id: int | None) -> bool:
@@ -221,16 +228,15 @@ def _earlier(conn: Connection, met: list[int]) -> list[tuple[int, float]]:
     return found
 
 
-def _touch_latest(
-    conn: Connection,
-    streams: Ints,
-    times: Ints,
-    results: Floats,
-    received: Ints,
-) -> None:
+def _touch_latest(conn: Connection, batch: _Rows, results: Floats, old: Bools) -> None:
+    """Update what is known of the latest results. RetryLater if some of the batch may have been packed since
+    the batch was compared with what is stored: `old` were compared with packed days too.
+    """
+    streams, times, _, received, _ = batch
     starts = np.flatnonzero(np.r_[True, streams[1:] != streams[:-1]])
     ends = np.r_[starts[1:], len(streams)] - 1
-    run(
+    unseen = np.minimum.reduceat(np.where(old, to_us(LAST), times), starts)
+    packed = scalar(
         conn,
         _SQL.touch_latest,
         datastream_ids=streams[starts].tolist(),
@@ -238,45 +244,41 @@ def _touch_latest(
         results=results[ends].tolist(),
         received=[to_datetime(t) for t in np.maximum.reduceat(received, starts).tolist()],
         firsts=[to_datetime(t) for t in times[starts].tolist()],
+        unseen=[to_datetime(t) for t in unseen.tolist()],
     )
+    if packed:
+        raise RetryLater("Results of that time were packed in this moment. Storing them again helps.")
 
 
 def series(
     conn: Connection, datastream_ids: Sequence[int], start: datetime, end: datetime
 ) -> dict[int, Series]:
     """Each datastream's observations in `[start, end)`; an empty Series if there are none."""
-    parameters = {"datastream_ids": list(datastream_ids), "start": start, "end": end}
-    content = bytearray()
-    hold_chunks(conn)  # a COPY takes its snapshot before it waits for a chunk
-    statement = f"COPY ({_SQL.series}) TO STDOUT (FORMAT binary)".encode()
-    with conn.cursor() as cursor, cursor.copy(statement, parameters) as copy:
-        for block in copy:
-            content += block
-    table = np.frombuffer(
-        content,
-        _READ,
-        count=(len(content) - len(_HEADER) - len(_TRAILER)) // _READ.itemsize,
-        offset=len(_HEADER),
-    )
-    streams = table["datastream_id"].astype(np.int64)
-    found = {}
-    for number in datastream_ids:
-        low, high = np.searchsorted(streams, [number, number + 1])
-        part = table[low:high]
-        found[number] = Series(
-            part["time"].astype(np.int64) + _EPOCH_2000_US,
-            part["result"].astype(np.float64),
-            part["received"].astype(np.int64) + _EPOCH_2000_US,
-            part["flag"].astype(np.int8),
-        )
-    return found
+    found = read_series(conn, datastream_ids, start, end)
+    return {
+        number: Series(part.time_us, part.result, part.received_us, part.flag)
+        for number, part in found.items()
+    }
 
 
-def hold_chunks(conn: Connection) -> None:
-    """Let nobody pack chunks of TimescaleDB until the transaction ends. A reader whose snapshot is older than
-    a packed chunk would miss its rows, so call this before the snapshot is taken.
+def copy_columns(conn: Connection, datastream_id: int, columns: Columns) -> None:
+    """COPY all that is known of results of one datastream into the table; raises AlreadyExists for an
+    existing key.
     """
-    run(conn, _SQL.hold_chunks)
+    numbered = columns.import_id >= 0
+    for which in (numbered, ~numbered):
+        if which.any():
+            some = columns.at(which)
+            copy_straight(
+                conn,
+                np.full(len(some.time_us), datastream_id),
+                some.time_us,
+                some.result,
+                some.received_us,
+                some.quality,
+                some.flag,
+                some.import_id if which is numbered else None,
+            )
 
 
 def copy_straight(
@@ -285,9 +287,9 @@ def copy_straight(
     times_us: Ints,
     results: Floats,
     received_us: Ints,
-    quality: Floats | ClockQuality = ClockQuality.DEVICE,
+    quality: Floats | NDArray[np.int8] | ClockQuality = ClockQuality.DEVICE,
     flags: NDArray[np.int8] | None = None,
-    import_id: int | None = None,
+    import_id: int | NDArray[np.int32] | None = None,
 ) -> None:
     """Binary COPY directly into the table, without a merge; raises AlreadyExists for an existing key. `insitu
     bench` also fills tables with it.

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from insitu.arrays import Ints
 from insitu.times import to_datetime
 from store.database import Connection, rows, run
+from store.packed.days import raise_packed_flags
 from store.queries import Queries
 
 
@@ -90,6 +91,7 @@ def save_flags(
                 copy.write_row((to_datetime(time_us), flag))
         first, last = to_datetime(int(times_us.min())), to_datetime(int(times_us.max()))
         run(conn, _SQL.raise_flags, datastream_id=datastream_id, first=first, last=last)
+        raise_packed_flags(conn, datastream_id, times_us, flags)
         run(conn, _SQL.clear_flags, datastream_id=datastream_id, first=first, last=last)
         _copy_flags(conn, datastream_id, by_check, sha256)
     run(

@@ -6,7 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+import numpy as np
+
+from insitu.times import to_datetime, to_us
 from store.database import Connection, rows, run
+from store.packed.codec import decode
 from store.queries import Queries
 
 
@@ -83,9 +87,19 @@ def stored_of(
     times, streams = sorted(set(received)), sorted(set(datastream_ids))
     if not times:
         return []
-    return rows(
-        conn, StoredResult, _SQL.stored_of, datastream_ids=streams, received=times, import_id=import_id
-    )
+    parameters = {"datastream_ids": streams, "received": times, "import_id": import_id}
+    wanted = np.array([to_us(time) for time in times])
+    found: list[StoredResult] = []
+    for number, *fields, record in conn.execute(_SQL.stored_of.encode(), parameters).fetchall():
+        if record is None:
+            found.append(StoredResult(number, *fields))
+            continue
+        day = decode(record)
+        mine = day.import_id == (-1 if import_id is None else import_id)
+        for at in np.flatnonzero(mine & np.isin(day.received_us, wanted)).tolist():
+            received_at, time = to_datetime(int(day.received_us[at])), to_datetime(int(day.time_us[at]))
+            found.append(StoredResult(number, received_at, time, float(day.result[at])))
+    return found
 
 
 def list_overflow(

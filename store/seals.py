@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from store.audit import record
 from store.database import Connection, row, rows, run, scalar
+from store.packed import sealing
 from store.queries import Queries
 
 SEALER: Final = "job:seals"
@@ -106,6 +107,26 @@ class _Day:
 
 
 @dataclass(frozen=True, slots=True)
+class _Doubtful:
+    """A sealed day with results (times in µs since 1970, digests) that no act explains; unless its packed
+    days do.
+    """
+
+    kind: str
+    part: int
+    from_time: datetime
+    to_time: datetime
+    doubtful: list[int]
+    doubtful_was: list[bytes]
+    packed: list[bytes] | None
+
+    @property
+    def is_explained(self) -> bool:
+        results = dict(zip(self.doubtful, self.doubtful_was, strict=True))
+        return self.packed is not None and sealing.explains(self.part, self.packed, {**results})
+
+
+@dataclass(frozen=True, slots=True)
 class Sealed:
     rows: int
     days: int
@@ -156,8 +177,8 @@ def have_ended(conn: Connection, before: int) -> bool:
 def seal_days(conn: Connection, now: datetime) -> int:
     """Seal the noted days, and again those in which acts changed something; returns how many days."""
     seal = int(scalar(conn, _SQL.next_seal))
-    again = run(conn, _SQL.seal_again, seal=seal)
-    new = run(conn, _SQL.seal_days, seal=seal)
+    again = run(conn, _SQL.seal_again, seal=seal) + sealing.seal_days_again(conn, seal)
+    new = run(conn, _SQL.seal_days, seal=seal) + sealing.seal_new_days(conn, seal)
     made = row(conn, _DaySeal, _SQL.day_seals, seal=seal) or _DaySeal(seal, 0, 0, "")
     detail = {
         "seal": seal,
@@ -238,15 +259,28 @@ def find_changed_days(conn: Connection, *, most: int) -> list[str]:
     found = list(_wrong_seals(conn, DAYS, {one.seal_id: (one.days, one.sha256) for one in made}))
     if problem := extent_problem(conn):
         found.append(problem)
-    days = rows(conn, _Day, _SQL.differing_days, most=most, salt=secrets.token_hex(8))
-    days += [one for one in rows(conn, _Day, _SQL.unexplained_days) if one not in days]
+    salt = secrets.token_hex(8)
+    days = rows(conn, _Day, _SQL.differing_days, most=most, salt=salt)
+    days += map(_packed_day, sealing.find_differing(conn, most=most, salt=salt))
+    told = {(day.kind, day.part, day.from_time) for day in days}
+    days += [day for day in _unexplained(conn) if (day.kind, day.part, day.from_time) not in told]
     strange = rows(conn, _Day, _SQL.strange_parts)
+    strange += map(_packed_day, sealing.find_outside(conn))
     names = {(str(kind), int(part)): str(name) for kind, part, name in conn.execute(_SQL.part_names.encode())}
     return (
         found
         + [_day_sentence(one, names) for one in days]
         + [_strange_sentence(one, names) for one in strange]
     )
+
+
+def _packed_day(day: sealing.DaySeal) -> _Day:
+    return _Day("observation", day.part, day.from_time, day.to_time, day.more)
+
+
+def _unexplained(conn: Connection) -> list[_Day]:
+    found = [one for one in rows(conn, _Doubtful, _SQL.unexplained_days) if not one.is_explained]
+    return [_Day(one.kind, one.part, one.from_time, one.to_time, 0) for one in found]
 
 
 def _day_sentence(day: _Day, names: dict[tuple[str, int], str]) -> str:

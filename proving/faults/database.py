@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from proving.faults.packed import read_packed
 from proving.faults.processes import end
 
 _END = "--end-of-answer--"
@@ -176,8 +177,10 @@ class Database:
 
 
 ROWS = (
-    "SELECT device.code, (extract(epoch FROM phenomenon_time) * 1000000)::bigint, result"
+    "SELECT device.code, (extract(epoch FROM phenomenon_time) * 1000000)::bigint, result, NULL"
     " FROM observation JOIN datastream USING (datastream_id) JOIN device USING (device_id)"
+    " UNION ALL SELECT device.code, NULL, NULL, encode(columns, 'hex')"
+    " FROM packed_day JOIN datastream USING (datastream_id) JOIN device USING (device_id)"
 )
 REJECTS = "SELECT device, reason, encode(payload, 'hex') FROM reject"
 
@@ -186,8 +189,12 @@ def read_rows(path: Path) -> Iterator[Row]:
     """The rows in a file that `copy` wrote for `ROWS`."""
     with path.open("r", encoding="utf-8") as file:
         for line in file:
-            device, at, result = line.rstrip("\n").split("\t")
-            yield Row(device, int(at), float(result))
+            device, at, result, record = line.rstrip("\n").split("\t")
+            if record == "\\N":
+                yield Row(device, int(at), float(result))
+            else:
+                for one in read_packed(bytes.fromhex(record)):
+                    yield Row(device, one.time_us, one.result)
 
 
 def read_rejects(path: Path) -> Iterator[Reject]:

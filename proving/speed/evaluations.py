@@ -68,7 +68,7 @@ def measure(
         f"{os.cpu_count()} cores, Python {platform.python_version()}; load average when it began: "
         f"{os.getloadavg()[0]:.1f}\n"
     )
-    with _database() as url, connect(url, application="insitu bench") as conn:
+    with own_database() as url, connect(url, application="insitu bench") as conn:
         begin = time.perf_counter()
         add_lab(conn)
         add_trial(conn, "large", large, seed=1)
@@ -167,7 +167,7 @@ def _timed(conn: Connection, night: Callable[[Connection], int]) -> tuple[float,
 
 
 @contextmanager
-def _database() -> Iterator[str]:
+def own_database() -> Iterator[str]:
     """A database for this run alone; the server's account can reach its folder."""
     folder = Path(tempfile.mkdtemp(prefix="insitu-bench-"))
     folder.chmod(0o711)

@@ -76,7 +76,7 @@ def add_trial(conn: Connection, code: str, size: Size, *, seed: int) -> None:
     """Adds catalogue, locked protocol and every observation, checked; the caller owns the transaction."""
     title = {"en": f"Bench {code}", "fr": f"Banc {code}"}
     add_stored_trial(conn, code=code, title=title, host="host", company="company", now=START)
-    numbers = [_add_device(conn, code, device, role, size) for device, role in _devices(size)]
+    numbers = [add_bench_device(conn, code, device, role, size) for device, role in _devices(size)]
     for state in (TrialState.SHORTLISTED, TrialState.AGREEMENT, TrialState.DEPLOYMENT, TrialState.RUNNING):
         move_trial(conn, trial=code, to=state, at=START, login="lab")
     lock_protocol(conn, protocol(code, size), now=START - timedelta(days=1), login="lab")
@@ -90,7 +90,7 @@ def _devices(size: Size) -> list[tuple[str, str]]:
     return [(f"d{n:02}", "candidate" if n < half else "control") for n in range(size.devices)]
 
 
-def _add_device(conn: Connection, trial: str, device: str, role: str, size: Size) -> int:
+def add_bench_device(conn: Connection, trial: str, device: str, role: str, size: Size) -> int:
     number = add_device(conn, trial=trial, code=device, now=START)
     deploy(conn, device_id=number, site=role, position=f"{trial}-{device}", start=START - timedelta(days=1))
     return add_datastream(

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+import numpy as np
+
 from insitu.errors import CorrectInput
+from insitu.times import to_us
 from store.catalogue.deployments import end_deployment, swap_device
 from store.catalogue.devices import Device
 from store.catalogue.topics import move_topics
-from store.database import Connection, rows, run, scalar
+from store.database import Connection, rows, run
 from store.mappings import fields_of, mappings_of_trial
+from store.packed.codec import decode
 from store.queries import Queries
 
 
@@ -86,7 +90,9 @@ def take_over(conn: Connection, old: Device, new: Device, at: datetime) -> Taken
 
 def count_later(conn: Connection, device: Device, at: datetime) -> int:
     """Results of a device at `at` or later."""
-    return int(scalar(conn, _SQL.later_results, device_id=device.device_id, at=at))
+    parameters = {"device_id": device.device_id, "at": at}
+    ((whole, cut),) = conn.execute(_SQL.later_results.encode(), parameters).fetchall()
+    return int(whole) + sum(int(np.count_nonzero(decode(day).time_us >= to_us(at))) for day in cut or ())
 
 
 def _continue_series(conn: Connection, old: Device, new: Device) -> list[str]:

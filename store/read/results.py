@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
-from store.database import Connection, rows
+import numpy as np
+
+from insitu.arrays import Bools, Floats, Ints
+from insitu.model import Flag
+from insitu.times import to_datetime, to_us
+from store.database import Connection
+from store.packed.reading import Part, read_in_order, read_page, read_series
 from store.queries import Queries
 
 
 class _SQL(Queries, file="read/results"):
-    buckets: str
-    own_observations: str
-    export: str
+    names: str
+
+
+_MOST_MEAN: Final = 1e290
+"""From there on a sum may be no number any more."""
+_LOWEST, _HIGHEST = -20.0, 30.0
+"""Bels of a result that can be a level."""
+_MOST_TURNED: Final = 1e9
+"""From there on a direction has no digits left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,32 +75,91 @@ def list_buckets(
     conn: Connection, streams: Sequence[Charted], start: datetime, end: datetime, width: timedelta
 ) -> list[Bucket]:
     """Those that hold a result, by datastream and time."""
-    return rows(
-        conn,
-        Bucket,
-        _SQL.buckets,
-        datastream_ids=[one.datastream_id for one in streams],
-        decades=[one.decade for one in streams],
-        turns=[one.turn for one in streams],
-        start=start,
-        end=end,
-        width=width,
+    width_us = width // timedelta(microseconds=1)
+    asked = {one.datastream_id: one for one in streams}
+    found: list[Bucket] = []
+    for number in sorted(asked):
+        part = read_series(conn, [number], start, end)[number]
+        if len(part.time_us):
+            found += _buckets(asked[number], part, to_us(start), width_us)
+    return found
+
+
+def _buckets(one: Charted, part: Part, start_us: int, width_us: int) -> list[Bucket]:
+    """Of results in order of time, at least one."""
+    numbers = (part.time_us - start_us) // width_us
+    firsts = np.flatnonzero(np.r_[True, numbers[1:] != numbers[:-1]])
+    result, counted = part.result, np.diff(np.r_[firsts, len(numbers)])
+    smallest, largest = np.minimum.reduceat(result, firsts), np.maximum.reduceat(result, firsts)
+    size = np.abs(result)
+    has_mean = np.maximum.reduceat(size, firsts) < _MOST_MEAN
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = np.add.reduceat(result, firsts) / counted
+    energy = cosine = sine = np.full(len(firsts), np.nan)
+    if one.decade is not None:
+        bels = result / one.decade
+        usable = (bels >= _LOWEST) & (bels <= _HIGHEST)
+        energy = _mean_where(usable, 10.0 ** np.where(usable, bels, 0.0), firsts)
+    if one.turn is not None:
+        usable = size < _MOST_TURNED
+        angle = 2 * np.pi * np.where(usable, result, 0.0) / one.turn
+        cosine = _mean_where(usable, np.cos(angle), firsts)
+        sine = _mean_where(usable, np.sin(angle), firsts)
+    suspect = np.add.reduceat((part.flag == Flag.SUSPECT).astype(int), firsts)
+    failed = np.add.reduceat((part.flag == Flag.FAIL).astype(int), firsts)
+    columns = (
+        numbers[firsts],
+        smallest,
+        largest,
+        mean,
+        has_mean,
+        energy,
+        cosine,
+        sine,
+        counted,
+        suspect,
+        failed,
     )
+    return [
+        Bucket(
+            datastream_id=one.datastream_id,
+            at=to_datetime(start_us + width_us * number),
+            smallest=low,
+            largest=high,
+            mean=middle if is_mean else None,
+            energy=_known(level),
+            cosine=_known(east),
+            sine=_known(north),
+            n=n,
+            suspect=doubtful,
+            failed=wrong,
+        )
+        for number, low, high, middle, is_mean, level, east, north, n, doubtful, wrong in zip(
+            *(column.tolist() for column in columns), strict=True
+        )
+    ]
+
+
+def _known(mean: float) -> float | None:
+    return None if math.isnan(mean) else mean
+
+
+def _mean_where(usable: Bools, numbers: Floats, firsts: Ints) -> Floats:
+    """The mean of the usable numbers of each bucket; NaN where there is none."""
+    count = np.add.reduceat(usable.astype(int), firsts)
+    total = np.add.reduceat(np.where(usable, numbers, 0.0), firsts)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def list_own_observations(
     conn: Connection, datastream_id: int, start: datetime, end: datetime, *, after: datetime | None, most: int
 ) -> list[OwnObservation]:
-    return rows(
-        conn,
-        OwnObservation,
-        _SQL.own_observations,
-        datastream_id=datastream_id,
-        start=start,
-        end=end,
-        after=after,
-        most=most,
-    )
+    begin = start if after is None else max(start, after + timedelta(microseconds=1))
+    page = read_page(conn, datastream_id, begin, end, most)
+    return [
+        OwnObservation(to_datetime(time), result, to_datetime(received), flag, quality)
+        for time, result, received, flag, quality in zip(*(column.tolist() for column in page), strict=True)
+    ]
 
 
 def export_observations(
@@ -96,9 +168,8 @@ def export_observations(
     """(trial, device, datastream, property, unit, phenomenon_time, result, flag, received_at), read as they
     are consumed.
     """
-    with conn.cursor() as cursor:
-        yield from cursor.stream(
-            _SQL.export.encode(),
-            {"datastream_ids": list(datastream_ids), "start": start, "end": end},
-            size=1000,
-        )
+    found = conn.execute(_SQL.names.encode(), {"datastream_ids": list(datastream_ids)}).fetchall()
+    names = {number: named for number, *named in found}
+    for number, part in read_in_order(conn, [one for one in datastream_ids if one in names], start, end):
+        for time, result, received, flag, _ in zip(*(column.tolist() for column in part), strict=True):
+            yield *names[number], to_datetime(time), result, flag, to_datetime(received)

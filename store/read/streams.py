@@ -8,7 +8,10 @@ from datetime import date, datetime
 
 from insitu.errors import NotFound
 from insitu.model import AveragingScale, DatastreamRole, Stamp
+from insitu.times import to_us
 from store.database import Connection, row, rows
+from store.packed.reading import read_counts, unpacked
+from store.packed.spans import days_of
 from store.queries import Queries
 
 
@@ -100,4 +103,23 @@ def get_owner(conn: Connection, datastream_id: int) -> StreamOwner:
 def count_by_day(
     conn: Connection, device_ids: Sequence[int], start: datetime, end: datetime
 ) -> list[DayCount]:
-    return rows(conn, DayCount, _SQL.daily_counts, device_ids=list(device_ids), start=start, end=end)
+    parameters = {"device_ids": list(device_ids), "start": start, "end": end}
+    columns, cut = read_counts(conn, _SQL.daily_counts, parameters)
+    found = [
+        DayCount(device, stream, date.fromordinal(day + 1), n, failed)
+        for device, stream, day, n, failed in zip(*(column.tolist() for column in columns), strict=True)
+    ]
+    return _with_cut(found, cut, to_us(start), to_us(end)) if cut else found
+
+
+def _with_cut(
+    found: Sequence[DayCount], cut: Sequence[tuple[int, int, bytes, str, float]], start_us: int, end_us: int
+) -> list[DayCount]:
+    """The counts with those of packed days that do not lie within one local day."""
+    counts = {(one.device_id, one.datastream_id, one.day): one for one in found}
+    for device, stream, record, zone, shift_s in cut:
+        for day, n, failed in days_of(unpacked(record, start_us, end_us), zone, round(shift_s * 1e6)):
+            before = counts.get((device, stream, day), DayCount(device, stream, day, 0, 0))
+            more = DayCount(device, stream, day, before.n + n, before.failed + failed)
+            counts[device, stream, day] = more
+    return [counts[key] for key in sorted(counts)]

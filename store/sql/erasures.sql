@@ -1,3 +1,8 @@
+-- name: streams_of
+-- Datastreams of a trial, or of one device of it.
+SELECT m.datastream_id FROM datastream m JOIN device d USING (device_id) JOIN trial t USING (trial_id)
+WHERE t.code = %(trial)s::text AND (%(device)s::text IS NULL OR d.code = %(device)s::text) ORDER BY 1;
+
 -- name: erase
 -- Erase parts of a trial, or of one device of it; returns the number of the erasure.
 SELECT erase(%(now)s::timestamptz, %(login)s::text, %(reason)s::text, %(trial)s::text, %(device)s::text, %(since)s::timestamptz,

@@ -34,8 +34,10 @@ GROUP BY i.import_id, t.code ORDER BY i.import_id DESC LIMIT %(most)s::int;
 
 -- name: unknown_imports
 -- Results of a trial that came from a file before imports had numbers.
-SELECT count(*) FROM observation o JOIN datastream m USING (datastream_id) JOIN device d USING (device_id) JOIN trial t USING (trial_id)
-WHERE t.code = %(trial)s::text AND o.clock_quality IN (4, 5) AND o.import_id IS NULL;
+SELECT coalesce(sum(o.n), 0)::bigint FROM (
+    SELECT datastream_id, 1 AS n FROM observation WHERE clock_quality IN (4, 5) AND import_id IS NULL
+    UNION ALL SELECT datastream_id, unnumbered FROM packed_day WHERE unnumbered > 0) o
+JOIN datastream m USING (datastream_id) JOIN device d USING (device_id) JOIN trial t USING (trial_id) WHERE t.code = %(trial)s::text;
 
 -- name: hold_import
 -- Lock an import until the withdrawal is committed.
@@ -133,7 +135,18 @@ JOIN device d USING (device_id) JOIN trial t USING (trial_id)
 WHERE t.code = %(trial)s::text AND NOT w.restored GROUP BY 1 ORDER BY 1;
 
 -- name: origins
--- Which import brought each of these stored results.
-SELECT o.datastream_id, o.phenomenon_time, o.import_id, i.file, o.clock_quality IN (4, 5) AS is_from_file
+-- Which import brought each of these stored results, and the packed days that may hold them.
+SELECT o.datastream_id, o.phenomenon_time, o.import_id, o.clock_quality, NULL::bytea AS columns
 FROM unnest(%(datastream_ids)s::int[], %(times)s::timestamptz[]) AS k(datastream_id, phenomenon_time)
-JOIN observation o USING (datastream_id, phenomenon_time) LEFT JOIN import i USING (import_id);
+JOIN observation o USING (datastream_id, phenomenon_time)
+UNION ALL SELECT p.datastream_id, NULL, NULL, NULL, p.columns
+FROM (SELECT DISTINCT k.datastream_id, s.start_time
+      FROM unnest(%(datastream_ids)s::int[], %(times)s::timestamptz[]) AS k(datastream_id, at)
+      CROSS JOIN LATERAL (SELECT q.start_time FROM packed_day q WHERE q.datastream_id = k.datastream_id AND q.start_time <= k.at
+                          AND q.start_time > k.at - interval '33 days' ORDER BY q.start_time DESC LIMIT 1) s) d
+CROSS JOIN LATERAL (SELECT x.datastream_id, x.columns FROM packed_day x WHERE x.datastream_id = d.datastream_id
+                    AND x.start_time = d.start_time LIMIT 1) p;
+
+-- name: files_of
+-- The files of some imports.
+SELECT import_id, file FROM import WHERE import_id = ANY(%(import_ids)s::int[]);

@@ -29,6 +29,7 @@ WITH counted AS (SELECT trial, device, sum(stored) AS stored FROM ledger GROUP B
      present AS (SELECT trial, device, sum(n)::bigint AS n FROM (
                      SELECT t.code AS trial, d.code AS device, o.n FROM (
                          SELECT datastream_id, count(*) AS n FROM observation GROUP BY 1
+                         UNION ALL SELECT datastream_id, n FROM packed_day
                          UNION ALL SELECT datastream_id, count(*) FROM withdrawn_observation WHERE NOT restored GROUP BY 1) o
                      JOIN datastream s USING (datastream_id) JOIN device d USING (device_id) JOIN trial t USING (trial_id)
                      UNION ALL SELECT trial, device, booked FROM erased_rows WHERE booked > 0) x

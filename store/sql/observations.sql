@@ -15,7 +15,7 @@ WITH stored AS (
 ), late AS (
     INSERT INTO row_change (kind, part, at, key)
     SELECT 'observation', o.datastream_id, o.phenomenon_time, '' FROM stored o
-    JOIN sealed_part p ON p.kind = 'observation' AND p.part = o.datastream_id AND o.phenomenon_time < p.noted_until ON CONFLICT DO NOTHING
+    JOIN sealed_part p ON p.kind = 'observation' AND p.part = o.datastream_id AND o.phenomenon_time < p.noted_until
 )
 SELECT s.ordinal FROM observation_staging s
 WHERE NOT EXISTS (SELECT FROM stored k WHERE k.datastream_id = s.datastream_id AND k.phenomenon_time = s.phenomenon_time);
@@ -29,32 +29,32 @@ CROSS JOIN LATERAL (SELECT x.result FROM observation x
 WHERE s.ordinal = ANY(%(ordinals)s::int[]);
 
 -- name: newest_of
--- Time of some datastreams after which nothing is stored and no day is sealed. The number of the transaction, taken now, lets the
--- sealing job wait for it.
-SELECT l.datastream_id, greatest(l.phenomenon_time, p.noted_until), pg_current_xact_id() FROM datastream_latest l
-LEFT JOIN sealed_part p ON p.kind = 'observation' AND p.part = l.datastream_id
-WHERE l.datastream_id = ANY(%(datastream_ids)s::int[]);
+-- Time of some datastreams after which nothing is stored and no day is sealed, and up to where they are packed, with their place in
+-- the list. The number of the transaction, taken now, lets the sealing job wait for it.
+SELECT k.at::int, greatest(l.phenomenon_time, p.noted_until), l.packed_to, pg_current_xact_id()
+FROM unnest(%(datastream_ids)s::int[]) WITH ORDINALITY AS k(datastream_id, at)
+JOIN datastream_latest l USING (datastream_id) LEFT JOIN sealed_part p ON p.kind = 'observation' AND p.part = l.datastream_id;
+
+-- name: hold
+-- Nothing packs these datastreams until the transaction ends.
+SELECT datastream_id FROM datastream_latest WHERE datastream_id = ANY(%(datastream_ids)s::int[]) ORDER BY datastream_id FOR UPDATE;
 
 -- name: touch_latest
--- Update the latest result of each datastream, and the first time that the checks have not seen.
-INSERT INTO datastream_latest AS l (datastream_id, phenomenon_time, result, received_at, unchecked_from)
-SELECT * FROM unnest(%(datastream_ids)s::int[], %(times)s::timestamptz[], %(results)s::float8[], %(received)s::timestamptz[],
-                     %(firsts)s::timestamptz[])
-ON CONFLICT (datastream_id) DO UPDATE SET
-    phenomenon_time = greatest(l.phenomenon_time, excluded.phenomenon_time),
-    result = CASE WHEN excluded.phenomenon_time >= l.phenomenon_time THEN excluded.result ELSE l.result END,
-    received_at = greatest(l.received_at, excluded.received_at),
-    unchecked_from = least(l.unchecked_from, excluded.unchecked_from);
-
--- name: hold_chunks
--- Nobody packs chunks until the transaction ends. Before the snapshot of a reader, or of a COPY, is taken.
-SELECT hold_chunks();
-
--- name: series
--- Observations of some datastreams in `[start, end)`, in order.
-SELECT datastream_id, phenomenon_time, result, received_at, flag FROM observation
-WHERE datastream_id = ANY(%(datastream_ids)s::int[]) AND phenomenon_time >= %(start)s::timestamptz
-  AND phenomenon_time < %(end)s::timestamptz ORDER BY datastream_id, phenomenon_time;
+-- Update the latest result of each datastream, and the first time that the checks have not seen. Counts datastreams whose results
+-- at or after `unseen` may have been packed since `newest_of`.
+WITH touched AS (
+    INSERT INTO datastream_latest AS l (datastream_id, phenomenon_time, result, received_at, unchecked_from)
+    SELECT * FROM unnest(%(datastream_ids)s::int[], %(times)s::timestamptz[], %(results)s::float8[], %(received)s::timestamptz[],
+                         %(firsts)s::timestamptz[])
+    ON CONFLICT (datastream_id) DO UPDATE SET
+        phenomenon_time = greatest(l.phenomenon_time, excluded.phenomenon_time),
+        result = CASE WHEN excluded.phenomenon_time >= l.phenomenon_time THEN excluded.result ELSE l.result END,
+        received_at = greatest(l.received_at, excluded.received_at),
+        unchecked_from = least(l.unchecked_from, excluded.unchecked_from)
+    RETURNING l.datastream_id, l.packed_to)
+SELECT count(*) FROM touched t
+JOIN unnest(%(datastream_ids)s::int[], %(unseen)s::timestamptz[]) AS k(datastream_id, unseen) USING (datastream_id)
+WHERE t.packed_to > k.unseen;
 
 -- name: latest_of
 -- The latest observation of some datastreams.
@@ -63,12 +63,13 @@ WHERE datastream_id = ANY(%(datastream_ids)s::int[]) ORDER BY datastream_id;
 
 -- name: count
 -- All observations.
-SELECT count(*) FROM observation;
+SELECT ((SELECT count(*) FROM observation) + (SELECT coalesce(sum(n), 0) FROM packed_day))::bigint;
 
 -- name: first_receipt
 -- Time of receipt of a trial's first stored observation.
-SELECT min(o.received_at) FROM observation o JOIN datastream s USING (datastream_id) JOIN device d USING (device_id)
-JOIN trial t USING (trial_id) WHERE t.code = %(trial)s::text;
+SELECT min(o.received_at) FROM (SELECT datastream_id, received_at FROM observation
+                                UNION ALL SELECT datastream_id, first_received FROM packed_day) o
+JOIN datastream s USING (datastream_id) JOIN device d USING (device_id) JOIN trial t USING (trial_id) WHERE t.code = %(trial)s::text;
 
 -- name: settle
 -- Do now what autovacuum would do soon.

@@ -25,7 +25,11 @@ SELECT identity, reason FROM reject WHERE identity = ANY(%(identities)s::bytea[]
 UPDATE reject SET replayed_at = %(now)s::timestamptz WHERE reject_id = ANY(%(reject_ids)s::bigint[]);
 
 -- name: stored_of
--- Results that messages of some times of receipt brought to some datastreams. It reads each datastream once: their times may be any.
-SELECT o.datastream_id, o.received_at, o.phenomenon_time AS time, o.result FROM observation o
+-- Results that messages of some times of receipt brought to some datastreams, and the packed days that may hold some. It reads each
+-- datastream once: their times may be any.
+SELECT o.datastream_id, o.received_at, o.phenomenon_time AS time, o.result, NULL::bytea AS columns FROM observation o
 WHERE o.datastream_id = ANY(%(datastream_ids)s::int[]) AND o.received_at = ANY(%(received)s::timestamptz[])
-  AND o.import_id IS NOT DISTINCT FROM %(import_id)s::int;
+  AND o.import_id IS NOT DISTINCT FROM %(import_id)s::int
+UNION ALL SELECT p.datastream_id, NULL, NULL, NULL, p.columns FROM packed_day p
+WHERE p.datastream_id = ANY(%(datastream_ids)s::int[])
+  AND EXISTS (SELECT FROM unnest(%(received)s::timestamptz[]) AS r(at) WHERE r.at BETWEEN p.first_received AND p.last_received);

@@ -63,8 +63,10 @@ FROM (SELECT pg_current_snapshot() AS now) n;
 
 -- name: seal_days
 -- Seal the days that are noted and not sealed yet, as they are now, with what was noted meanwhile. One statement, so one view of it all.
+-- Without datastreams that have packed results in these days.
 WITH ready AS MATERIALIZED (
-    SELECT kind, part, sealed_until, noted_until, time_zone FROM sealed_part WHERE sealed_until < noted_until
+    SELECT kind, part, sealed_until, noted_until, time_zone FROM sealed_part
+    WHERE sealed_until < noted_until AND NOT is_packed(kind, part, sealed_until, noted_until)
 ), day AS MATERIALIZED (
     SELECT p.kind, p.part, greatest(r.day, p.sealed_until) AS from_time, least(date_add(r.day, '1 day', p.time_zone), p.noted_until) AS to_time
     FROM ready p CROSS JOIN LATERAL (
@@ -80,10 +82,11 @@ SELECT %(seal)s::int, d.kind, d.part, d.from_time, d.to_time, c.rows, c.sha256
 FROM day d CROSS JOIN LATERAL content_of(d.kind, d.part, d.from_time, d.to_time, false) c;
 
 -- name: seal_again
--- Seal the days again in which acts of Insitu changed something, if nothing else did.
+-- Seal the days again in which acts of Insitu changed something, if nothing else did. Without packed ones.
 WITH fitting AS MATERIALIZED (
     SELECT n.kind, n.part, n.from_time, n.to_time FROM noted_day n
-    CROSS JOIN LATERAL content_of(n.kind, n.part, n.from_time, n.to_time, true) c WHERE n.explained AND c.sha256 = n.sha256
+    CROSS JOIN LATERAL content_of(n.kind, n.part, n.from_time, n.to_time, true) c
+    WHERE n.explained AND c.sha256 = n.sha256 AND NOT is_packed(n.kind, n.part, n.from_time, n.to_time)
 ), gone AS (
     DELETE FROM row_change c USING fitting f
     WHERE c.kind = f.kind AND c.part = f.part AND c.at >= f.from_time AND c.at < f.to_time
@@ -113,7 +116,7 @@ SELECT coalesce(sum(rows), 0)::bigint AS rows, count(*)::bigint AS days FROM (
     SELECT DISTINCT ON (kind, part, from_time) rows FROM sealed_day ORDER BY kind, part, from_time, seal_id DESC) x;
 
 -- name: differing_days
--- Days whose rows are not those of their seal; about a number of rows, in an order that differs each time.
+-- Days whose rows are not those of their seal; about a number of rows, in an order that differs each time. Without packed ones.
 WITH newest AS MATERIALIZED (
     SELECT kind, part, from_time, to_time, rows, sha256, sum(rows) OVER (ORDER BY md5(concat(%(salt)s::text, kind, part, from_time))) AS before
     FROM (SELECT DISTINCT ON (kind, part, from_time) kind, part, from_time, to_time, rows, sha256
@@ -121,30 +124,35 @@ WITH newest AS MATERIALIZED (
 )
 SELECT n.kind, n.part, n.from_time, n.to_time, c.rows - n.rows AS more
 FROM newest n CROSS JOIN LATERAL content_of(n.kind, n.part, n.from_time, n.to_time, true) c
-WHERE n.before - n.rows <= %(most)s::bigint AND c.sha256 <> n.sha256 ORDER BY 1, 2, 3;
+WHERE n.before - n.rows <= %(most)s::bigint AND NOT is_packed(n.kind, n.part, n.from_time, n.to_time) AND c.sha256 <> n.sha256
+ORDER BY 1, 2, 3;
 
 -- name: unexplained_days
--- Sealed days with results that are no longer what they were, and no act explains it.
-SELECT kind, part, from_time, to_time, 0::bigint AS more FROM noted_day WHERE NOT explained ORDER BY 1, 2, 3;
+-- Sealed days with results that are no longer what they were, and no act explains it; perhaps a packed result does.
+SELECT n.kind, n.part, n.from_time, n.to_time, n.doubtful, n.doubtful_was,
+       (SELECT array_agg(p.columns) FROM packed_day p WHERE n.kind = 'observation' AND p.datastream_id = n.part
+        AND p.start_time > n.from_time - interval '33 days' AND p.start_time < n.to_time AND p.end_time > n.from_time) AS packed
+FROM noted_day n WHERE NOT n.explained ORDER BY 1, 2, 3;
 
 -- name: strange_parts
--- Parts that have another number of sealed rows than their days.
+-- Parts that have another number of sealed rows than their days; the packed ones are not counted, so those parts are searched.
 WITH newest AS MATERIALIZED (
     SELECT kind, part, sum(rows) AS rows FROM (SELECT DISTINCT ON (kind, part, from_time) kind, part, rows FROM sealed_day
                                                ORDER BY kind, part, from_time, seal_id DESC) x GROUP BY 1, 2
 ), here AS MATERIALIZED (
     SELECT p.kind, p.part, p.sealed_until, (SELECT count(*) FROM sealable_row r WHERE r.kind = p.kind AND r.part = p.part AND r.at < p.sealed_until)
-           - (SELECT count(*) FROM row_change c WHERE c.kind = p.kind AND c.part = p.part AND c.at < p.sealed_until AND EXISTS (
+           - (SELECT count(*) FROM first_note c WHERE c.kind = p.kind AND c.part = p.part AND c.at < p.sealed_until AND EXISTS (
                   SELECT FROM sealable_row r WHERE r.kind = c.kind AND r.part = c.part AND r.at = c.at AND r.key = c.key))
-           + (SELECT count(*) FROM row_change c WHERE c.kind = p.kind AND c.part = p.part AND c.at < p.sealed_until AND c.was IS NOT NULL) AS rows
+           + (SELECT count(*) FROM first_note c WHERE c.kind = p.kind AND c.part = p.part AND c.at < p.sealed_until AND c.was IS NOT NULL) AS rows
     FROM sealed_part p
 )
 SELECT h.kind, h.part, r.from_time, r.to_time, r.more FROM here h LEFT JOIN newest n USING (kind, part) CROSS JOIN LATERAL (
     SELECT min(x.at) AS from_time, max(x.at) AS to_time, count(*) AS more FROM sealable_row x
     WHERE x.kind = h.kind AND x.part = h.part AND x.at < h.sealed_until
-      AND NOT EXISTS (SELECT FROM sealed_day d WHERE d.kind = x.kind AND d.part = x.part AND d.from_time <= x.at AND d.to_time > x.at)
+      AND NOT EXISTS (SELECT FROM sealed_day d WHERE d.kind = x.kind AND d.part = x.part AND d.from_time <= x.at AND d.to_time > x.at
+                      AND d.from_time > x.at - interval '2 days')
       AND NOT EXISTS (SELECT FROM row_change c WHERE c.kind = x.kind AND c.part = x.part AND c.at = x.at AND c.key = x.key)) r
-WHERE h.rows <> coalesce(n.rows, 0) AND r.more > 0 ORDER BY 1, 2;
+WHERE (h.rows <> coalesce(n.rows, 0) OR is_packed(h.kind, h.part, '-infinity', h.sealed_until)) AND r.more > 0 ORDER BY 1, 2;
 
 -- name: part_names
 -- Names of the parts.

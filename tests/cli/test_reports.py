@@ -136,6 +136,7 @@ def test_check_answers_the_same_in_both_forms_with_the_same_exit_code(database_u
         "ingestor": "bad",
         "a device can deliver": "not_asked",
         "ledger": "ok",
+        "packed days": "ok",
         "catalogue": "ok",
         "denied by the broker": "not_asked",
         "audit log": "ok",

@@ -33,6 +33,7 @@ from store.observations import merge
 from store.people import set_profile
 from store.seals import find_changed_days, find_changed_facts
 from tests.fix_catalogue import START, SmallTrial
+from tests.store.packed.test_twins import pack_all
 from tests.trials.test_blinding import running
 from trials.workflow.checking import check_quality
 
@@ -80,10 +81,20 @@ def late(
     conn.commit()
 
 
-def test_a_whole_life_leaves_the_seals_whole(running: Connection, catalogue: SmallTrial) -> None:
+@pytest.mark.parametrize("packs", ["never", "before the seal", "after the seal", "always"])
+def test_a_whole_life_leaves_the_seals_whole(running: Connection, catalogue: SmallTrial, packs: str) -> None:
     conn, stream = running, catalogue.datastreams["a", "pm25"]
+
+    def pack(when: str) -> None:
+        conn.commit()
+        if packs in (when, "always"):
+            pack_all(conn, START + 59 * DAY)
+
+    pack("before the seal")
     sealed(conn)
+    pack("after the seal")
     assert problems(conn) == []
+    assert (packs == "never") == (conn.execute("SELECT FROM packed_day").fetchone() is None)
 
     def correction(value: float, file: str, number: int | None = None) -> None:
         one = [Observation(stream, to_us(START + 5 * HOUR), value, to_us(START + 60 * DAY), 0)]
@@ -125,8 +136,10 @@ def test_a_whole_life_leaves_the_seals_whole(running: Connection, catalogue: Sma
     }
     for name, act in acts.items():
         act()
+        pack("before the seal")
         assert problems(conn) == [], f"{name}, before it is sealed"
         sealed(conn, 66)
+        pack("after the seal")
         assert problems(conn) == [], name
     assert conn.execute("SELECT count(*) FROM row_change").fetchall() == [(0,)]
 

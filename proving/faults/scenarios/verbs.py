@@ -94,7 +94,8 @@ async def _killed(
 
 async def _count(world: World, device: str) -> int:
     query = (
-        "SELECT count(*) FROM observation JOIN datastream USING (datastream_id) JOIN device USING "
+        "SELECT coalesce(sum(n), 0) FROM (SELECT datastream_id, 1 AS n FROM observation UNION ALL "
+        "SELECT datastream_id, n FROM packed_day) x JOIN datastream USING (datastream_id) JOIN device USING "
         f"(device_id) WHERE device.code = '{device}'"
     )
     return int((await world.probe.database.lines(query))[0])

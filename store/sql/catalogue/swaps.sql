@@ -35,6 +35,11 @@ WHERE t.trial_id = m.trial_id AND t.code = %(trial)s::text AND m.field = %(field
 DELETE FROM deployment WHERE device_id = %(device_id)s::int AND lower(period) >= %(at)s::timestamptz;
 
 -- name: later_results
--- Results of a device from a time on.
-SELECT count(*) FROM observation o JOIN datastream m USING (datastream_id)
-WHERE m.device_id = %(device_id)s::int AND o.phenomenon_time >= %(at)s::timestamptz;
+-- Results of a device from a time on: a count of them, and the packed days that the time cuts.
+SELECT coalesce(sum(x.n), 0)::bigint, array_agg(x.columns) FILTER (WHERE x.columns IS NOT NULL) FROM (
+    SELECT 1 AS n, NULL::bytea AS columns FROM observation o JOIN datastream m USING (datastream_id)
+    WHERE m.device_id = %(device_id)s::int AND o.phenomenon_time >= %(at)s::timestamptz
+    UNION ALL SELECT CASE WHEN p.start_time >= %(at)s::timestamptz THEN p.n ELSE 0 END,
+                     CASE WHEN p.start_time < %(at)s::timestamptz THEN p.columns END
+    FROM packed_day p JOIN datastream m USING (datastream_id)
+    WHERE m.device_id = %(device_id)s::int AND p.end_time > %(at)s::timestamptz) x;
