@@ -32,10 +32,11 @@ WITH zones AS MATERIALIZED (
                       CROSS JOIN LATERAL (SELECT g.day::timestamp AT TIME ZONE z.time_zone AS midnight) x ORDER BY 1) AS midnights
          FROM (SELECT trial_id, known_zone(time_zone) AS time_zone FROM trial) z),
      streams AS MATERIALIZED (
-         SELECT m.device_id, m.datastream_id, d.trial_id,
+         SELECT m.device_id, m.datastream_id, z.time_zone, z.first_day, z.midnights,
+                1 + width_bucket(%(start)s::timestamptz - interval '1 microsecond', z.midnights) AS first_bucket,
                 CASE m.stamp WHEN 'begin' THEN m.expected_interval / 2 WHEN 'end' THEN -m.expected_interval / 2
                              ELSE interval '0' END AS shift
-         FROM datastream m JOIN device d USING (device_id) WHERE m.device_id = ANY(%(device_ids)s::int[])),
+         FROM datastream m JOIN device d USING (device_id) JOIN zones z USING (trial_id) WHERE m.device_id = ANY(%(device_ids)s::int[])),
      packed AS (
          SELECT p.datastream_id, array_agg(p.start_time) AS starts, array_agg(p.end_time) AS ends, array_agg(p.n) AS n,
                 array_agg(p.failed) AS failed
@@ -43,17 +44,17 @@ WITH zones AS MATERIALIZED (
            AND p.start_time > %(start)s::timestamptz - interval '33 days' AND p.start_time < %(end)s::timestamptz
            AND p.end_time > %(start)s::timestamptz GROUP BY 1),
      others AS (
-         SELECT s.device_id, o.datastream_id, s.trial_id, width_bucket(o.phenomenon_time + s.shift, z.midnights) AS bucket,
+         SELECT s.device_id, o.datastream_id, s.first_day, s.first_bucket, width_bucket(o.phenomenon_time + s.shift, s.midnights) AS bucket,
                 count(*)::int AS n, (count(*) FILTER (WHERE o.flag = 4))::int AS failed
-         FROM streams s JOIN zones z USING (trial_id) JOIN observation o USING (datastream_id)
-         WHERE o.phenomenon_time >= %(start)s::timestamptz AND o.phenomenon_time < %(end)s::timestamptz GROUP BY 1, 2, 3, 4)
-SELECT p.n, p.failed, p.starts, p.ends, s.device_id, s.datastream_id, z.time_zone, extract(epoch FROM s.shift)::float8 AS shift_s,
+         FROM streams s JOIN observation o USING (datastream_id)
+         WHERE o.phenomenon_time >= %(start)s::timestamptz AND o.phenomenon_time < %(end)s::timestamptz GROUP BY 1, 2, 3, 4, 5)
+SELECT p.n, p.failed, p.starts, p.ends, s.device_id, s.datastream_id, s.time_zone, extract(epoch FROM s.shift)::float8 AS shift_s,
        NULL::int[] AS devices, NULL::int[] AS streams, NULL::int[] AS days
-FROM packed p JOIN streams s USING (datastream_id) JOIN zones z USING (trial_id)
+FROM packed p JOIN streams s USING (datastream_id)
 UNION ALL
 SELECT array_agg(o.n), array_agg(o.failed), NULL, NULL, NULL, NULL, NULL, NULL, array_agg(o.device_id), array_agg(o.datastream_id),
-       array_agg(z.first_day + o.bucket - date '0001-01-01')
-FROM others o JOIN zones z USING (trial_id) WHERE z.midnights[o.bucket] >= %(start)s::timestamptz;
+       array_agg(o.first_day + o.bucket - date '0001-01-01')
+FROM others o WHERE o.bucket >= o.first_bucket;
 
 -- name: stream_owner
 -- Trial and device of a datastream.
