@@ -55,7 +55,7 @@ class World:
 
 
 class Measured(NamedTuple):
-    """Of one size: seconds of each run, by what was read; of a packed one, no `hot` runs if it was filled so."""
+    """Of one size: seconds of each run, by name. `hot` is empty if only packed days were filled."""
 
     results: int
     hot: dict[str, list[float]]
@@ -115,8 +115,8 @@ def _measure(conn: Connection, size: Size, runs: int, only_packed: bool) -> Meas
         bytes_hot = f"{measure_bytes(conn)[0] / n:.1f}"
         moved, took, cpu = pack_everything(conn, world)
         packing = (
-            f"Packed {moved:,} results in {took:.0f} s: {moved / took:,.0f}/s, {moved / cpu:,.0f}/s of a core "
-            f"beside the database. {n - moved:,} stay among the observations."
+            f"Packed {moved:,} results in {took:.0f} s: {moved / took:,.0f}/s, {moved / cpu:,.0f}/s of a "
+            f"core beside the database. {n - moved:,} stay among the observations."
         )
         settle(conn)
     of_packed = f"{measure_bytes(conn)[1] / max(moved, 1):.2f}"

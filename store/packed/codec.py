@@ -1,17 +1,19 @@
 """The bytes of a packed day: columns of whole numbers, each as differences in as few bytes as hold them all,
 then deflated. Every bit comes back.
 
-A record is, little-endian, one byte VERSION, four bytes of CRC-32 over what follows, a raw deflate stream (RFC
-1951) of a head and planes, and planes as they are. The head: `n` u32; kind of results u8; decimals u8; scale
-f64; shift f64; for each of the six columns mode u8, width u8, bare u8, base u64, step u64.
+A record is, little-endian, one byte VERSION, four bytes of CRC-32 over what follows, a raw deflate stream
+(RFC 1951) of a head and planes, and planes as they are. The head: `n` u32; kind of results u8; decimals u8;
+scale f64; shift f64; for each of the six columns mode u8, width u8, bare u8, base u64, step u64.
 
 A column holds `u`, unsigned numbers of `width` bytes, as `width` planes of one byte a number, the least
 significant first. Plane p of a column is deflated, or comes after the deflate stream if bit p of `bare` is
 set; in both places the planes of the first column come first, in turn. Chance has no shorter form: the lower
-bytes of a delay, or of a double. Modulo 2⁶⁴, mode 0 means vᵢ = base + uᵢ; mode 1 means v₀ = base and vᵢ = vᵢ₋₁ + step + uᵢ,
-so it has one number less. The columns are: time, µs since 1970; result; time of receipt − time, µs; flag;
-quality of the clock; number of the import, −1 if there is none. Results of kind 0 are the bits of a double;
-of kind 1 they are v / 10^decimals · scale + shift, each step rounded as IEEE 754 says.
+bytes of a delay, or of a double.
+
+Modulo 2⁶⁴, mode 0 means vᵢ = base + uᵢ; mode 1 means v₀ = base and vᵢ = vᵢ₋₁ + step + uᵢ, so it has one
+number less. The columns are: time, µs since 1970; result; time of receipt − time, µs; flag; quality of the clock;
+number of the import, −1 if there is none. Results of kind 0 are the bits of a double; of kind 1 they are
+v / 10^decimals · scale + shift, each step rounded as IEEE 754 says.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Counts of results by local day: packed days by their summaries, without opening them where that is possible."""
+"""Counts of results by local day: packed days by their summaries, without opening them where possible."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from store.packed.reading import int_array, read_rows, read_series, time_array
 from store.packed.spans import days_of, midnight_us, midnights_us
 
 _AROUND_US: Final = 230 * 86_400_000_000
-"""Midnights around the span: a packed day reaches at most 33 days beyond it, and half an interval of a year."""
+"""Midnights around the span: a packed day reaches 33 days beyond it, and half an interval of a year."""
 
 
 class Counts(NamedTuple):
@@ -34,7 +34,7 @@ class Counts(NamedTuple):
 
 
 class _Key(NamedTuple):
-    """What decides on the days of a datastream."""
+    """Zone and shift decide on the days of a datastream."""
 
     time_zone: str
     shift_us: int
@@ -55,7 +55,7 @@ class _Packed(NamedTuple):
 def count_days(
     conn: Connection, statement: str, parameters: dict[str, Any], start: datetime, end: datetime
 ) -> Counts:
-    """What the statement `daily_counts` finds, in order.
+    """The counts of the statement `daily_counts`, in order.
 
     A datastream with packed days that are no local days (months, or days of another time zone) is read again,
     all of it by one statement, so that each of its results counts once.

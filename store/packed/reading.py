@@ -194,8 +194,8 @@ def read_arrays(conn: Connection, statement: str, parameters: dict[str, Any]) ->
 
 
 def read_rows(conn: Connection, statement: str, parameters: dict[str, Any]) -> Iterator[list[bytes | None]]:
-    """The rows of a statement, each value in the binary form of PostgreSQL. The driver would make an object of
-    each element of an array, which takes longer than to count them.
+    """The rows of a statement, each value in the binary form of PostgreSQL. The driver would make an object
+    of each element of an array, which takes longer than to count them.
     """
     result = conn.execute(statement.encode(), parameters, binary=True).pgresult
     assert result is not None  # the statement returns rows

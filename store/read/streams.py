@@ -101,7 +101,7 @@ def get_owner(conn: Connection, datastream_id: int) -> StreamOwner:
 
 
 def count_by_day(conn: Connection, device_ids: Sequence[int], start: datetime, end: datetime) -> DayCounts:
-    """Of the observations in `[start, end)`, those of local days that begin in it; leaves out days without any.
+    """Of the observations in `[start, end)`, those of local days that begin in it; no days without any.
 
     A day that began before is left out because it would be counted in part, and its packed results would have
     to be opened for it.
