@@ -11,9 +11,9 @@ set; in both places the planes of the first column come first, in turn. Chance h
 bytes of a delay, or of a double.
 
 Modulo 2⁶⁴, mode 0 means vᵢ = base + uᵢ; mode 1 means v₀ = base and vᵢ = vᵢ₋₁ + step + uᵢ, so it has one
-number less. The columns are: time, µs since 1970; result; time of receipt − time, µs; flag; quality of the clock;
-number of the import, −1 if there is none. Results of kind 0 are the bits of a double; of kind 1 they are
-v / 10^decimals · scale + shift, each step rounded as IEEE 754 says.
+number less. The columns are: time, µs since 1970; result; time of receipt − time, µs; flag; quality of the
+clock; number of the import, −1 if there is none. Results of kind 0 are the bits of a double; of kind 1 they
+are v / 10^decimals · scale + shift, each step rounded as IEEE 754 says.
 """
 
 from __future__ import annotations
