@@ -218,7 +218,7 @@ def reads(conn: Connection, world: World) -> Iterator[tuple[str, Callable[[int],
     )
     yield (
         f"the fleet page's counts of {len(ninety)}",
-        lambda run: count_stored_days(conn, ninety, world.end - _DAY / 2),
+        lambda run: count_stored_days(conn, ninety, world.end + _DAY / 2),
     )
     yield f"latest of {len(many)}", lambda run: latest_of(conn, many)
     some = world.streams[
