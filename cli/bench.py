@@ -8,7 +8,10 @@ from typing import Annotated
 
 import typer
 
+from cli.addresses import database_url_of
 from insitu.clock import SYSTEM
+from insitu.errors import CorrectInput
+from insitu.settings import load
 from jobs.evaluations import evaluate_changed
 from proving.coverage.entries import list_entries
 from proving.coverage.measuring import run as measure_coverage
@@ -16,6 +19,7 @@ from proving.coverage.measuring import write_validation
 from proving.speed.evaluations import measure
 from proving.speed.fill import Size
 from proving.speed.reads import measure as measure_reads
+from proving.throughput.beside_packer import measure as measure_packing
 from proving.throughput.measuring import away as measure_away
 from proving.throughput.measuring import run as measure_ingest
 from simulators.worlds.cell import DAYS, PHIS, TRENDS
@@ -36,6 +40,10 @@ def ingest(
         list[float] | None,
         typer.Option(min=1, help="Instead: keep the database away this many seconds while devices publish."),
     ] = None,
+    packing: Annotated[
+        bool,
+        typer.Option("--packing", help="Instead: drain without the packer, beside it, and without it again."),
+    ] = False,
     runs: Annotated[int, typer.Option(min=1, help="Runs of each; the table shows medians.")] = 3,
 ) -> None:
     """From publish to commit at QoS 1: by drain, clean and dirty, and live, next to reference measurements of
@@ -43,6 +51,9 @@ def ingest(
     """
     if away:
         measure_away(seconds=tuple(away), results=tuple(results or (3,)))
+        return
+    if packing:
+        measure_packing(messages=messages, results=tuple(results or (3,)), runs=runs)
         return
     measure_ingest(
         messages=messages, results=tuple(results or (1, 3, 10)), runs=runs, rates=tuple(rate or (1000, 5000))
@@ -100,12 +111,28 @@ def query(
     devices: Annotated[int, typer.Option(min=1, help="Devices, with one datastream each.")] = 1000,
     minutes: Annotated[int, typer.Option(min=1, max=60, help="Minutes between two results.")] = 10,
     runs: Annotated[int, typer.Option(min=2, help="Runs of each query.")] = 20,
+    packed: Annotated[
+        bool, typer.Option("--packed", help="Load packed days at once, and measure these alone.")
+    ] = False,
+    here: Annotated[
+        bool,
+        typer.Option(
+            "--here",
+            help="Fill the empty database at INSITU_DATABASE_URL, for example one with TimescaleDB, with one "
+            "number of rows.",
+        ),
+    ] = False,
 ) -> None:
-    """How fast results are read, and how many bytes they take: among the observations, and packed."""
+    """How fast results are read, how that grows with them, and how many bytes they take: among the
+    observations, and packed.
+    """
     every = timedelta(minutes=minutes)
+    if here and len(rows or ()) != 1:
+        raise CorrectInput("A database takes one number of rows: give --rows once with --here.")
     per_day = devices * (timedelta(days=1) // every)
     sizes = [Size(devices, max(3, count // per_day), every) for count in rows or (1_000_000, 10_000_000)]
-    measure_reads(sizes, runs=runs)
+    url = database_url_of(load()) if here else None
+    measure_reads(sizes, runs=runs, only_packed=packed, database_url=url)
 
 
 def evaluate_speed() -> None:

@@ -390,6 +390,18 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.note_deleted_result() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO row_change (kind, part, at, key, was)
+    SELECT s.kind, s.part, OLD.phenomenon_time, '', result_digest(OLD.datastream_id, OLD.phenomenon_time, OLD.result, OLD.received_at,
+                                                                  OLD.clock_quality, OLD.flag, OLD.import_id)
+    FROM sealed_part s WHERE s.kind = 'observation' AND s.part = OLD.datastream_id AND OLD.phenomenon_time < s.noted_until;
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.note_fact() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
@@ -433,9 +445,6 @@ DECLARE
     old_noted text := format(noted, TG_TABLE_NAME, TG_ARGV[0], TG_ARGV[1], TG_ARGV[2], '', 'old_rows');
     new_noted text := format(noted, TG_TABLE_NAME, TG_ARGV[0], TG_ARGV[1], TG_ARGV[2], '', 'new_rows');
 BEGIN
-    IF TG_TABLE_NAME = 'observation' AND TG_OP = 'DELETE' AND current_setting('insitu.packs', true) = 'on' THEN
-        RETURN NULL;
-    END IF;
     IF NOT EXISTS (SELECT FROM sealed_part s WHERE s.kind = TG_TABLE_NAME) THEN
         RETURN NULL;
     END IF;
@@ -2209,7 +2218,7 @@ CREATE TRIGGER noted_delete AFTER DELETE ON public.network_address REFERENCING O
 
 CREATE TRIGGER noted_delete AFTER DELETE ON public.network_server REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
 
-CREATE TRIGGER noted_delete AFTER DELETE ON public.observation REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_rows('r.datastream_id', 'r.phenomenon_time', '''''', 'result_digest(r.datastream_id, r.phenomenon_time, r.result, r.received_at, r.clock_quality, r.flag, r.import_id)');
+CREATE TRIGGER noted_delete AFTER DELETE ON public.observation FOR EACH ROW WHEN ((current_setting('insitu.packs'::text, true) IS DISTINCT FROM 'on'::text)) EXECUTE FUNCTION public.note_deleted_result();
 
 CREATE TRIGGER noted_delete AFTER DELETE ON public.observed_property REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
 

@@ -27,14 +27,18 @@ def read_packed(record: bytes) -> list[PackedResult]:
         raise ValueError(f"format {record[0]}")
     if zlib.crc32(record[5:]) != int.from_bytes(record[1:5], "little"):
         raise ValueError("checksum")
-    content = zlib.decompress(record[5:], wbits=-15)
-    reader = iter(content)
+    inflate = zlib.decompressobj(wbits=-15)
+    reader = iter(inflate.decompress(record[5:]))
+    bare = iter(inflate.unused_data)
     n = _unsigned(reader, 4)
     kind, decimals = next(reader), next(reader)
     scale, shift = _double(reader), _double(reader)
-    heads = [(next(reader), next(reader), _unsigned(reader, 8), _unsigned(reader, 8)) for _ in range(6)]
-    times, results, delays, flags, qualities, imports = (_column(reader, n, *head) for head in heads)
-    if next(reader, None) is not None:
+    heads = [
+        (next(reader), next(reader), next(reader), _unsigned(reader, 8), _unsigned(reader, 8))
+        for _ in range(6)
+    ]
+    times, results, delays, flags, qualities, imports = (_column(reader, bare, n, *head) for head in heads)
+    if [*reader, *bare]:
         raise ValueError("bytes are left")
     return [
         PackedResult(time, _result(value, kind, decimals, scale, shift), time + delay, flag, quality, number)
@@ -53,12 +57,22 @@ def _double(reader: Iterator[int]) -> float:
     return float(number)
 
 
-def _column(reader: Iterator[int], n: int, mode: int, width: int, base: int, step: int) -> list[int]:
+def _column(
+    reader: Iterator[int],
+    bare: Iterator[int],
+    n: int,
+    mode: int,
+    width: int,
+    which: int,
+    base: int,
+    step: int,
+) -> list[int]:
     """Numbers with a sign."""
     kept = [0] * (n if mode == 0 else n - 1)
     for place in range(width):
+        source = bare if which >> place & 1 else reader
         for at in range(len(kept)):
-            kept[at] += next(reader) << (8 * place)
+            kept[at] += next(source) << (8 * place)
     if mode == 0:
         return [_signed(base + one) for one in kept]
     numbers = [base]

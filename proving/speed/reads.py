@@ -8,27 +8,34 @@ microsecond is chance.
 from __future__ import annotations
 
 import os
-import platform
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from insitu.errors import CorrectInput
 from insitu.model import Observation
-from insitu.times import to_us
+from insitu.times import to_datetime, to_us
+from proving.machine import machine, say
 from proving.speed.evaluations import own_database
 from proving.speed.fill import START, Size, add_bench_device, add_lab
 from store.catalogue.datastreams import list_datastreams
-from store.catalogue.trials import add_trial
-from store.database import Connection, connect
+from store.catalogue.trials import add_trial, get_trial, list_trials
+from store.database import Connection, connect, migrate
 from store.observations import copy_straight, latest_of, merge, series
 from store.packed.checking import measure_bytes, settle
-from store.packed.packing import may_pack, pack, packable
+from store.packed.codec import Columns
+from store.packed.days import NewDay, save_days
+from store.packed.packing import mark_packed, may_pack, pack, packable
+from store.packed.spans import spans_to_pack
 from store.read.results import Charted, list_buckets
 from store.read.streams import count_by_day
+from trials.workflow.condition import count_stored_days
 
 TRIAL: Final = "bench"
 STEP: Final = 200_000
@@ -47,52 +54,105 @@ class World:
         return START + self.size.days * _DAY
 
 
-def measure(sizes: list[Size], *, runs: int) -> None:
-    """Fills, measures, packs, measures again, and prints a table for each size."""
-    _say(
-        f"{os.cpu_count()} cores, Python {platform.python_version()}; load average when it began: "
-        f"{os.getloadavg()[0]:.1f}\n"
-    )
+class Measured(NamedTuple):
+    """Of one size: seconds of each run, by name. `hot` is empty if only packed days were filled."""
+
+    results: int
+    hot: dict[str, list[float]]
+    packed: dict[str, list[float]]
+
+
+def measure(sizes: list[Size], *, runs: int, only_packed: bool, database_url: str | None) -> None:
+    """Fills, measures, packs, measures again, and prints a table for each size; then how the times grow.
+
+    `only_packed`: fills packed days at once. `database_url`: of an empty database, for one size; None: a
+    server of its own for each. CorrectInput if the database is not empty.
+    """
+    say(machine())
+    say(f"Load average when it began: {os.getloadavg()[0]:.1f}\n")
+    found = []
     for size in sizes:
-        with own_database() as url, connect(url, application="insitu bench") as conn:
-            _measure(conn, size, runs)
+        with (
+            _database(database_url) as url,
+            connect(url, application="insitu bench") as conn,
+        ):
+            found.append(_measure(conn, size, runs, only_packed))
+    if len(found) > 1:
+        _print_growth(found)
 
 
-def _measure(conn: Connection, size: Size, runs: int) -> None:
+@contextmanager
+def _database(url: str | None) -> Iterator[str]:
+    if url is None:
+        with own_database() as own:
+            yield own
+        return
+    with connect(url, application="insitu bench") as conn:
+        migrate(conn)
+        if list_trials(conn):
+            raise CorrectInput("The database is not empty. The bench fills one, and empties none.")
+    yield url
+
+
+def _measure(conn: Connection, size: Size, runs: int, only_packed: bool) -> Measured:
     begin = time.perf_counter()
-    world = fill(conn, size)
+    world = _register(conn, size)
+    if only_packed:
+        fill_packed(conn, world)
+    else:
+        fill(conn, world)
     settle(conn)
     n = size.observations
     every = f"{size.interval.total_seconds() / 60:g} min"
-    _say(
+    say(
         f"\n{n:,} results: {size.devices} devices, {size.days} days, every {every}; loaded in "
         f"{time.perf_counter() - begin:.0f} s\n"
     )
-    hot = {name: times(read, runs) for name, read in reads(conn, world)}
-    bytes_hot = measure_bytes(conn)[0] / n
-    moved, took, cpu = pack_everything(conn, world)
-    settle(conn)
-    packed = measure_bytes(conn)[1]
-    _say("| | observations, median | p95 | packed, median | p95 |\n|---|---|---|---|---|")
-    for name, read in reads(conn, world):
-        after = times(read, runs)
-        _say(
-            f"| {name} | {_ms(hot[name], 50)} | {_ms(hot[name], 95)} | {_ms(after, 50)} | {_ms(after, 95)} |"
+    hot: dict[str, list[float]] = {}
+    bytes_hot, moved, packing = "–", n, ""
+    if not only_packed:
+        hot = {name: times(read, runs) for name, read in reads(conn, world)}
+        bytes_hot = f"{measure_bytes(conn)[0] / n:.1f}"
+        moved, took, cpu = pack_everything(conn, world)
+        packing = (
+            f"Packed {moved:,} results in {took:.0f} s: {moved / took:,.0f}/s, {moved / cpu:,.0f}/s of a "
+            f"core beside the database. {n - moved:,} stay among the observations."
         )
-    _say(f"| bytes a result, with indexes | {bytes_hot:.1f} | | {packed / max(moved, 1):.2f} | |\n")
-    _say(
-        f"Packed {moved:,} results in {took:.0f} s: {moved / took:,.0f}/s, {moved / cpu:,.0f}/s of a core "
-        f"beside the database. {n - moved:,} stay among the observations."
-    )
+        settle(conn)
+    of_packed = f"{measure_bytes(conn)[1] / max(moved, 1):.2f}"
+    say("| | observations, median | p95 | packed, median | p95 |\n|---|---|---|---|---|")
+    packed: dict[str, list[float]] = {}
+    for name, read in reads(conn, world):
+        packed[name] = times(read, runs)
+        cells = [_ms(some, share) for some in (hot.get(name, []), packed[name]) for share in (50, 95)]
+        say(f"| {name} | {' | '.join(cells)} |")
+    say(f"| bytes a result, with indexes | {bytes_hot} | | {of_packed} | |\n")
+    say(packing)
+    return Measured(n, hot, packed)
 
 
-def fill(conn: Connection, size: Size) -> World:
+def _print_growth(found: Sequence[Measured]) -> None:
+    """Medians of each read by size; reads of one day or of a number of results have the same name in all."""
+    say(f"\n| packed, median | {' | '.join(f'{one.results:,}' for one in found)} |")
+    say(f"|---|{'---|' * len(found)}")
+    for place, name in enumerate(found[0].packed):
+        rows = [list(one.packed.values())[place] for one in found]
+        say(f"| {re.sub(r'[0-9]+ days', 'all days', name)} | {' | '.join(_ms(some, 50) for some in rows)} |")
+
+
+def _register(conn: Connection, size: Size) -> World:
     add_lab(conn)
     add_trial(conn, code=TRIAL, title={"en": "Bench"}, host="host", company="company", now=START)
     for number in range(size.devices):
         add_bench_device(conn, TRIAL, f"d{number:05}", "candidate", size)
     found = list_datastreams(conn, TRIAL)
-    world = World(size, [one.datastream_id for one in found], [one.device_id for one in found])
+    conn.commit()
+    return World(size, [one.datastream_id for one in found], [one.device_id for one in found])
+
+
+def fill(conn: Connection, world: World) -> None:
+    """Among the observations, in the order of time."""
+    size = world.size
     chance, last = np.random.default_rng(1), np.full(size.devices, 20.0)
     step_us = round(size.interval.total_seconds() * 1e6)
     per_day = 86_400_000_000 // step_us
@@ -108,7 +168,32 @@ def fill(conn: Connection, size: Size) -> World:
     now = to_us(world.end)
     merge(conn, [Observation(number, now, 20.0, now, 0) for number in world.streams])
     conn.commit()
-    return world
+
+
+def fill_packed(conn: Connection, world: World) -> None:
+    """The same in packed days, and the newest 50 among the observations: as it is after some days."""
+    size, chance = world.size, np.random.default_rng(1)
+    step_us = round(size.interval.total_seconds() * 1e6)
+    last_us = to_us(world.end)
+    zone = get_trial(conn, TRIAL).time_zone
+    for start, end in spans_to_pack(to_us(START), last_us, [], is_slow=False, zone=zone, shift_us=0):
+        at = np.arange(start, end, step_us)
+        ones = np.ones(len(at), np.int8)
+        nothing = np.full(len(at), -1, np.int32)
+        days = []
+        for number in world.streams:
+            results = np.round(20 + np.cumsum(chance.normal(0, 0.3, len(at))), 1)
+            delay = chance.lognormal(np.log(120_000), 0.5, len(at)).astype(np.int64)
+            columns = Columns(at, results, at + delay, ones, ones - ones, nothing)
+            days.append(NewDay(number, to_datetime(start), to_datetime(end), columns))
+        save_days(conn, days)
+        conn.commit()
+    for place in range(51):
+        now = last_us + place * step_us
+        merge(conn, [Observation(number, now, 20.0, now, 0) for number in world.streams])
+        conn.commit()
+    mark_packed(conn, dict.fromkeys(world.streams, world.end))
+    conn.commit()
 
 
 def reads(conn: Connection, world: World) -> Iterator[tuple[str, Callable[[int], object]]]:
@@ -130,6 +215,10 @@ def reads(conn: Connection, world: World) -> Iterator[tuple[str, Callable[[int],
     yield (
         f"strips of {len(ninety)} devices, {days} days",
         lambda run: count_by_day(conn, ninety, start, world.end),
+    )
+    yield (
+        f"the fleet page's counts of {len(ninety)}",
+        lambda run: count_stored_days(conn, ninety, world.end + _DAY / 2),
     )
     yield f"latest of {len(many)}", lambda run: latest_of(conn, many)
     some = world.streams[
@@ -168,9 +257,5 @@ def times(read: Callable[[int], object], runs: int) -> list[float]:
     return found[1:]
 
 
-def _ms(seconds: list[float], share: int) -> str:
-    return f"{np.percentile(seconds, share) * 1000:.3g} ms"
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)  # noqa: T201 - the table is the product
+def _ms(seconds: Sequence[float], share: int) -> str:
+    return f"{np.percentile(seconds, share) * 1000:.3g} ms" if seconds else "–"

@@ -93,7 +93,7 @@ def run(*, messages: int, results: Sequence[int], runs: int, rates: Sequence[int
 def once(kind: Kind, *, messages: int, results: int, rates: Sequence[int], turn: int) -> Measured:
     """One run in folders of its own."""
     with (
-        _folder() as folder,
+        bench_folder() as folder,
         Bench(folder, kind, devices=DEVICES, messages=messages, results=results) as bench,
     ):
         bench.make_sessions(yardstick=True)
@@ -116,7 +116,7 @@ def _dirty(kind: Kind, *, messages: int, results: int, turn: int) -> dict[str, f
     """Messages a second for each input; each run begins with another one, since tables grow."""
     rates: dict[str, float] = {}
     with (
-        _folder() as folder,
+        bench_folder() as folder,
         Bench(folder, kind, devices=DEVICES, messages=messages, results=results) as bench,
     ):
         bench.make_sessions(yardstick=False)
@@ -142,7 +142,7 @@ def away(*, seconds: Sequence[float], results: Sequence[int]) -> None:
     for kind in [kind for kind in KINDS if kind.binary() is not None]:
         for count, away_s in [(count, away_s) for count in results for away_s in seconds]:
             with (
-                _folder() as folder,
+                bench_folder() as folder,
                 Bench(folder, kind, devices=DEVICES, messages=0, results=count) as bench,
             ):
                 bench.make_sessions(yardstick=False)
@@ -155,7 +155,7 @@ def away(*, seconds: Sequence[float], results: Sequence[int]) -> None:
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def bench_folder() -> Iterator[Path]:
     """A folder for one run; the servers' account can reach it."""
     folder = Path(tempfile.mkdtemp(prefix="insitu-bench-"))
     folder.chmod(0o711)

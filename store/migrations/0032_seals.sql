@@ -231,7 +231,7 @@ BEGIN
     LOOP
         FOR event IN VALUES ('INSERT', 'NEW TABLE AS new_rows'), ('UPDATE', 'OLD TABLE AS old_rows NEW TABLE AS new_rows'),
                             ('DELETE', 'OLD TABLE AS old_rows') LOOP
-            CONTINUE WHEN it.column1 = 'observation' AND event.column1 = 'INSERT';
+            CONTINUE WHEN it.column1 = 'observation' AND event.column1 IN ('INSERT', 'DELETE'); -- 0034 notes what is deleted
             EXECUTE format('CREATE TRIGGER noted_%s AFTER %s ON %I REFERENCING %s FOR EACH STATEMENT EXECUTE FUNCTION note_rows(%L, %L, %L, %L)',
                            lower(event.column1), event.column1, it.column1, event.column2, it.column2, it.column3, it.column4, it.column5);
         END LOOP;

@@ -76,8 +76,7 @@ ALTER TABLE row_change DROP CONSTRAINT row_change_pkey, ADD note_id bigint GENER
 CREATE VIEW first_note AS
     SELECT DISTINCT ON (kind, part, at, key) kind, part, at, key, was FROM row_change ORDER BY kind, part, at, key, note_id;
 
--- As before, with a note for each change. A move into a packed day changes no result: the packer sets `insitu.packs` in its
--- transaction. If somebody else sets it, what he changes has no note, and the day no longer has its digest.
+-- As before, with a note for each change.
 CREATE OR REPLACE FUNCTION note_rows() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
     SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 DECLARE
@@ -85,9 +84,6 @@ DECLARE
     old_noted text := format(noted, TG_TABLE_NAME, TG_ARGV[0], TG_ARGV[1], TG_ARGV[2], '', 'old_rows');
     new_noted text := format(noted, TG_TABLE_NAME, TG_ARGV[0], TG_ARGV[1], TG_ARGV[2], '', 'new_rows');
 BEGIN
-    IF TG_TABLE_NAME = 'observation' AND TG_OP = 'DELETE' AND current_setting('insitu.packs', true) = 'on' THEN
-        RETURN NULL;
-    END IF;
     IF NOT EXISTS (SELECT FROM sealed_part s WHERE s.kind = TG_TABLE_NAME) THEN
         RETURN NULL;
     END IF;
@@ -100,6 +96,21 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
+
+-- Results that are deleted are noted row by row: TimescaleDB's columnstore takes no trigger that sees all rows of a DELETE. A move into a
+-- packed day changes no result: the packer sets `insitu.packs` in its transaction. If somebody else sets it, what he deletes has no
+-- note, and the day no longer has its digest.
+CREATE FUNCTION note_deleted_result() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    INSERT INTO row_change (kind, part, at, key, was)
+    SELECT s.kind, s.part, OLD.phenomenon_time, '', result_digest(OLD.datastream_id, OLD.phenomenon_time, OLD.result, OLD.received_at,
+                                                                  OLD.clock_quality, OLD.flag, OLD.import_id)
+    FROM sealed_part s WHERE s.kind = 'observation' AND s.part = OLD.datastream_id AND OLD.phenomenon_time < s.noted_until;
+    RETURN NULL;
+END $$;
+DROP TRIGGER IF EXISTS noted_delete ON observation;
+CREATE TRIGGER noted_delete AFTER DELETE ON observation FOR EACH ROW
+    WHEN (current_setting('insitu.packs', true) IS DISTINCT FROM 'on') EXECUTE FUNCTION note_deleted_result();
 
 -- As before, with the first note about each row.
 CREATE OR REPLACE FUNCTION content_of(of_kind text, of_part int, since timestamptz, until timestamptz, as_sealed boolean)

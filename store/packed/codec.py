@@ -1,15 +1,19 @@
 """The bytes of a packed day: columns of whole numbers, each as differences in as few bytes as hold them all,
 then deflated. Every bit comes back.
 
-A record is, little-endian, one byte VERSION, four bytes of CRC-32 over what follows, and a raw deflate stream
-(RFC 1951) of this: `n` u32; kind of results u8; decimals u8; scale f64; shift f64; for each of the six
-columns mode u8, width u8, base u64, step u64; then the planes of each column in turn.
+A record is, little-endian, one byte VERSION, four bytes of CRC-32 over what follows, a raw deflate stream
+(RFC 1951) of a head and planes, and planes as they are. The head: `n` u32; kind of results u8; decimals u8;
+scale f64; shift f64; for each of the six columns mode u8, width u8, bare u8, base u64, step u64.
 
 A column holds `u`, unsigned numbers of `width` bytes, as `width` planes of one byte a number, the least
-significant first. Modulo 2⁶⁴, mode 0 means vᵢ = base + uᵢ; mode 1 means v₀ = base and vᵢ = vᵢ₋₁ + step + uᵢ,
-so it has one number less. The columns are: time, µs since 1970; result; time of receipt − time, µs; flag;
-quality of the clock; number of the import, −1 if there is none. Results of kind 0 are the bits of a double;
-of kind 1 they are v / 10^decimals · scale + shift, each step rounded as IEEE 754 says.
+significant first. Plane p of a column is deflated, or comes after the deflate stream if bit p of `bare` is
+set; in both places the planes of the first column come first, in turn. Chance has no shorter form: the lower
+bytes of a delay, or of a double.
+
+Modulo 2⁶⁴, mode 0 means vᵢ = base + uᵢ; mode 1 means v₀ = base and vᵢ = vᵢ₋₁ + step + uᵢ, so it has one
+number less. The columns are: time, µs since 1970; result; time of receipt − time, µs; flag; quality of the
+clock; number of the import, −1 if there is none. Results of kind 0 are the bits of a double; of kind 1 they
+are v / 10^decimals · scale + shift, each step rounded as IEEE 754 says.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from __future__ import annotations
 import math
 import struct
 import zlib
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -27,7 +32,9 @@ from insitu.errors import InsituError
 
 VERSION: Final = 1
 _LEVEL: Final = 6
-_HEAD: Final = struct.Struct("<IBBdd" + "BBQQ" * 6)
+_HEAD: Final = struct.Struct("<IBBdd" + "BBBQQ" * 6)
+_FIELDS: Final = 5
+"""Of a column in the head."""
 _SEAL: Final = struct.Struct("<BI")
 _BITS, _DECIMAL = 0, 1
 _OFFSET, _STEPS = 0, 1
@@ -57,10 +64,9 @@ class Columns(NamedTuple):
 
 class _Packed(NamedTuple):
     mode: int
-    width: int
     base: int
     step: int
-    planes: bytes
+    planes: list[bytes]
 
 
 def encode(columns: Columns, *, scale: float = 1.0, shift: float = 0.0) -> bytes:
@@ -72,22 +78,50 @@ def encode(columns: Columns, *, scale: float = 1.0, shift: float = 0.0) -> bytes
         _whole(columns.time_us),
         _floats(columns.result) if kind == _BITS else _whole(numbers),
         _whole(columns.received_us - columns.time_us),
-        *(_whole(column.astype(np.int64)) for column in columns[3:]),
+        _small(columns.flag),
+        _small(columns.quality),
+        _small(columns.import_id),
     )
-    fields = [value for one in packed for value in one[:4]]
+    fields: list[int] = []
+    deflated, bare = [], []
+    for one in packed:
+        which = 0
+        for number, plane in enumerate(one.planes):
+            if _is_chance(plane):
+                which |= 1 << number
+                bare.append(plane)
+            else:
+                deflated.append(plane)
+        fields += (one.mode, len(one.planes), which, one.base, one.step)
     head = _HEAD.pack(len(columns.time_us), kind, decimals, scale, shift, *fields)
-    deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, -15)
-    body = deflate.compress(head + b"".join(one.planes for one in packed)) + deflate.flush()
+    deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, -15, zlib.DEF_MEM_LEVEL, zlib.Z_FILTERED)
+    body = b"".join([*_blocks(deflate, [head, *deflated]), deflate.flush(), *bare])
     return _SEAL.pack(VERSION, zlib.crc32(body)) + body
+
+
+def _blocks(deflate: Any, planes: list[bytes]) -> Iterator[bytes]:
+    """Each plane in a block of its own, because each has a code of its own."""
+    for plane in planes:
+        yield deflate.compress(plane)
+        yield deflate.flush(zlib.Z_BLOCK)
 
 
 def decode(record: bytes | memoryview) -> Columns:
     """Raises Damaged if the record is not whole."""
-    data, n, (kind, decimals, scale, shift), fields = _opened(record)
-    at, columns = _HEAD.size, []
-    for mode, width, base, step in zip(*(fields[first::4] for first in range(4)), strict=True):
-        numbers, at = _unpacked(data, at, n, mode, width, base, step)
-        columns.append(numbers)
+    data, rest, n, (kind, decimals, scale, shift), fields = _opened(record)
+    at, at_bare, columns = _HEAD.size, 0, []
+    for mode, width, bare, base, step in zip(
+        *(fields[first::_FIELDS] for first in range(_FIELDS)), strict=True
+    ):
+        planes = []
+        for number in range(width):
+            if bare >> number & 1:
+                planes.append(np.frombuffer(rest, np.uint8, n - mode, at_bare))
+                at_bare += n - mode
+            else:
+                planes.append(np.frombuffer(data, np.uint8, n - mode, at))
+                at += n - mode
+        columns.append(_unpacked(planes, n, mode, base, step))
     time, result, delay, flag, quality, import_id = columns
     return Columns(
         time,
@@ -101,20 +135,23 @@ def decode(record: bytes | memoryview) -> Columns:
 
 def scale_of(record: bytes) -> tuple[float, float]:
     """(scale, shift) with which its results are kept, for `encode`."""
-    _, _, (_, _, scale, shift), _ = _opened(record)
+    *_, (_, _, scale, shift), _ = _opened(record)
     return scale, shift
 
 
-def _opened(record: bytes | memoryview) -> tuple[bytes, int, Any, Any]:
-    """(what was deflated, number of results, kind and scale of the results, fields of the columns)."""
+def _opened(record: bytes | memoryview) -> tuple[bytes, bytes, int, Any, Any]:
+    """(what was deflated, bare planes, number of results, kind and scale of the results, fields of the
+    columns).
+    """
     body = record[_SEAL.size :]
     if len(record) <= _SEAL.size or zlib.crc32(body) != _SEAL.unpack_from(record)[1]:
         raise Damaged("A packed day is damaged: its checksum differs.")
     if record[0] != VERSION:
         raise Damaged(f"A packed day has format {record[0]}; this version of Insitu reads format {VERSION}.")
-    data = zlib.decompress(body, -15)
+    inflate = zlib.decompressobj(-15)
+    data = inflate.decompress(body)
     n, *fields = _HEAD.unpack_from(data)
-    return data, n, fields[:4], fields[4:]
+    return data, inflate.unused_data, n, fields[:4], fields[4:]
 
 
 # -- whole numbers
@@ -123,46 +160,56 @@ def _opened(record: bytes | memoryview) -> tuple[bytes, int, Any, Any]:
 def _whole(numbers: Ints) -> _Packed:
     low, high = int(numbers.min()), int(numbers.max())
     if low == high:
-        return _Packed(_OFFSET, 0, low % 2**64, 0, b"")
-    steps = np.diff(numbers)
+        return _Packed(_OFFSET, low % 2**64, 0, [])
+    steps = numbers[1:] - numbers[:-1]
     least = int(steps.min())
     widest = (int(steps.max()) - least) % 2**64
     if widest < high - low:
-        width = (widest.bit_length() + 7) // 8
-        planes = _planes((steps - least).view(np.uint64), width)
-        return _Packed(_STEPS, width, int(numbers[0]) % 2**64, least % 2**64, planes)
-    width = ((high - low).bit_length() + 7) // 8
-    return _Packed(_OFFSET, width, low % 2**64, 0, _planes((numbers - low).view(np.uint64), width))
+        planes = _planes((steps - least).view(np.uint64), widest)
+        return _Packed(_STEPS, int(numbers[0]) % 2**64, least % 2**64, planes)
+    return _Packed(_OFFSET, low % 2**64, 0, _planes((numbers - low).view(np.uint64), high - low))
 
 
-def _planes(numbers: Unsigned, width: int) -> bytes:
+def _small(numbers: NDArray[Any]) -> _Packed:
+    """Of a column that is nearly always one number."""
+    data = numbers.tobytes()
+    if data == data[: numbers.itemsize] * len(numbers):
+        return _Packed(_OFFSET, int(numbers[0]) % 2**64, 0, [])
+    return _whole(numbers.astype(np.int64))
+
+
+def _planes(numbers: Unsigned, largest: int) -> list[bytes]:
     split = numbers.astype("<u8", copy=False).view(np.uint8).reshape(-1, 8)
-    return split[:, :width].T.tobytes()
+    return [split[:, number].tobytes() for number in range((largest.bit_length() + 7) // 8)]
 
 
-def _unpacked(data: bytes, at: int, n: int, mode: int, width: int, base: int, step: int) -> tuple[Ints, int]:
-    """(numbers, where the next column begins)."""
-    count = n - mode
-    if width:
-        split = np.zeros((count, 8), np.uint8)
-        planes = np.frombuffer(data, np.uint8, count * width, at).reshape(width, count)
-        split[:, :width] = planes.T
+def _is_chance(plane: bytes) -> bool:
+    """Whether Huffman's code of these bytes, with its table, would be no shorter than they."""
+    counts = np.bincount(np.frombuffer(plane, np.uint8))
+    bits = len(plane) * math.log2(len(plane)) - float(counts @ np.log2(np.maximum(counts, 1)))
+    return bits + 4 * int(np.count_nonzero(counts)) >= 8 * len(plane)
+
+
+def _unpacked(planes: list[NDArray[np.uint8]], n: int, mode: int, base: int, step: int) -> Ints:
+    unsigned = np.zeros(n - mode, np.uint64)
+    if planes:
+        split = np.zeros((n - mode, 8), np.uint8)
+        for number, plane in enumerate(planes):
+            split[:, number] = plane
         unsigned = split.view("<u8").ravel().astype(np.uint64, copy=False)
-    else:
-        unsigned = np.zeros(count, np.uint64)
     if mode == _OFFSET:
-        return (unsigned + np.uint64(base)).view(np.int64), at + width * count
+        return (unsigned + np.uint64(base)).view(np.int64)
     numbers = np.empty(n, np.uint64)
     numbers[0] = base
     np.add(unsigned, np.uint64(step), out=numbers[1:])
-    return np.cumsum(numbers, out=numbers).view(np.int64), at + width * count
+    return np.cumsum(numbers, out=numbers).view(np.int64)
 
 
 # -- results
 
 
 def _floats(results: Floats) -> _Packed:
-    return _Packed(_OFFSET, 8, 0, 0, _planes(results.view(np.uint64), 8))
+    return _Packed(_OFFSET, 0, 0, _planes(results.view(np.uint64), 2**64 - 1))
 
 
 def _result(results: Floats, scale: float, shift: float) -> tuple[int, int, float, float, Ints]:

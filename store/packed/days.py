@@ -40,6 +40,8 @@ _COPY: Final = (
 )
 _HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + struct.pack(">ii", 0, 0)
 _TRAILER: Final = struct.pack(">h", -1)
+_SUSPECT, _FAILED = int(Flag.SUSPECT), int(Flag.FAIL)
+_FILE, _CORRECTED = int(ClockQuality.FILE), int(ClockQuality.CORRECTED)
 _ROW: Final = struct.Struct(">h" + "ii" + "iq" * 2 + "ii" * 4 + "iq" * 2 + "id" * 3 + "i")
 
 
@@ -87,14 +89,14 @@ class NewDay(NamedTuple):
 
 def summary_of(columns: Columns) -> Summary:
     flag, quality = columns.flag, columns.quality
-    from_file = (quality == ClockQuality.FILE) | (quality == ClockQuality.CORRECTED)
+    from_file = (quality == _FILE) | (quality == _CORRECTED)
     received = columns.received_us
     with np.errstate(over="ignore"):  # the largest numbers may have no sum
         total = float(columns.result.sum())
     return Summary(
         len(flag),
-        int(np.count_nonzero(flag == Flag.SUSPECT)),
-        int(np.count_nonzero(flag == Flag.FAIL)),
+        int(np.count_nonzero(flag == _SUSPECT)),
+        int(np.count_nonzero(flag == _FAILED)),
         int(np.count_nonzero(from_file & (columns.import_id < 0))),
         to_datetime(int(received.min())),
         to_datetime(int(received.max())),

@@ -8,7 +8,7 @@ which the packer holds too; those who write later ones find `packed_to` there af
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -107,8 +107,13 @@ def pack(conn: Connection, streams: Sequence[Packable], *, most: int) -> Step:
     run(conn, _SQL.moves_end)
     save_days(conn, days)
     if ends:
-        run(conn, _SQL.mark_packed, datastream_ids=list(ends), ends=list(ends.values()))
+        mark_packed(conn, ends)
     return Step(moved, seen, [number for number in seen if number not in ends])
+
+
+def mark_packed(conn: Connection, ends: Mapping[int, datetime]) -> None:
+    """Tell writers up to where these datastreams are packed."""
+    run(conn, _SQL.mark_packed, datastream_ids=list(ends), ends=list(ends.values()))
 
 
 def _packed(conn: Connection, one: Packable, most: int) -> tuple[list[NewDay], int]:

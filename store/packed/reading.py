@@ -193,24 +193,24 @@ def read_arrays(conn: Connection, statement: str, parameters: dict[str, Any]) ->
     return [_array(row.get_value(0, at), *kinds) for at, kinds in enumerate(_ELEMENTS)]
 
 
-def read_counts(
-    conn: Connection, statement: str, parameters: dict[str, Any]
-) -> tuple[list[NDArray[Any]], list[tuple[int, int, bytes, str, float]]]:
-    """(the five columns of counts, packed days that are cut) of `daily_counts`. The driver would make an
-    object of each value, which takes longer than to count.
+def read_rows(conn: Connection, statement: str, parameters: dict[str, Any]) -> Iterator[list[bytes | None]]:
+    """The rows of a statement, each value in the binary form of PostgreSQL. The driver would make an object
+    of each element of an array, which takes longer than to count them.
     """
     result = conn.execute(statement.encode(), parameters, binary=True).pgresult
     assert result is not None  # the statement returns rows
-    columns: list[NDArray[Any]] = []
-    cut = []
     for row in range(result.ntuples):
-        device, stream, record, zone, shift_s = (result.get_value(row, at) for at in range(5, 10))
-        if device is None:
-            columns = [_array(result.get_value(row, at), *_ELEMENTS[4]) for at in range(5)]
-        elif stream is not None and record is not None and zone is not None and shift_s is not None:
-            numbers = *struct.unpack(">i", device), *struct.unpack(">i", stream)
-            cut.append((*numbers, bytes(record), zone.decode(), *struct.unpack(">d", shift_s)))
-    return columns, cut
+        yield [result.get_value(row, at) for at in range(result.nfields)]
+
+
+def int_array(content: bytes | None) -> NDArray[np.int32]:
+    """Of integers in their binary form; empty for null."""
+    return _array(content, *_ELEMENTS[4])
+
+
+def time_array(content: bytes | None) -> Ints:
+    """Of times in their binary form, in µs since 1970; empty for null."""
+    return _array(content, *_ELEMENTS[0]) + EPOCH_2000_US
 
 
 def _array(content: bytes | None, stored: np.dtype[Any], wanted: np.dtype[Any]) -> NDArray[Any]:

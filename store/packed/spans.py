@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from insitu.arrays import Ints
 from insitu.model import Flag
 from insitu.times import to_datetime, to_us
 from insitu.zones import zone_or_utc
@@ -71,6 +72,19 @@ def _days(day: date, further: int) -> date:
 def _months(day: date, further: int) -> date:
     months = day.year * 12 + day.month - 1 + further
     return date(months // 12, months % 12 + 1, 1)
+
+
+def midnight_us(day: date, zone: str) -> int:
+    """When a local day begins; the first time where clocks go back at midnight."""
+    return _begin(day, zone_or_utc(zone))
+
+
+def midnights_us(first_us: int, last_us: int, zone: str) -> tuple[Ints, Ints]:
+    """(ordinals of local days, when they begin), from a day before the first time to a day after the last."""
+    here = zone_or_utc(zone)
+    first, last = (to_datetime(time).astimezone(here).date().toordinal() for time in (first_us, last_us))
+    ordinals = np.arange(first - 1, last + 3)
+    return ordinals, np.array([_begin(date.fromordinal(day), here) for day in ordinals.tolist()])
 
 
 def _begin(day: date, zone: ZoneInfo) -> int:

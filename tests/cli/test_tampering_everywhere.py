@@ -55,7 +55,7 @@ NOTHING_RESTS = {
     "probe": WORKING,
     "quality_run.checked_at": "when the checks ran last, which is every few seconds; the flags are sealed",
     "reject_kept": "how much a device may still send in this hour",
-    "row_change.note_id": "only the order of several notes about one row: another order is named with its day",
+    "row_change.note_id": "the order of several notes about one row: another order is named with its day",
     "schema_migration.applied_at": "which migrations there are is compared; when they ran is in the log",
     "shard": WORKING,
     "shard_count.only_row": "it can have one value alone",

@@ -49,9 +49,11 @@ def test_each_result_counts_on_the_local_day_of_the_middle_of_its_interval(
     failed = times[::7]
     conn.execute("UPDATE observation SET flag = 4 WHERE phenomenon_time = ANY(%s)", (failed,))
     start, end = times[5], times[-5]
-    wanted = Counter((at + shift).astimezone(ZoneInfo(zone)).date() for at in times if start <= at < end)
-    bad = Counter((at + shift).astimezone(ZoneInfo(zone)).date() for at in failed if start <= at < end)
+    first = (times[5] + timedelta(days=1)).astimezone(ZoneInfo(zone)).date()  # the day before it is cut
+    dates = {at: (at + shift).astimezone(ZoneInfo(zone)).date() for at in times if start <= at < end}
+    wanted = Counter(day for day in dates.values() if day >= first)
+    bad = Counter(day for at, day in dates.items() if at in failed and day >= first)
     found = count_by_day(conn, [catalogue.devices["a"], catalogue.devices["b"]], start, end)
-    assert {one.day: one.n for one in found} == wanted
-    assert {one.day: one.failed for one in found if one.failed} == bad
-    assert {one.datastream_id for one in found} == {number}
+    assert dict(zip(found.day, found.n, strict=True)) == wanted
+    assert {day: failed for day, failed in zip(found.day, found.failed, strict=True) if failed} == bad
+    assert set(found.datastream_id) == {number}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 _UNDECLARED_INTERVAL_S: Final = 3600.0
 """Assumed for a device if no datastream has a known interval."""
@@ -67,8 +67,7 @@ class WindowFacts:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class DayCount:
+class DayCount(NamedTuple):
     """Results of one datastream on one local day: `n`, and `failed` of them that failed a check."""
 
     datastream_id: int

@@ -54,8 +54,10 @@ def count_stored_days(
 ) -> dict[int, list[DayCount]]:
     """Counts of results by device, datastream and local day, for completeness."""
     counts: dict[int, list[DayCount]] = {device_id: [] for device_id in device_ids}
-    for row in count_by_day(conn, device_ids, now - COUNTED, now):
-        counts[row.device_id].append(DayCount(row.datastream_id, row.day, row.n, row.failed))
+    found = count_by_day(conn, device_ids, now - COUNTED, now)
+    days = map(DayCount, found.datastream_id, found.day, found.n, found.failed)
+    for device_id, count in zip(found.device_id, days, strict=True):
+        counts[device_id].append(count)
     return counts
 
 

@@ -19,10 +19,10 @@ LEFT JOIN LATERAL (
 WHERE m.device_id = ANY(%(device_ids)s::int[]) ORDER BY m.device_id, m.name;
 
 -- name: daily_counts
--- Observations of some devices by datastream and local day of their trial, and how many of them failed a check. The day is that of
--- the middle of the interval that a result stands for. A packed day within one such day counts by its summary. All counts come as
--- one row of arrays, because a row costs more than a value; the other packed days come whole, with what shifts a time to the middle.
--- Where clocks go back at midnight, a day begins the first time.
+-- Observations of some devices by datastream and local day of their trial, and how many of them failed a check. Of packed days: for each
+-- datastream their spans and counts, with what shifts a time to the middle of its interval. Then one row for all that is not packed,
+-- already by day: that of the middle of the interval, without a day that began before `start`. As arrays, because a row costs more
+-- than a value. Where clocks go back at midnight, a day begins the first time.
 WITH zones AS MATERIALIZED (
          SELECT z.trial_id, z.time_zone, (%(start)s::timestamptz AT TIME ZONE z.time_zone)::date - 191 AS first_day,
                 ARRAY(SELECT CASE WHEN ((x.midnight - interval '1 hour') AT TIME ZONE z.time_zone)::date >= g.day::date
@@ -32,33 +32,29 @@ WITH zones AS MATERIALIZED (
                       CROSS JOIN LATERAL (SELECT g.day::timestamp AT TIME ZONE z.time_zone AS midnight) x ORDER BY 1) AS midnights
          FROM (SELECT trial_id, known_zone(time_zone) AS time_zone FROM trial) z),
      streams AS MATERIALIZED (
-         SELECT m.device_id, m.datastream_id, t.first_day, t.midnights, t.time_zone,
+         SELECT m.device_id, m.datastream_id, z.time_zone, z.first_day, z.midnights,
+                1 + width_bucket(%(start)s::timestamptz - interval '1 microsecond', z.midnights) AS first_bucket,
                 CASE m.stamp WHEN 'begin' THEN m.expected_interval / 2 WHEN 'end' THEN -m.expected_interval / 2
                              ELSE interval '0' END AS shift
-         FROM datastream m JOIN device d USING (device_id) JOIN zones t USING (trial_id) WHERE m.device_id = ANY(%(device_ids)s::int[])),
-     whole AS (
-         SELECT m.device_id, p.datastream_id, m.first_day, m.time_zone, p.n, p.failed, p.start_time, m.shift,
-                width_bucket(p.start_time + m.shift, m.midnights) AS bucket,
-                width_bucket(p.end_time + m.shift - interval '1 microsecond', m.midnights) AS last_bucket,
-                p.start_time >= %(start)s::timestamptz AND p.end_time <= %(end)s::timestamptz AS is_inside
-         FROM streams m JOIN packed_day p USING (datastream_id)
-         WHERE p.start_time > %(start)s::timestamptz - interval '33 days' AND p.start_time < %(end)s::timestamptz
-           AND p.end_time > %(start)s::timestamptz)
-SELECT array_agg(c.device_id) AS devices, array_agg(c.datastream_id) AS streams, array_agg(c.day - date '0001-01-01') AS days,
-       array_agg(c.n) AS n, array_agg(c.failed) AS failed, NULL::int AS device_id, NULL::int AS datastream_id, NULL::bytea AS columns,
-       NULL::text AS time_zone, NULL::float8 AS shift_s
-FROM (
-SELECT x.device_id, x.datastream_id, x.first_day + x.bucket AS day, sum(x.n)::int AS n, sum(x.failed)::int AS failed
-FROM (SELECT device_id, datastream_id, first_day, bucket, n, failed FROM whole WHERE bucket = last_bucket AND is_inside
-      UNION ALL
-      SELECT m.device_id, o.datastream_id, m.first_day, width_bucket(o.phenomenon_time + m.shift, m.midnights), count(*),
-             count(*) FILTER (WHERE o.flag = 4)
-      FROM streams m JOIN observation o USING (datastream_id) WHERE o.phenomenon_time >= %(start)s::timestamptz
-        AND o.phenomenon_time < %(end)s::timestamptz GROUP BY 1, 2, 3, 4) x
-GROUP BY 1, 2, 3 ORDER BY 1, 2, 3) c
+         FROM datastream m JOIN device d USING (device_id) JOIN zones z USING (trial_id) WHERE m.device_id = ANY(%(device_ids)s::int[])),
+     packed AS (
+         SELECT p.datastream_id, array_agg(p.start_time) AS starts, array_agg(p.end_time) AS ends, array_agg(p.n) AS n,
+                array_agg(p.failed) AS failed
+         FROM packed_day p WHERE p.datastream_id = ANY(ARRAY(SELECT datastream_id FROM streams))
+           AND p.start_time > %(start)s::timestamptz - interval '33 days' AND p.start_time < %(end)s::timestamptz
+           AND p.end_time > %(start)s::timestamptz GROUP BY 1),
+     others AS (
+         SELECT s.device_id, o.datastream_id, s.first_day, s.first_bucket, width_bucket(o.phenomenon_time + s.shift, s.midnights) AS bucket,
+                count(*)::int AS n, (count(*) FILTER (WHERE o.flag = 4))::int AS failed
+         FROM streams s JOIN observation o USING (datastream_id)
+         WHERE o.phenomenon_time >= %(start)s::timestamptz AND o.phenomenon_time < %(end)s::timestamptz GROUP BY 1, 2, 3, 4, 5)
+SELECT p.n, p.failed, p.starts, p.ends, s.device_id, s.datastream_id, s.time_zone, extract(epoch FROM s.shift)::float8 AS shift_s,
+       NULL::int[] AS devices, NULL::int[] AS streams, NULL::int[] AS days
+FROM packed p JOIN streams s USING (datastream_id)
 UNION ALL
-SELECT NULL, NULL, NULL, NULL, NULL, w.device_id, w.datastream_id, p.columns, w.time_zone, extract(epoch FROM w.shift)::float8
-FROM whole w JOIN packed_day p USING (datastream_id, start_time) WHERE w.bucket <> w.last_bucket OR NOT w.is_inside;
+SELECT array_agg(o.n), array_agg(o.failed), NULL, NULL, NULL, NULL, NULL, NULL, array_agg(o.device_id), array_agg(o.datastream_id),
+       array_agg(o.first_day + o.bucket - date '0001-01-01')
+FROM others o WHERE o.bucket >= o.first_bucket;
 
 -- name: stream_owner
 -- Trial and device of a datastream.

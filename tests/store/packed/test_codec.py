@@ -124,10 +124,23 @@ def test_what_a_device_sent_in_another_unit_takes_as_few_bytes() -> None:
 
 
 GOLDEN = bytes.fromhex(
-    "01bbd03d3c6361606060646400830ff669202054780028e02027a1c2c5c6c0e07658192cc918cccd800a9819d1"
-    "04e0062189a00b3030fe87029800133303234b3e07038320543d5080818185858181830300"
+    "01abee151b6cc8b11144001000c0bd61042f138924f4e1230de8e1721d9ad1900e4808fcdb704b4400fb989999"
+    "cdb206be5d3b7c2aa6ad0761ae3d15e267c45bfd09c7e59e534ccc0c8c00b1e4733000c420c8c0001003230303"
+    "400c4ccc0c003130b0b000c4c0c0c1011800"
 )
 """A record of an installation that was filled by the first version with packed days."""
+
+
+def test_chance_is_kept_as_it_is_and_the_rest_is_deflated() -> None:
+    """Delays of three bytes, the lower two by chance, and results within 16: 2 and about 1 byte each."""
+    chance, n = np.random.default_rng(3), 1440
+    one = of((chance.integers(0, 16, n) / 10).tolist())
+    delays = chance.integers(0, 4 * 2**16, n)
+    delays[0] = 0
+    record = encode(one._replace(received_us=one.time_us + delays))
+    assert 2 * n + 0.75 * n <= len(record) < 2.9 * n
+    for plane in ((delays & 255), (delays >> 8 & 255)):
+        assert plane.astype(np.uint8).tobytes() in record
 
 
 def test_records_of_the_first_version_are_read_for_ever() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,10 +19,11 @@ from store.database import Connection, connect
 from store.imports import Origin, add_parts, begin_import, withdraw_import
 from store.observations import count, latest_of, merge, series
 from store.packed.checking import find_wrong_days
+from store.packed.codec import Damaged
 from store.packed.spans import spans_to_pack
 from store.quality import take_turn
 from store.queries import queries
-from store.read.streams import list_streams
+from store.read.streams import count_by_day, list_streams
 from tests.fix_catalogue import START, SmallTrial
 from tests.store.packed.test_moments import grid, streams
 from tests.store.packed.test_twins import pack_all, raw
@@ -149,6 +150,37 @@ def test_a_late_result_waits_beside_its_day_and_joins_it(conn: Connection, strea
     assert pack_all(conn, LATER) == 1
     assert [n for number, *_, n in packed(conn) if number == streams[0]] == [93, 96, 96]
     assert merge(conn, [late]).duplicate == [0]
+
+
+def test_local_days_are_counted_without_opening_them(
+    conn: Connection, catalogue: SmallTrial, streams: list[int]
+) -> None:
+    """By their summaries, though their bytes are gone. The day that began before the span is left out."""
+    pack_all(conn, LATER)
+    conn.execute("UPDATE packed_day SET columns = ''")
+    devices = list(catalogue.devices.values())
+    counts = count_by_day(conn, devices, START + 2 * HOUR, LATER)
+    assert list(zip(counts.datastream_id, counts.day, counts.n, counts.failed, strict=True)) == [
+        (stream, date(2026, 3, day), n, 0)
+        for stream in streams
+        for day, n in ((2, 96), (3, 96), (4, 96), (5, 4))
+    ]
+
+
+def test_days_of_another_zone_are_opened_and_counted(
+    conn: Connection, catalogue: SmallTrial, streams: list[int]
+) -> None:
+    pack_all(conn, LATER)
+    late = Observation(streams[0], to_us(START + 30 * HOUR) + 5, 7.0, to_us(LATER), 0)
+    merge(conn, [late])
+    conn.execute("UPDATE trial SET time_zone = 'UTC'")
+    devices = list(catalogue.devices.values())
+    counts = count_by_day(conn, devices, START, LATER)
+    assert counts.n == [96, 97, 96, 96, 96, 96, 96, 96]
+    assert counts.day == [date(2026, 3, day) for day in (1, 2, 3, 4)] * 2
+    conn.execute("UPDATE packed_day SET columns = ''")
+    with pytest.raises(Damaged):
+        count_by_day(conn, devices, START, LATER)
 
 
 # -- the job

@@ -102,9 +102,12 @@ class Packed:
         kept = series_kept(self.conn, ids, START, end, late_after=timedelta(hours=1), alone_below=0)
         plain = series(self.conn, ids, START, end)
         day_counts = dict[str, int]()
-        for one in count_by_day(self.conn, list(self.catalogue.devices.values()), START, end):
-            name = next(code for code, number in self.catalogue.devices.items() if number == one.device_id)
-            day_counts[name] = day_counts.get(name, 0) + one.n
+        counts = count_by_day(
+            self.conn, list(self.catalogue.devices.values()), START - timedelta(days=1), end
+        )
+        for device_id, n in zip(counts.device_id, counts.n, strict=True):
+            name = next(code for code, number in self.catalogue.devices.items() if number == device_id)
+            day_counts[name] = day_counts.get(name, 0) + n
         for device, number in zip(("a", "b"), ids, strict=True):
             wanted = sorted((to_us(at(n)), r) for (who, n), r in self.told.items() if who == device)
             times = np.array([t for t, _ in wanted], np.int64)
