@@ -106,8 +106,8 @@ class Merged:
     conflicting: list[int]
 
 
-class _Rows(NamedTuple):
-    """Columns of a batch, sorted by key."""
+class Rows(NamedTuple):
+    """Observations as columns of one length; times in µs since 1970."""
 
     streams: Ints
     times: Ints
@@ -115,8 +115,8 @@ class _Rows(NamedTuple):
     received: Ints
     quality: Floats
 
-    def at(self, which: NDArray[Any]) -> _Rows:
-        return _Rows(*(column[which] for column in self))
+    def at(self, which: NDArray[Any]) -> Rows:
+        return Rows(*(column[which] for column in self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,23 +137,34 @@ class Latest:
     received_at: datetime
 
 
-def merge(conn: Connection, observations: Sequence[Observation], import_id: int | None = None) -> Merged:
-    """Store new observations. First write wins on (datastream, time), within the batch and against stored
-    rows. `import_id`: the import that brought them.
-    """
-    if not observations:
-        return Merged(0, [], [])
+def rows_of(observations: Sequence[Observation]) -> Rows:
+    """The same observations as columns."""
     flat = np.fromiter(chain.from_iterable(observations), np.float64, len(observations) * 5)
     table = flat.reshape(-1, 5)  # exact: ids and microseconds are far below 2^53
     streams, times, received = (table[:, column].astype(np.int64) for column in (0, 1, 3))
-    order = np.lexsort((times, streams))  # stable: of equal keys, the first in the batch stays first
-    streams, times, received, table = streams[order], times[order], received[order], table[order]
-    results = table[:, 2]
+    return Rows(streams, times, table[:, 2], received, table[:, 4])
+
+
+def merge(conn: Connection, observations: Sequence[Observation], import_id: int | None = None) -> Merged:
+    """`merge_rows` of observations in order of arrival."""
+    return merge_rows(conn, rows_of(observations), import_id)
+
+
+def merge_rows(conn: Connection, given: Rows, import_id: int | None = None) -> Merged:
+    """Store new observations. First write wins on (datastream, time), within the batch, in the order of
+    `given`, and against stored rows. `import_id`: the import that brought them.
+    """
+    if not len(given.streams):
+        return Merged(0, [], [])
+    order = np.lexsort(
+        (given.times, given.streams)
+    )  # stable: of equal keys, the first in the batch stays first
+    batch = given.at(order)
+    streams, times, results, received, _ = batch
     again = np.zeros(len(order), bool)
     again[1:] = (streams[1:] == streams[:-1]) & (times[1:] == times[:-1])
     kept = ~again
     newer = kept & _newer(conn, streams, times)
-    batch = _Rows(streams, times, results, received, table[:, 4])
     if newer.any() and not _copied(conn, batch.at(newer), import_id):
         newer[:] = False
     staged = np.flatnonzero(kept & ~newer)
@@ -184,7 +195,7 @@ def _newer(conn: Connection, streams: Ints, times: Ints) -> Bools:
     return times > np.repeat(newest, np.diff(np.r_[starts, len(streams)]))
 
 
-def _copied(conn: Connection, new: _Rows, import_id: int | None) -> bool:
+def _copied(conn: Connection, new: Rows, import_id: int | None) -> bool:
     """COPY them directly into the table, at a third of the cost of a merge. False if another writer stored
     one of them first.
     """
@@ -196,7 +207,7 @@ def _copied(conn: Connection, new: _Rows, import_id: int | None) -> bool:
     return True
 
 
-def _merged(conn: Connection, ordinals: Ints, new: _Rows, import_id: int | None) -> list[int]:
+def _merged(conn: Connection, ordinals: Ints, new: Rows, import_id: int | None) -> list[int]:
     """Sorted by key; returns the ordinals that met an earlier row."""
     staged = np.empty(len(ordinals), _ROW)
     staged["fields"] = 6
