@@ -65,8 +65,11 @@ class DatabaseBooks:
         window: int,
         budget: Budget,
         quota: Quota,
+        new_reader: Callable[[CatalogueSnapshot], PlainReader] = PlainReader,
     ) -> None:
-        """`budget`: limits of each device. `quota`: bytes of refused messages to keep."""
+        """`budget`: limits of each device. `quota`: bytes of refused messages to keep. `new_reader`: finds the
+        plain messages by a snapshot of the catalogue.
+        """
         self._database_url = database_url
         self._clock = clock
         self._holder = holder
@@ -78,6 +81,7 @@ class DatabaseBooks:
         self._moves = Moves(shard.shard_id, receiver)
         self._conn: Connection | None = None
         self._snapshot: CatalogueSnapshot | None = None
+        self._new_reader = new_reader
         self._reader: PlainReader | None = None
         self._turn = Turn(0, repeatable(window))
         self._committed = False
@@ -135,7 +139,7 @@ class DatabaseBooks:
 
     def _reader_of(self, known: CatalogueSnapshot) -> PlainReader:
         if self._reader is None or self._reader.snapshot is not known:
-            self._reader = PlainReader(known)
+            self._reader = self._new_reader(known)
         return self._reader
 
     def keep_house(self, problem: str | None = None) -> None:
