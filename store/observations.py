@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from insitu.arrays import Bools, Floats, Ints
 from insitu.errors import AlreadyExists, RetryLater
 from insitu.model import ClockQuality, Flag, Observation
-from insitu.times import to_datetime, to_us
+from store.binary import EPOCH_2000_US, Float8s, Int4s, Times
 from store.database import Connection, rows, run, scalar
 from store.queries import Queries
 
@@ -37,7 +37,6 @@ class _SQL(Queries, file="observations"):
     settle: str
 
 
-_EPOCH_2000_US = 946_684_800_000_000
 _NEVER_US = 2**62
 """For a datastream without results: it has no row whose absence proves that nobody else is starting it right
 now.
@@ -189,9 +188,10 @@ def _newer(conn: Connection, streams: Ints, times: Ints) -> Bools:
     exist, and later than its sealed days. Input sorted by datastream.
     """
     starts = np.flatnonzero(np.r_[True, streams[1:] != streams[:-1]])
-    parameters = {"datastream_ids": streams[starts].tolist()}
-    known = {number: to_us(at) for number, at, _ in conn.execute(_SQL.newest_of.encode(), parameters)}
-    newest = np.array([known.get(number, _NEVER_US) for number in parameters["datastream_ids"]], np.int64)
+    numbers = streams[starts]
+    found = conn.execute(_SQL.newest_of.encode(), {"datastream_ids": Int4s(numbers)}, binary=True)
+    known = {number: newest_us for number, newest_us, _ in found}
+    newest = np.array([known.get(number, _NEVER_US) for number in numbers.tolist()], np.int64)
     return times > np.repeat(newest, np.diff(np.r_[starts, len(streams)]))
 
 
@@ -214,7 +214,7 @@ def _merged(conn: Connection, ordinals: Ints, new: Rows, import_id: int | None) 
     for name, width in (("n1", 4), ("n2", 4), ("n3", 8), ("n4", 8), ("n5", 8), ("n6", 2)):
         staged[name] = width
     staged["ordinal"], staged["datastream_id"] = ordinals, new.streams
-    staged["time"], staged["received"] = new.times - _EPOCH_2000_US, new.received - _EPOCH_2000_US
+    staged["time"], staged["received"] = new.times - EPOCH_2000_US, new.received - EPOCH_2000_US
     staged["result"], staged["quality"] = new.results, new.quality
     run(conn, _SQL.make_staging)
     with conn.cursor().copy("COPY observation_staging FROM STDIN (FORMAT binary)") as copy:
@@ -244,11 +244,11 @@ def _touch_latest(
     run(
         conn,
         _SQL.touch_latest,
-        datastream_ids=streams[starts].tolist(),
-        times=[to_datetime(t) for t in times[ends].tolist()],
-        results=results[ends].tolist(),
-        received=[to_datetime(t) for t in np.maximum.reduceat(received, starts).tolist()],
-        firsts=[to_datetime(t) for t in times[starts].tolist()],
+        datastream_ids=Int4s(streams[starts]),
+        times=Times(times[ends]),
+        results=Float8s(results[ends]),
+        received=Times(np.maximum.reduceat(received, starts)),
+        firsts=Times(times[starts]),
     )
 
 
@@ -275,9 +275,9 @@ def series(
         low, high = np.searchsorted(streams, [number, number + 1])
         part = table[low:high]
         found[number] = Series(
-            part["time"].astype(np.int64) + _EPOCH_2000_US,
+            part["time"].astype(np.int64) + EPOCH_2000_US,
             part["result"].astype(np.float64),
-            part["received"].astype(np.int64) + _EPOCH_2000_US,
+            part["received"].astype(np.int64) + EPOCH_2000_US,
             part["flag"].astype(np.int8),
         )
     return found
@@ -311,7 +311,7 @@ def copy_straight(
     for name, width in (("n1", 4), ("n2", 8), ("n3", 8), ("n4", 8), ("n5", 2), ("n6", 2)):
         table[name] = width
     table["datastream_id"], table["result"] = streams, results
-    table["time"], table["received"] = times_us - _EPOCH_2000_US, received_us - _EPOCH_2000_US
+    table["time"], table["received"] = times_us - EPOCH_2000_US, received_us - EPOCH_2000_US
     columns = "datastream_id, phenomenon_time, result, received_at, clock_quality, flag"
     if import_id is not None:
         table["fields"], table["n7"], table["import_id"], columns = 7, 4, import_id, f"{columns}, import_id"

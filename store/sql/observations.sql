@@ -29,9 +29,9 @@ CROSS JOIN LATERAL (SELECT x.result FROM observation x
 WHERE s.ordinal = ANY(%(ordinals)s::int[]);
 
 -- name: newest_of
--- Time of some datastreams after which nothing is stored and no day is sealed. The number of the transaction, taken now, lets the
+-- Time (µs since 1970) of some datastreams after which nothing is stored and no day is sealed. The number of the transaction, taken now, lets the
 -- sealing job wait for it.
-SELECT l.datastream_id, greatest(l.phenomenon_time, p.noted_until), pg_current_xact_id() FROM datastream_latest l
+SELECT l.datastream_id, (extract(epoch FROM greatest(l.phenomenon_time, p.noted_until)) * 1000000)::int8, pg_current_xact_id() FROM datastream_latest l
 LEFT JOIN sealed_part p ON p.kind = 'observation' AND p.part = l.datastream_id
 WHERE l.datastream_id = ANY(%(datastream_ids)s::int[]);
 
