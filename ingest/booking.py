@@ -31,7 +31,7 @@ from store.deliveries import claim_frames, known_deliveries, save_deliveries
 from store.imports import add_parts, list_origins
 from store.ledger import Key, Ledger
 from store.mappings import report_intervals
-from store.observations import Merged, merge_rows, touch_latest
+from store.observations import merge_rows
 from store.rejects import Quota, Refused, save_rejects
 from store.sequences import Ranges, lock_sequences, save_sequences
 
@@ -71,7 +71,7 @@ def book(
     _recognise_frames(conn, live)
     ranges = _recognise_sequences(conn, batch, opened, now_us)
     compare(conn, batch, now_us)
-    merged = _merge(conn, batch, opened, import_id)
+    _merge(conn, batch, opened, import_id)
     batch = sorted([*batch, *opened.objects.values()], key=attrgetter("place"))
     live = [one for one in batch if not one.message.reject_id]
     outcome = Outcome(batch)
@@ -80,13 +80,11 @@ def book(
     for one in batch:
         _count(one, new, ledger, outcome)
     outcome.stored += columns.count(plain, opened.objects.keys(), ledger)
-    with conn.pipeline():  # no answer of these is needed: one round trip for all
-        touch_latest(conn, merged)
-        store_ledger.add_ledger(conn, ledger)
-        save_sequences(conn, ranges, to_datetime(now_us))
-        signs_of_life(conn, [one.message for one in batch], columns.heard(plain))
-        note_remarks(conn, live)
-        report_intervals(conn, intervals([one.message for one in live]))
+    store_ledger.add_ledger(conn, ledger)
+    save_sequences(conn, ranges, to_datetime(now_us))
+    signs_of_life(conn, [one.message for one in batch], columns.heard(plain))
+    note_remarks(conn, live)
+    report_intervals(conn, intervals([one.message for one in live]))
     outcome.receipts = _receipts(messages, plain, ranges)
     return outcome
 
@@ -176,7 +174,7 @@ def _account(one: Booked, device_id: int, accounted: dict[tuple[int, str], Range
     one.counted_before = before
 
 
-def _merge(conn: Connection, batch: Sequence[Booked], opened: Opened, import_id: int | None) -> Merged:
+def _merge(conn: Connection, batch: Sequence[Booked], opened: Opened, import_id: int | None) -> None:
     """Store the results in order of arrival; marks messages whose results met stored ones, and opens plain
     ones among them.
     """
@@ -205,7 +203,6 @@ def _merge(conn: Connection, batch: Sequence[Booked], opened: Opened, import_id:
         add_parts(
             conn, import_id, [one.datastream_id for one in new], [to_datetime(one.time_us) for one in new]
         )
-    return merged
 
 
 def _name_earlier(conn: Connection, conflicts: Sequence[tuple[Booked, Observation]], import_id: int) -> None:

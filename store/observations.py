@@ -96,6 +96,15 @@ _READ = np.dtype(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """Result of a batch: `duplicate` and `conflicting` are indexes into it; the others were stored."""
+
+    stored: int
+    duplicate: list[int]
+    conflicting: list[int]
+
+
 class Rows(NamedTuple):
     """Observations as columns of one length; times in µs since 1970."""
 
@@ -107,17 +116,6 @@ class Rows(NamedTuple):
 
     def at(self, which: NDArray[Any]) -> Rows:
         return Rows(*(column[which] for column in self))
-
-
-@dataclass(frozen=True, slots=True)
-class Merged:
-    """Result of a batch: `duplicate` and `conflicting` are indexes into it; the others were stored."""
-
-    stored: int
-    duplicate: list[int]
-    conflicting: list[int]
-    latest: Rows
-    """What stands of the batch, sorted by key, for `touch_latest`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,23 +145,21 @@ def rows_of(observations: Sequence[Observation]) -> Rows:
 
 
 def merge(conn: Connection, observations: Sequence[Observation], import_id: int | None = None) -> Merged:
-    """`merge_rows` of observations in order of arrival, and `touch_latest`."""
-    merged = merge_rows(conn, rows_of(observations), import_id)
-    touch_latest(conn, merged)
-    return merged
+    """`merge_rows` of observations in order of arrival."""
+    return merge_rows(conn, rows_of(observations), import_id)
 
 
 def merge_rows(conn: Connection, given: Rows, import_id: int | None = None) -> Merged:
     """Store new observations. First write wins on (datastream, time), within the batch, in the order of
-    `given`, and against stored rows. `import_id`: the import that brought them. Before the transaction ends,
-    call `touch_latest`.
+    `given`, and against stored rows. `import_id`: the import that brought them.
     """
     if not len(given.streams):
-        return Merged(0, [], [], given)
-    # stable: of equal keys, the first in the batch stays first
-    order = np.lexsort((given.times, given.streams))
+        return Merged(0, [], [])
+    order = np.lexsort(
+        (given.times, given.streams)
+    )  # stable: of equal keys, the first in the batch stays first
     batch = given.at(order)
-    streams, times, results = batch.streams, batch.times, batch.results
+    streams, times, results, received, _ = batch
     again = np.zeros(len(order), bool)
     again[1:] = (streams[1:] == streams[:-1]) & (times[1:] == times[:-1])
     kept = ~again
@@ -174,15 +170,17 @@ def merge_rows(conn: Connection, given: Rows, import_id: int | None = None) -> M
     met = _merged(conn, staged, batch.at(staged), import_id) if len(staged) else []
     stored = int(kept.sum()) - len(met)
     if stored == len(order):  # nearly always
-        return Merged(stored, [], [], batch)
+        _touch_latest(conn, streams, times, results, received)
+        return Merged(stored, [], [])
     stands, late = results.copy(), again
     for ordinal, earlier in _earlier(conn, met):
         stands[ordinal], late[ordinal] = earlier, True
     # Every other result of a key is compared with the stored one, even if that one came later in the batch.
     stands = stands[np.maximum.accumulate(np.where(kept, np.arange(len(order)), 0))]
     same = results == stands
-    latest = batch._replace(results=stands)
-    return Merged(stored, order[late & same].tolist(), order[late & ~same].tolist(), latest)
+    if stored:
+        _touch_latest(conn, streams, times, stands, received)
+    return Merged(stored, order[late & same].tolist(), order[late & ~same].tolist())
 
 
 def _newer(conn: Connection, streams: Ints, times: Ints) -> Bools:
@@ -234,11 +232,13 @@ def _earlier(conn: Connection, met: list[int]) -> list[tuple[int, float]]:
     return found
 
 
-def touch_latest(conn: Connection, merged: Merged) -> None:
-    """Update the latest results after `merge_rows`."""
-    if not merged.stored:
-        return
-    streams, times, results, received, _ = merged.latest
+def _touch_latest(
+    conn: Connection,
+    streams: Ints,
+    times: Ints,
+    results: Floats,
+    received: Ints,
+) -> None:
     starts = np.flatnonzero(np.r_[True, streams[1:] != streams[:-1]])
     ends = np.r_[starts[1:], len(streams)] - 1
     run(
