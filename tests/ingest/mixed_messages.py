@@ -18,6 +18,7 @@ from store.catalogue.devices import add_device, retire_device
 from store.catalogue.networks import add_address, add_network_server
 from store.catalogue.topics import add_topic
 from store.database import Connection
+from store.fields import FieldRule
 from store.mapping import new_mapping
 from store.mappings import replace_mappings
 from tests.fix_catalogue import START
@@ -26,13 +27,14 @@ from tests.ingest.hostile import PAYLOADS, suffix_of
 T0 = START + timedelta(days=30)
 _MINUTE = timedelta(minutes=1)
 _EUI = "0101010101010101"
-PLAIN = ("a", "b", "factor", "mixed", "wide", "moved", "ended", "other-unit")
+PLAIN = ("a", "b", "factor", "mixed", "wide", "moved", "ended", "other-unit", "judging")
 """Devices whose messages are mostly good."""
 
 
 def enrol(conn: Connection) -> None:
     """Adds to the small trial: devices with factors, other units, booleans, several and ended deployments, a
-    mapping, an address at a network server, a fixed topic; one retired, one not deployed.
+    mapping, a datastream that may say that others are bad, an address at a network server, a fixed topic; one
+    is not deployed.
     """
     kinds = {
         "factor": [
@@ -40,6 +42,10 @@ def enrol(conn: Connection) -> None:
             ("pm", "pm25", "ug/m3", "number", 1.0, 0.0),
         ],
         "mixed": [("pm25", "pm25", "ug/m3", "number", 1.0, 0.0), ("fan", "fan", "1", "boolean", 1.0, 0.0)],
+        "judging": [
+            ("pm25", "pm25", "ug/m3", "number", 1.0, 0.0),
+            ("valid", "fan", "1", "boolean", 1.0, 0.0),
+        ],
         "wide": [(f"pm25_{n}", "pm25", "ug/m3", "number", 1.0 + n, -n / 3) for n in range(10)],
     }
     usual = [("pm25", "pm25", "ug/m3", "number", 1.0, 0.0)]
@@ -50,6 +56,7 @@ def enrol(conn: Connection) -> None:
         "moved",
         "ended",
         "other-unit",
+        "judging",
         "mapped",
         "network",
         "fixed",
@@ -80,7 +87,10 @@ def enrol(conn: Connection) -> None:
             add_address(conn, network_server="lora", address=f"chirpstack/{_EUI}", device_id=device_id)
         if code == "fixed":
             add_topic(conn, topic="tele/x/SENSOR", device_id=device_id, suffix="obs", field=None, now=START)
-    replace_mappings(conn, "t", [new_mapping(conn, field="dust", property="pm25", devices="mapped")])
+    rule = FieldRule(missing=(2,), scale=10.0)
+    replace_mappings(
+        conn, "t", [new_mapping(conn, field="pm25", property="pm25", devices="mapped", rule=rule)]
+    )
 
 
 def change(conn: Connection, rng: random.Random, now: datetime) -> None:
@@ -185,8 +195,8 @@ class Fleet:
         rng = self.rng
         grid = T0 + _MINUTE * rng.randrange(-20, 1 + max(1, (self.now - T0) // _MINUTE))
         odd: tuple[timedelta, ...] = (
-            timedelta(days=-1), timedelta(days=-2, hours=-1), timedelta(days=-40), timedelta(minutes=9),
-            timedelta(minutes=11), timedelta(days=400), timedelta(microseconds=1),
+            timedelta(days=-1), timedelta(days=-2, hours=-1), timedelta(days=-40), timedelta(days=-31, hours=-12),
+            timedelta(minutes=9), timedelta(minutes=11), timedelta(days=400), timedelta(microseconds=1),
         )  # fmt: skip
         when = self.now + rng.choice(odd) if rng.random() < 0.12 else grid
         seconds = to_us(when) / 1e6
@@ -207,6 +217,7 @@ class Fleet:
         names = {
             "factor": ("pm25", "pm"),
             "mixed": ("pm25", "fan"),
+            "judging": ("pm25", "valid"),
             "wide": tuple(f"pm25_{n}" for n in range(10)),
         }.get(device, ("pm25",))
         if rng.random() < 0.2:
@@ -217,7 +228,7 @@ class Fleet:
         rng = self.rng
         if rng.random() < 0.02:
             return rng.choice((None, "3", True, False, 1e308, -1e308, 10**25, 10**400, [1], {"x": 2}, -0.0))
-        if name == "fan":
+        if name in ("fan", "valid"):
             return rng.random() < 0.5 if rng.random() < 0.95 else rng.randrange(2)
         return rng.choice((1, 2, 3.5, 4, 5.25, 6, 12.75, rng.random()))
 
@@ -289,7 +300,7 @@ class Fleet:
                 (f"insitu/v1/t/{device}/influx", b"x pm25=3,fan=true"),
                 (
                     "insitu/v1/t/mapped/obs",
-                    json.dumps({"time": self._time(), "results": {"dust": 3}}).encode(),
+                    json.dumps({"time": self._time(), "results": {"pm25": rng.randint(1, 3)}}).encode(),
                 ),
                 ("tele/x/SENSOR", self._usual()[1]),
             )
