@@ -102,6 +102,7 @@ NAVIGATION = {
             "0022-which-postgresql-wheel",
             "0023-seals-of-facts-and-days",
             "0024-packed-days",
+            "0028-plain-messages-as-columns",
         ],
     },
 }

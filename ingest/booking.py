@@ -8,10 +8,14 @@ loses nothing, and its page says so.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from datetime import timedelta
+from operator import attrgetter
 
 from ingest import sequences
+from ingest.columns import counting as columns
+from ingest.columns.plain import NO_PLAIN, Opened, Plain
 from ingest.deliveries import FIRST_TURN, Turn, keys_of, recognise
 from ingest.numbers import compare
 from ingest.outcome import Booked, Outcome, content_digest, explain_conflict
@@ -27,7 +31,7 @@ from store.deliveries import claim_frames, known_deliveries, save_deliveries
 from store.imports import add_parts, list_origins
 from store.ledger import Key, Ledger
 from store.mappings import report_intervals
-from store.observations import merge
+from store.observations import merge_rows
 from store.rejects import Quota, Refused, save_rejects
 from store.sequences import Ranges, lock_sequences, save_sequences
 
@@ -50,42 +54,49 @@ def book(
     turn: Turn = FIRST_TURN,
     quota: Quota | None = None,
     import_id: int | None = None,
+    places: Sequence[int] | None = None,
+    plain: Plain = NO_PLAIN,
 ) -> Outcome:
     """Write the batch to the database. The caller owns the transaction, which must contain only one batch.
 
     `turn`: progress of the broker session, including these messages. `quota`: bytes of refused messages to
     keep; None: all. `import_id`: the import that brought the messages; None: their devices sent them.
+    `plain`: the other messages of the batch, as columns, and `places`: those of `messages` in it; None: 0, 1, …
     """
-    batch = [Booked(message) for message in messages]
+    at = range(len(messages)) if places is None else places
+    batch = [Booked(message, place) for place, message in zip(at, messages, strict=True)]
     live = [one for one in batch if not one.message.reject_id]
+    opened = Opened(plain)
     _recognise_deliveries(conn, live, client_id, turn)
     _recognise_frames(conn, live)
-    ranges = _recognise_sequences(conn, batch, now_us)
+    ranges = _recognise_sequences(conn, batch, opened, now_us)
     compare(conn, batch, now_us)
-    _merge(conn, batch, import_id)
+    _merge(conn, batch, opened, import_id)
+    batch = sorted([*batch, *opened.objects.values()], key=attrgetter("place"))
+    live = [one for one in batch if not one.message.reject_id]
     outcome = Outcome(batch)
     new = _save_rejects(conn, live, quota, outcome, import_id)
     ledger = Ledger()
     for one in batch:
         _count(one, new, ledger, outcome)
+    outcome.stored += columns.count(plain, opened.objects.keys(), ledger)
     store_ledger.add_ledger(conn, ledger)
     save_sequences(conn, ranges, to_datetime(now_us))
-    signs_of_life(conn, [one.message for one in batch])
+    signs_of_life(conn, [one.message for one in batch], columns.heard(plain))
     note_remarks(conn, live)
     report_intervals(conn, intervals([one.message for one in live]))
-    outcome.receipts = _receipts(messages, ranges)
+    outcome.receipts = _receipts(messages, plain, ranges)
     return outcome
 
 
 def _receipts(
-    messages: Sequence[Prepared], ranges: dict[tuple[int, str], Ranges]
+    messages: Sequence[Prepared], plain: Plain, ranges: dict[tuple[int, str], Ranges]
 ) -> dict[tuple[str, str, str], Ranges]:
     """For devices that hear them."""
-    listening = {
-        message.known.device_id: (message.trial, message.device)
-        for message in messages
-        if message.known is not None and message.speaks_for_itself
-    }
+    listening = columns.listening(plain)
+    for message in messages:
+        if message.known is not None and message.speaks_for_itself:
+            listening[message.known.device_id] = message.trial, message.device
     return {
         (*listening[device_id], boot): accounted
         for (device_id, boot), accounted in ranges.items()
@@ -129,39 +140,61 @@ def _recognise_frames(conn: Connection, batch: Sequence[Booked]) -> None:
 
 
 def _recognise_sequences(
-    conn: Connection, batch: Sequence[Booked], now_us: int
+    conn: Connection, batch: Sequence[Booked], opened: Opened, now_us: int
 ) -> dict[tuple[int, str], Ranges]:
-    """The ranges of seq, with those of this batch, by device and boot; marks messages with a known number."""
-    numbered = [
+    """The ranges of seq, with those of this batch, by device and boot; marks messages with a known number,
+    and opens plain ones among them.
+    """
+    numbered = deque(
         (one, one.message.known.device_id)
         for one in batch
         if one.message.sequences and one.message.known is not None and not one.message.message.retained
-    ]
+    )
     wanted = {(device_id, boot): None for one, device_id in numbered for boot, _ in one.message.sequences}
+    wanted.update((boot, None) for boot in opened.plain.boots if boot is not None)
     if not wanted:
         return {}
     accounted = lock_sequences(conn, list(wanted), to_datetime(now_us))
+    for key in wanted:
+        accounted.setdefault(key, [])
+    for number, place, boot, seq in opened.plain.numbered():
+        while numbered and numbered[0][0].place < place:
+            _account(*numbered.popleft(), accounted)
+        if not sequences.add(accounted[boot], seq):
+            opened.open(number).counted_before = True
     for one, device_id in numbered:
-        before = True
-        for boot, seq in one.message.sequences:
-            ranges = accounted.setdefault((device_id, boot), [])
-            before &= not sequences.add(ranges, seq)
-        one.counted_before = before
+        _account(one, device_id, accounted)
     return accounted
 
 
-def _merge(conn: Connection, batch: Sequence[Booked], import_id: int | None) -> None:
+def _account(one: Booked, device_id: int, accounted: dict[tuple[int, str], Ranges]) -> None:
+    before = True
+    for boot, seq in one.message.sequences:
+        before &= not sequences.add(accounted[device_id, boot], seq)
+    one.counted_before = before
+
+
+def _merge(conn: Connection, batch: Sequence[Booked], opened: Opened, import_id: int | None) -> None:
+    """Store the results in order of arrival; marks messages whose results met stored ones, and opens plain
+    ones among them.
+    """
     observations: list[Observation] = []
     owners: list[Booked] = []
     for one in batch:
         if one.message.observations and not one.repeated:
             observations += one.message.observations
             owners += [one] * len(one.message.observations)
-    merged = merge(conn, observations, import_id)
+    rows, order = opened.plain.with_others(observations, [one.place for one in owners])
+    merged = merge_rows(conn, rows, import_id)
+
+    def owner(index: int) -> Booked:
+        at = int(order[index]) - len(opened.plain.owners)
+        return owners[at] if at >= 0 else opened.open(int(opened.plain.owners[at]))
+
     for index in merged.duplicate:
-        owners[index].duplicate += 1
+        owner(index).duplicate += 1
     for index in merged.conflicting:
-        owners[index].conflicting += 1
+        owner(index).conflicting += 1
     if import_id is not None and merged.conflicting:
         _name_earlier(conn, [(owners[n], observations[n]) for n in merged.conflicting], import_id)
     if import_id is not None:

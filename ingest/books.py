@@ -13,6 +13,8 @@ from typing import Final
 
 from ingest.booking import FRAMES, book
 from ingest.budget import Budget
+from ingest.columns.plain import NO_PLAIN
+from ingest.columns.reading import PlainReader
 from ingest.deliveries import Turn, repeatable
 from ingest.denials import denied_refusals
 from ingest.edge_nodes import EdgeNodes
@@ -23,7 +25,7 @@ from ingest.outcome import Outcome
 from ingest.ports import LeaseLost, Refusal
 from ingest.prepared import Look, Prepared
 from ingest.probe_messages import probes_in
-from ingest.reading import prepare, prepare_refused
+from ingest.reading import prepare_at, prepare_refused
 from insitu.clock import Clock
 from insitu.model import Message
 from store import access, probes, shards
@@ -63,8 +65,11 @@ class DatabaseBooks:
         window: int,
         budget: Budget,
         quota: Quota,
+        new_reader: Callable[[CatalogueSnapshot], PlainReader] = PlainReader,
     ) -> None:
-        """`budget`: limits of each device. `quota`: bytes of refused messages to keep."""
+        """`budget`: limits of each device. `quota`: bytes of refused messages to keep. `new_reader`: finds the
+        plain messages by a snapshot of the catalogue.
+        """
         self._database_url = database_url
         self._clock = clock
         self._holder = holder
@@ -76,6 +81,8 @@ class DatabaseBooks:
         self._moves = Moves(shard.shard_id, receiver)
         self._conn: Connection | None = None
         self._snapshot: CatalogueSnapshot | None = None
+        self._new_reader = new_reader
+        self._reader: PlainReader | None = None
         self._turn = Turn(0, repeatable(window))
         self._committed = False
         self._dropped_at = 0.0
@@ -101,11 +108,15 @@ class DatabaseBooks:
             raise LeaseLost()
         self._turn = replace(self._turn, number=number)
         known = self._current_snapshot(conn)
-        nodes = EdgeNodes.of(conn, messages) if refusal is None else None
-        items = (
-            prepare(messages, known, nodes)
+        plain, places = NO_PLAIN, list(range(len(messages)))
+        if refusal is None:
+            plain, places = self._reader_of(known).read(messages)
+        others = [messages[place] for place in places]
+        nodes = EdgeNodes.of(conn, others) if refusal is None else None
+        kept, items = (
+            prepare_at(places, messages, known, nodes)
             if refusal is None
-            else _refused(messages, known, refusal, look=look)
+            else (None, _refused(messages, known, refusal, look=look))
         )
         outcome = book(
             conn,
@@ -114,8 +125,10 @@ class DatabaseBooks:
             now_us=self._clock.now_us(),
             turn=self._turn,
             quota=self._quota,
+            places=kept,
+            plain=plain,
         )
-        probes.save_probes(conn, self._shard_id, probes_in(messages))
+        probes.save_probes(conn, self._shard_id, probes_in(others))
         if nodes is not None:
             nodes.save(conn)
             outcome.rebirths = nodes.rebirths
@@ -123,6 +136,11 @@ class DatabaseBooks:
         conn.commit()
         reach("after_commit")
         return outcome
+
+    def _reader_of(self, known: CatalogueSnapshot) -> PlainReader:
+        if self._reader is None or self._reader.snapshot is not known:
+            self._reader = self._new_reader(known)
+        return self._reader
 
     def keep_house(self, problem: str | None = None) -> None:
         receiver = self._receiver

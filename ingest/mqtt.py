@@ -36,6 +36,9 @@ CAUGHT_UP_S = 5.0
 """If nothing waits for this long, the backlog from our time away has arrived. The broker repeats an
 unacknowledged message after 2 s.
 """
+LOOK_S: Final = 0.001
+ENOUGH: Final = 0.25
+"""Share of a batch that is worth a transaction of its own."""
 
 _OURS: Final = tuple(f"/{suffix}" for suffix in OUTBOUND_SUFFIXES)
 """At QoS 0, only we publish on such a topic, or a device whose broker cannot forbid it; it was never
@@ -295,7 +298,7 @@ class Receiver:
 
     def take(self, most: int, *, gather_s: float, wait_s: float) -> list[Message]:
         """Up to `most` messages, also bounded in bytes: waits up to `wait_s` for the first, then up to
-        `gather_s` for more.
+        `gather_s` for more; less where ENOUGH wait and no more come.
         """
         queue = self._queue
         if not queue:
@@ -306,14 +309,21 @@ class Receiver:
                 self._rest()
                 return []
         self._empty_since = None
-        if len(queue) < most:
-            time.sleep(gather_s)
+        self._gather(most, gather_s)
         taken = queue.take(most)
         if self._came:
             for message in taken:
                 if not message.qos:
                     self._went[message.topic] = self._went.get(message.topic, 0) + 1
         return taken
+
+    def _gather(self, most: int, gather_s: float) -> None:
+        end, waiting = time.monotonic() + gather_s, len(self._queue)
+        while waiting < most and (left := end - time.monotonic()) > 0:
+            time.sleep(min(LOOK_S, left))
+            before, waiting = waiting, len(self._queue)
+            if waiting == before and waiting >= ENOUGH * most:
+                return
 
     def wait_granted(self, seconds: float) -> bool:
         """True once every subscription is granted; waits up to `seconds` for that."""

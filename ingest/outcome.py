@@ -45,6 +45,8 @@ class Booked:
     """The outcome of one message. Only `ingest.booking` writes to it."""
 
     message: Prepared
+    place: int = 0
+    """In its batch."""
     repeated: bool = False
     counted_before: bool = False
     """Its `seq` was accounted for before."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ingest.decode import DECODERS, Decoded, Decoder, StatusReport, Unreadable
@@ -46,8 +46,21 @@ def prepare(
     messages: Sequence[Message], snapshot: CatalogueSnapshot, nodes: EdgeNodes | None = None
 ) -> list[Prepared]:
     """Decode and place. Leaves out messages that the service or its probe publishes below a trial."""
+    return prepare_at(range(len(messages)), messages, snapshot, nodes)[1]
+
+
+def prepare_at(
+    places: Iterable[int],
+    messages: Sequence[Message],
+    snapshot: CatalogueSnapshot,
+    nodes: EdgeNodes | None = None,
+) -> tuple[list[int], list[Prepared]]:
+    """`prepare` of the messages at these places of a batch; also the places of those that it does not leave
+    out.
+    """
     context = Context(snapshot, nodes)
-    return [item for message in messages if (item := _prepare(message, context)) is not None]
+    found = [(place, item) for place in places if (item := _prepare(messages[place], context)) is not None]
+    return [place for place, _ in found], [item for _, item in found]
 
 
 def prepare_refused(

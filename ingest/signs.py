@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
 
 from ingest.decode import StatusReport
 from ingest.decode.result import LONGEST_INTERVAL_US
@@ -18,6 +20,7 @@ ingestor reload the catalogue.
 """
 SHORTEST_SILENCE_US = 300_000_000
 HOUR_US = 3_600_000_000
+NOBODY: Final[Mapping[int, Heard]] = MappingProxyType({})
 EARLIEST_STATUS_US = 946_684_800_000_000
 """2000-01-01: a device that reports an earlier time for its status has no clock."""
 
@@ -41,9 +44,11 @@ def _is_news(stream: KnownDatastream, interval_us: int) -> bool:
     return abs(interval_us - stream.interval_us) > NEWS * stream.interval_us
 
 
-def signs_of_life(conn: Connection, items: Sequence[Prepared]) -> None:
-    """When the devices were heard, and what they said of themselves."""
-    seen: dict[int, Heard] = {}
+def signs_of_life(conn: Connection, items: Sequence[Prepared], others: Mapping[int, Heard] = NOBODY) -> None:
+    """When the devices were heard, and what they said of themselves. `others`: device → messages of the same
+    batch that are not among `items`; no device was silent for long within it.
+    """
+    seen = dict(others)
     lines: list[StatusLine] = []
     for item in items:
         received_us = item.message.received_us

@@ -27,6 +27,7 @@ from insitu.errors import (
     RunMigrate,
     TrySmaller,
 )
+from store.binary import register_columns
 from store.constraints import sentence_of
 
 _MOMENTARY: Final = ("08", "25006", "25P03", "25P04", "40", "53", "55006", "55P03", "57", "58")
@@ -208,6 +209,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.cursor_factory = Cursor
+        register_columns(self)
 
     def server_version(self) -> int:
         """Version in PostgreSQL's notation: 180001 is 18.1."""

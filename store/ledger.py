@@ -5,11 +5,14 @@ transaction.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
-from insitu.times import to_datetime
+import numpy as np
+
+from store.binary import Int8s, Times
 from store.database import Connection, rows, run
 from store.queries import Queries
 
@@ -41,6 +44,7 @@ class Entry:
 
 
 _COUNTERS = tuple(Entry.__dataclass_fields__)
+_counters = attrgetter(*_COUNTERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +138,12 @@ def clean(text: str) -> str:
 
 def add_ledger(conn: Connection, ledger: Ledger) -> None:
     if ledger.entries:
-        columns = list(zip(*(astuple(entry) for entry in ledger.entries.values()), strict=True))
+        counts = np.array([_counters(entry) for entry in ledger.entries.values()], np.int64)
         run(
             conn,
             _SQL.add_ledger,
             **_key_columns(ledger.entries),
-            **dict(zip(_COUNTERS, map(list, columns), strict=True)),
+            **{name: Int8s(counts[:, place]) for place, name in enumerate(_COUNTERS)},
         )
     if ledger.reasons:
         run(
@@ -153,13 +157,13 @@ def add_ledger(conn: Connection, ledger: Ledger) -> None:
         )
 
 
-def _key_columns(keys: Iterable[Key]) -> dict[str, list[Any]]:
+def _key_columns(keys: Iterable[Key]) -> dict[str, Any]:
     listed = list(keys)
     return {
         "trials": [clean(key.trial) for key in listed],
         "devices": [clean(key.device) for key in listed],
-        "hours": [to_datetime(key.hour_us) for key in listed],
-        "reject_ids": [key.reject_id for key in listed],
+        "hours": Times(np.array([key.hour_us for key in listed], np.int64)),
+        "reject_ids": Int8s(np.array([key.reject_id for key in listed], np.int64)),
     }
 
 

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from insitu.arrays import Bools, Floats, Ints
 from insitu.errors import AlreadyExists, RetryLater
 from insitu.model import ClockQuality, Flag, Observation
-from insitu.times import LAST, to_datetime, to_us
+from insitu.times import LAST, to_us
+from store.binary import EPOCH_2000_US, Float8s, Int4s, Times
 from store.database import Connection, rows, run, scalar
 from store.packed.codec import Columns
 from store.packed.reading import find_packed, read_series
@@ -38,7 +39,6 @@ class _SQL(Queries, file="observations"):
     settle: str
 
 
-_EPOCH_2000_US = 946_684_800_000_000
 _NEVER_US = 2**62
 """For a datastream without results: it has no row whose absence proves that nobody else is starting it right
 now.
@@ -92,8 +92,8 @@ class Merged:
     conflicting: list[int]
 
 
-class _Rows(NamedTuple):
-    """Columns of a batch, sorted by key."""
+class Rows(NamedTuple):
+    """Observations as columns of one length; times in µs since 1970."""
 
     streams: Ints
     times: Ints
@@ -101,8 +101,8 @@ class _Rows(NamedTuple):
     received: Ints
     quality: Floats
 
-    def at(self, which: NDArray[Any]) -> _Rows:
-        return _Rows(*(column[which] for column in self))
+    def at(self, which: NDArray[Any]) -> Rows:
+        return Rows(*(column[which] for column in self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,24 +123,35 @@ class Latest:
     received_at: datetime
 
 
-def merge(conn: Connection, observations: Sequence[Observation], import_id: int | None = None) -> Merged:
-    """Store new observations. First write wins on (datastream, time), within the batch and against stored
-    rows. `import_id`: the import that brought them.
-    """
-    if not observations:
-        return Merged(0, [], [])
+def rows_of(observations: Sequence[Observation]) -> Rows:
+    """The same observations as columns."""
     flat = np.fromiter(chain.from_iterable(observations), np.float64, len(observations) * 5)
     table = flat.reshape(-1, 5)  # exact: ids and microseconds are far below 2^53
     streams, times, received = (table[:, column].astype(np.int64) for column in (0, 1, 3))
-    order = np.lexsort((times, streams))  # stable: of equal keys, the first in the batch stays first
-    streams, times, received, table = streams[order], times[order], received[order], table[order]
-    results = table[:, 2]
+    return Rows(streams, times, table[:, 2], received, table[:, 4])
+
+
+def merge(conn: Connection, observations: Sequence[Observation], import_id: int | None = None) -> Merged:
+    """`merge_rows` of observations in order of arrival."""
+    return merge_rows(conn, rows_of(observations), import_id)
+
+
+def merge_rows(conn: Connection, given: Rows, import_id: int | None = None) -> Merged:
+    """Store new observations. First write wins on (datastream, time), within the batch, in the order of
+    `given`, and against stored rows. `import_id`: the import that brought them.
+    """
+    if not len(given.streams):
+        return Merged(0, [], [])
+    order = np.lexsort(
+        (given.times, given.streams)
+    )  # stable: of equal keys, the first in the batch stays first
+    batch = given.at(order)
+    streams, times, results, _, _ = batch
     again = np.zeros(len(order), bool)
     again[1:] = (streams[1:] == streams[:-1]) & (times[1:] == times[:-1])
     kept = ~again
     newer, old = _newer(conn, streams, times)
     newer &= kept
-    batch = _Rows(streams, times, results, received, table[:, 4])
     packed, packed_results = _packed(conn, batch, old & kept)
     if newer.any() and not _copied(conn, batch.at(newer), import_id):
         newer[:] = False
@@ -168,19 +179,19 @@ def _newer(conn: Connection, streams: Ints, times: Ints) -> tuple[Bools, Bools]:
     datastream.
     """
     starts = np.flatnonzero(np.r_[True, streams[1:] != streams[:-1]])
-    parameters = {"datastream_ids": streams[starts].tolist()}
+    parameters = {"datastream_ids": Int4s(streams[starts])}
     newest = np.full(len(starts), _NEVER_US, np.int64)
     packed_to = np.full(len(starts), -_NEVER_US, np.int64)
-    for at, latest, until, _ in conn.execute(_SQL.newest_of.encode(), parameters):
-        newest[at - 1] = to_us(latest)
-        if until is not None:
-            packed_to[at - 1] = to_us(until)
+    for at, newest_us, packed_to_us, _ in conn.execute(_SQL.newest_of.encode(), parameters, binary=True):
+        newest[at - 1] = newest_us
+        if packed_to_us is not None:
+            packed_to[at - 1] = packed_to_us
     lengths = np.diff(np.r_[starts, len(streams)])
     old = times < np.repeat(packed_to, lengths)
     return (times > np.repeat(newest, lengths)) & ~old, old
 
 
-def _packed(conn: Connection, batch: _Rows, old: Bools) -> tuple[Bools, Floats]:
+def _packed(conn: Connection, batch: Rows, old: Bools) -> tuple[Bools, Floats]:
     """(which results have a packed one with their key, and those). Nothing packs their datastreams until the
     transaction ends.
     """
@@ -191,7 +202,7 @@ def _packed(conn: Connection, batch: _Rows, old: Bools) -> tuple[Bools, Floats]:
     return found, results
 
 
-def _copied(conn: Connection, new: _Rows, import_id: int | None) -> bool:
+def _copied(conn: Connection, new: Rows, import_id: int | None) -> bool:
     """COPY them directly into the table, at a third of the cost of a merge. False if another writer stored
     one of them first.
     """
@@ -203,14 +214,14 @@ def _copied(conn: Connection, new: _Rows, import_id: int | None) -> bool:
     return True
 
 
-def _merged(conn: Connection, ordinals: Ints, new: _Rows, import_id: int | None) -> list[int]:
+def _merged(conn: Connection, ordinals: Ints, new: Rows, import_id: int | None) -> list[int]:
     """Sorted by key; returns the ordinals that met an earlier row."""
     staged = np.empty(len(ordinals), _ROW)
     staged["fields"] = 6
     for name, width in (("n1", 4), ("n2", 4), ("n3", 8), ("n4", 8), ("n5", 8), ("n6", 2)):
         staged[name] = width
     staged["ordinal"], staged["datastream_id"] = ordinals, new.streams
-    staged["time"], staged["received"] = new.times - _EPOCH_2000_US, new.received - _EPOCH_2000_US
+    staged["time"], staged["received"] = new.times - EPOCH_2000_US, new.received - EPOCH_2000_US
     staged["result"], staged["quality"] = new.results, new.quality
     run(conn, _SQL.make_staging)
     with conn.cursor().copy("COPY observation_staging FROM STDIN (FORMAT binary)") as copy:
@@ -228,7 +239,7 @@ def _earlier(conn: Connection, met: list[int]) -> list[tuple[int, float]]:
     return found
 
 
-def _touch_latest(conn: Connection, batch: _Rows, results: Floats, old: Bools) -> None:
+def _touch_latest(conn: Connection, batch: Rows, results: Floats, old: Bools) -> None:
     """Update what is known of the latest results. RetryLater if some of the batch may have been packed since
     the batch was compared with what is stored: `old` were compared with packed days too.
     """
@@ -239,12 +250,12 @@ def _touch_latest(conn: Connection, batch: _Rows, results: Floats, old: Bools) -
     packed = scalar(
         conn,
         _SQL.touch_latest,
-        datastream_ids=streams[starts].tolist(),
-        times=[to_datetime(t) for t in times[ends].tolist()],
-        results=results[ends].tolist(),
-        received=[to_datetime(t) for t in np.maximum.reduceat(received, starts).tolist()],
-        firsts=[to_datetime(t) for t in times[starts].tolist()],
-        unseen=[to_datetime(t) for t in unseen.tolist()],
+        datastream_ids=Int4s(streams[starts]),
+        times=Times(times[ends]),
+        results=Float8s(results[ends]),
+        received=Times(np.maximum.reduceat(received, starts)),
+        firsts=Times(times[starts]),
+        unseen=Times(unseen),
     )
     if packed:
         raise RetryLater("Results of that time were packed in this moment. Storing them again helps.")
@@ -302,7 +313,7 @@ def copy_straight(
     for name, width in (("n1", 4), ("n2", 8), ("n3", 8), ("n4", 8), ("n5", 2), ("n6", 2)):
         table[name] = width
     table["datastream_id"], table["result"] = streams, results
-    table["time"], table["received"] = times_us - _EPOCH_2000_US, received_us - _EPOCH_2000_US
+    table["time"], table["received"] = times_us - EPOCH_2000_US, received_us - EPOCH_2000_US
     columns = "datastream_id, phenomenon_time, result, received_at, clock_quality, flag"
     if import_id is not None:
         table["fields"], table["n7"], table["import_id"], columns = 7, 4, import_id, f"{columns}, import_id"

@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from insitu.times import to_datetime
+from store.binary import Int4s, Times
 from store.database import Connection, run
 from store.ledger import clean
 from store.queries import Queries
@@ -51,9 +54,9 @@ def touch_devices(conn: Connection, seen: Mapping[int, Heard]) -> None:
         run(
             conn,
             _SQL.touch_devices,
-            device_ids=list(seen),
-            first=[to_datetime(one.first_us) for one in seen.values()],
-            seen=[to_datetime(one.last_us) for one in seen.values()],
+            device_ids=Int4s(np.array(list(seen))),
+            first=Times(np.array([one.first_us for one in seen.values()], np.int64)),
+            seen=Times(np.array([one.last_us for one in seen.values()], np.int64)),
             back=[None if one.back_us is None else to_datetime(one.back_us) for one in seen.values()],
             offsets=[one.offset_s for one in seen.values()],
         )

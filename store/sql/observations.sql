@@ -29,9 +29,10 @@ CROSS JOIN LATERAL (SELECT x.result FROM observation x
 WHERE s.ordinal = ANY(%(ordinals)s::int[]);
 
 -- name: newest_of
--- Time of some datastreams after which nothing is stored and no day is sealed, and up to where they are packed, with their place in
--- the list. The number of the transaction, taken now, lets the sealing job wait for it.
-SELECT k.at::int, greatest(l.phenomenon_time, p.noted_until), l.packed_to, pg_current_xact_id()
+-- Times (µs since 1970) of some datastreams after which nothing is stored and no day is sealed, and up to where they are packed, with
+-- their place in the list. The number of the transaction, taken now, lets the sealing job wait for it.
+SELECT k.at::int, (extract(epoch FROM greatest(l.phenomenon_time, p.noted_until)) * 1000000)::int8,
+       (extract(epoch FROM l.packed_to) * 1000000)::int8, pg_current_xact_id()
 FROM unnest(%(datastream_ids)s::int[]) WITH ORDINALITY AS k(datastream_id, at)
 JOIN datastream_latest l USING (datastream_id) LEFT JOIN sealed_part p ON p.kind = 'observation' AND p.part = l.datastream_id;
 

@@ -22,6 +22,7 @@ from ingest.prepared import Prepared
 from ingest.reading import prepare
 from insitu.errors import RetryLater
 from insitu.model import Message
+from store.binary import register_columns
 from store.catalogue.snapshot import load_snapshot
 from store.database import Connection, connect
 from store.ledger import recount
@@ -39,6 +40,10 @@ class Stepped(psycopg.Connection[tuple[Any, ...]]):
     """Calls `gate` before each statement and before the commit; `gate` blocks for as long as it likes."""
 
     gate: Callable[[], None] = staticmethod(lambda: None)
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        register_columns(self)
 
     def execute(self, *arguments: Any, **named: Any) -> Any:
         self.gate()

@@ -1,0 +1,173 @@
+"""Twins: the same messages, in the same batches, through the path of objects alone and with columns for plain
+messages, leave the same rows in every table and tell the devices the same.
+
+The path of objects is the oracle: it has rules of its own for every message and no arrays.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+
+import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from ingest.books import DatabaseBooks
+from ingest.budget import Budget
+from ingest.columns.plain import NO_PLAIN, Opened, Plain
+from ingest.columns.reading import PlainReader
+from ingest.outcome import Booked, Outcome
+from insitu.model import Message
+from insitu.times import to_us
+from store import ledger, shards
+from store.database import Connection, connect
+from store.rejects import Quota
+from tests.examples import examples
+from tests.fix_catalogue import SmallTrial
+from tests.fix_database import clone
+from tests.ingest.mixed_messages import Fleet, change, enrol
+from tests.ingest.test_sqlstates import Receiver
+
+MESSAGES = 700
+SEEDS = range(examples(quick=6, nightly=200))
+
+
+class Standing:
+    """A clock that shows the time at which it was set."""
+
+    at_us = 0
+
+    def now_us(self) -> int:
+        return self.at_us
+
+
+class NothingIsPlain(PlainReader):
+    """Leaves every message to the path of objects."""
+
+    def read(self, messages: Sequence[Message]) -> tuple[Plain, list[int]]:
+        return NO_PLAIN, list(range(len(messages)))
+
+
+class Counting(PlainReader):
+    plain = others = 0
+
+    def read(self, messages: Sequence[Message]) -> tuple[Plain, list[int]]:
+        plain, others = super().read(messages)
+        Counting.plain += len(plain)
+        Counting.others += len(others)
+        return plain, others
+
+
+class Twin:
+    """Books of one database; `new_reader` finds the plain messages."""
+
+    def __init__(self, url: str, new_reader: type[PlainReader]) -> None:
+        self.url = url
+        self.conn = connect(url, application="tests")
+        (shard,) = shards.layout(self.conn).shards
+        self.conn.rollback()
+        self.clock = Standing()
+        self.books = DatabaseBooks(
+            url,
+            clock=cast("Any", self.clock),
+            shard=shard,
+            holder="holder",
+            receiver=cast("Any", Receiver()),
+            window=200,
+            budget=Budget(10**9, 10**9),
+            quota=Quota(6000, 10**9),
+            new_reader=new_reader,
+        )
+
+    def rows(self) -> dict[str, list[tuple[Any, ...]]]:
+        """All rows of all tables, except columns that have the wall clock's time or a transaction's number by
+        default.
+        """
+        columns = self.conn.execute(
+            "SELECT c.table_name, array_agg(c.column_name::text ORDER BY c.ordinal_position)"
+            " FROM information_schema.columns c JOIN information_schema.tables t USING (table_schema, table_name)"
+            " WHERE c.table_schema = 'public' AND t.table_type = 'BASE TABLE'"
+            " AND coalesce(c.column_default, '') NOT IN ('clock_timestamp()', 'pg_current_xact_id()') GROUP BY 1"
+        ).fetchall()
+        found = {}
+        for table, names in columns:
+            statement = sql.SQL("SELECT {} FROM {} ORDER BY {}").format(
+                sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier(name)) for name in names),
+                sql.Identifier(table),
+                sql.SQL(", ").join(sql.Literal(n + 1) for n in range(len(names))),
+            )
+            found[table] = self.conn.execute(statement.as_string(self.conn).encode()).fetchall()
+        self.conn.rollback()
+        return found
+
+    def close(self) -> None:
+        self.books.close()
+        self.conn.close()
+
+
+def told(outcome: Outcome) -> tuple[object, ...]:
+    """What devices hear of a batch, and its sums."""
+    refusals = [(reject, seq) for reject, seq in outcome.refusals]
+    return outcome.receipts, refusals, outcome.rebirths, outcome.stored, outcome.refused
+
+
+@contextmanager
+def twins(url: str, server: str) -> Iterator[tuple[Twin, Twin]]:
+    """(objects alone, with columns)"""
+    with clone(server, str(conninfo_to_dict(url)["dbname"])) as other:
+        pair = Twin(url, NothingIsPlain), Twin(other, Counting)
+        try:
+            yield pair
+        finally:
+            for twin in pair:
+                twin.close()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_columns_leave_the_rows_that_objects_leave(
+    seed: int,
+    conn: Connection,
+    catalogue: SmallTrial,
+    database_url: str,
+    database_server: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    enrol(conn)
+    shards.ensure_shards(conn)
+    shards.keep_leases(conn, "holder", "test")
+    conn.execute("UPDATE shard SET lease_until = 'infinity'")
+    conn.commit()
+    conn.close()
+    fleet, acts = Fleet(seed), random.Random(seed)
+    monkeypatch.setattr(Counting, "plain", 0)
+    monkeypatch.setattr(Counting, "others", 0)
+    opened: list[int] = []
+    open_as_object = Opened.open
+
+    def open_(self: Opened, number: int) -> Booked:
+        opened.append(number)
+        return open_as_object(self, number)
+
+    monkeypatch.setattr(Opened, "open", open_)
+    with twins(database_url, database_server) as pair:
+        for batch in fleet.batches(MESSAGES):
+            if acts.random() < 0.15:
+                state = acts.getstate()
+                for twin in pair:
+                    acts.setstate(state)
+                    change(twin.conn, acts, fleet.now)
+                    twin.conn.commit()
+            for twin in pair:
+                twin.clock.at_us = to_us(fleet.now)
+            objects, columns = (told(twin.books.commit(batch)) for twin in pair)
+            assert columns == objects
+        objects_left, columns_left = (twin.rows() for twin in pair)
+        for table, rows in objects_left.items():
+            assert columns_left[table] == rows, table
+        assert ledger.recount(pair[1].conn) == []
+    assert Counting.plain > MESSAGES / 6
+    assert Counting.others > MESSAGES / 10
+    assert len(opened) > 5
