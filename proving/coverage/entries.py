@@ -9,12 +9,13 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from insitu.model import Verdict
-from proving.coverage import forecasts, intervals, looks, missing
+from proving.coverage import forecasts, intervals, looks, missing, seasons
 from proving.coverage.bounds import Result
 from proving.coverage.forecasts import Forecast, Foretold
 from proving.coverage.intervals import Counts, Ends, Measured
 from proving.coverage.looks import Looked
 from proving.coverage.missing import Judged, Silent
+from proving.coverage.seasons import Drifted, Season
 from simulators.worlds.cell import Cell, World
 from simulators.worlds.register import WORLDS, cells, looked
 from simulators.worlds.spaced import spaced
@@ -23,7 +24,7 @@ from trials.plan.parts import WORST_PERCENTILE
 OPENING: Final = 50
 """The first replications of a cell, by which a later measurement is compared with an earlier one."""
 DIGITS: Final = 9
-SILENCE, POWER, FORECASTS = "silence", "random loss", "forecasts"
+SILENCE, POWER, FORECASTS, SEASONS = "silence", "random loss", "forecasts", "seasons"
 """Groups of cells that belong to no world."""
 
 Opening = dict[str, list[float]]
@@ -219,6 +220,37 @@ class OfForecast:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class OfSeason:
+    """A season in which nothing was done, or a change without a season."""
+
+    cell: Season
+    group: str = SEASONS
+
+    @property
+    def key(self) -> str:
+        one = self.cell
+        what = f"{one.name}, {one.shape}, φ {seasons.PHI:g}, {one.before} and {one.after} days"
+        return f"{self.group}: {what}, size {one.size:g}"
+
+    def replicate(self, numbers: Iterable[int]) -> list[Verdict]:
+        return seasons.replicate(self.cell, numbers)
+
+    def count(self, found: Sequence[Verdict]) -> Drifted:
+        return seasons.shares(self.cell, found)
+
+    def numbers(self, found: Sequence[Verdict]) -> dict[str, Any]:
+        of = self.count(found)
+        return {"met": rounded(of.met), "refused": rounded(of.refused)}
+
+    def read(self, numbers: Mapping[str, Any], replications: int) -> Drifted:
+        return Drifted(self.cell, replications, **numbers)
+
+    def opening(self, found: Sequence[Verdict]) -> Opening:
+        """Verdict → how often."""
+        return {str(verdict): [sum(one is verdict for one in found)] for verdict in Verdict}
+
+
 def list_entries() -> list[Entry]:
     """Every cell, in the order of the page."""
     hourly = list(WORLDS.values())
@@ -229,6 +261,7 @@ def list_entries() -> list[Entry]:
         *(OfLooks(world, cell) for world, some in looked(hourly) for cell in some),
         *(OfSilence(cell, POWER) for cell in missing.powers()),
         *(OfForecast(cell) for cell in forecasts.cells()),
+        *(OfSeason(cell) for cell in seasons.cells()),
     ]
 
 

@@ -11,20 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
-from proving.coverage import bounds, forecasts, looks, missing, tables
+from proving.coverage import bounds, forecasts, looks, missing, seasons, tables
 from proving.coverage.bounds import Beyond, Result
-from proving.coverage.entries import FORECASTS, POWER, SILENCE, Entry, OfWorld, list_entries
+from proving.coverage.entries import FORECASTS, POWER, SEASONS, SILENCE, Entry, OfWorld, list_entries
 from proving.coverage.forecasts import Foretold
 from proving.coverage.intervals import SEED, Measured
 from proving.coverage.looks import Looked
 from proving.coverage.missing import Judged
 from proving.coverage.results import CELLS, ROOT, Row, is_of_now, load_rows
+from proving.coverage.seasons import Drifted
 from trials.plan.rules import NEWEST
 
 PAGE: Final = ROOT / "docs" / "validation.md"
 ORACLES: Final = CELLS.with_name("oracles.json")
 _BLOCK: Final = re.compile(r"(?<=<!-- measured: )([^>\n]+?)( -->\n).*?(?=<!-- end -->)", re.DOTALL)
-_Kind = TypeVar("_Kind", Measured, Looked, Judged, Foretold)
+_Kind = TypeVar("_Kind", Measured, Looked, Judged, Foretold, Drifted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,8 @@ def blocks_of(rows: Mapping[str, Row], oracles: Sequence[Compared]) -> dict[str,
         SILENCE: missing.table(_of(Judged, results, SILENCE)) + _replications(read, SILENCE),
         POWER: missing.table_of_power(_of(Judged, results, POWER)) + _replications(read, POWER),
         FORECASTS: forecasts.table(_of(Foretold, results)) + _replications(read, FORECASTS),
+        SEASONS: seasons.table(_of(Drifted, results)) + _replications(read, SEASONS),
+        "changes": seasons.table_of_changes(_of(Drifted, results)),
         "other implementations": table_of_oracles(oracles),
     }
 
@@ -127,9 +130,17 @@ def _stated(rows: Sequence[Row]) -> str:
         for number in sorted(counts)
     )
     old = sum(not is_of_now(row) for row in rows)
+    kept = sum(is_of_now(row) and row.drawn != NEWEST for row in rows)
+    told = (
+        f" {kept} cells were drawn by earlier rules, and their first 50 give the same by these."
+        if kept
+        else ""
+    )
     return (
         f"Rules {NEWEST}, seed {SEED}. {len(rows)} cells: {parts}. The standard errors of a coverage of .95 "
-        f"and of a false verdict of .025 are {errors}." + (f" {old} cells are of other rules." if old else "")
+        f"and of a false verdict of .025 are {errors}."
+        + told
+        + (f" {old} cells are of other rules." if old else "")
     )
 
 

@@ -32,6 +32,9 @@ class Row:
 
     key: str
     rules: int
+    """By which its first replications give the same."""
+    drawn: int
+    """Rules by which all of them were drawn."""
     seed: int
     replications: int
     code: str
@@ -45,7 +48,8 @@ def load_rows(path: Path = CELLS) -> dict[str, Row]:
     """Key → row; empty if nothing has been measured."""
     if not path.is_file():
         return {}
-    rows = (Row(**json.loads(line)) for line in path.read_text("utf-8").splitlines())
+    found = (json.loads(line) for line in path.read_text("utf-8").splitlines())
+    rows = (Row(**{"drawn": one["rules"], **one}) for one in found)
     return {row.key: row for row in rows}
 
 
@@ -103,7 +107,7 @@ def may_stay(row: Row | None, entry: Entry, replications: int) -> TypeGuard[Row]
 
 def measured_row(entry: Entry, found: Sequence[Any], code: str) -> Row:
     opening = entry.opening(found[:OPENING])
-    return Row(entry.key, NEWEST, SEED, len(found), code, opening, entry.numbers(found))
+    return Row(entry.key, NEWEST, NEWEST, SEED, len(found), code, opening, entry.numbers(found))
 
 
 def replicating(entry: Entry, replications: int, pool: ProcessPoolExecutor | None) -> Callable[[], list[Any]]:

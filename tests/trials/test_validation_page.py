@@ -152,7 +152,7 @@ def test_a_row_is_kept_while_its_code_or_its_first_replications_are_the_same() -
 
 def test_verdicts_of_other_rules_are_counted_again_though_the_first_are_the_same() -> None:
     entry = next(one for one in list_entries() if isinstance(one, OfSilence))
-    row = Row(entry.key, NEWEST, SEED, 50, CODE, {}, {})
+    row = Row(entry.key, NEWEST, NEWEST, SEED, 50, CODE, {}, {})
     assert may_stay(row, entry, 50)
     assert not may_stay(replace(row, rules=RULES_1), entry, 50)
     assert may_stay(replace(row, rules=RULES_1), SHORT, 50)
