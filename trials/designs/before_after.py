@@ -150,6 +150,8 @@ def difference_of_periods(
 
 def _hac(question: Question, result: Answer, periods: Difference, before: Floats, after: Floats) -> None:
     """Newey–West errors of the effect. They count rows, so every day must be there."""
+    if question.rules.whole_days:
+        before, after = _trimmed(before), _trimmed(after)
     if not (np.isfinite(before).all() and np.isfinite(after).all()):
         result.findings.append(finding("hac_needs_full_grid"))
     elif not question.bare:
@@ -165,6 +167,12 @@ def _hac(question: Question, result: Answer, periods: Difference, before: Floats
             n=periods.before.n + periods.after.n,
         )
         result.sensitivity.append(("hac", estimate))
+
+
+def _trimmed(values: Floats) -> Floats:
+    """Without days at either end that have no value: they leave no gap."""
+    there = np.flatnonzero(np.isfinite(values))
+    return values[there[0] : there[-1] + 1] if len(there) else values
 
 
 def _days(periods: Difference) -> dict[str, int]:

@@ -35,6 +35,8 @@ LEAST_G, G_PER_SHARE = 0.25, 1.25
 """g from which values lean, less so much for each share lost: where much is lost, g is known badly, and a
 tail that is too short does most harm.
 """
+G_MARGIN: Final = 2.5
+"""Times the square of the share lost: g counts as so much larger, since it is known worse and weighs more."""
 LEAST_H, H_PER_SHARE = 0.12, 0.8
 """The same for heavy tails."""
 MOST_G = 2.0
@@ -97,6 +99,7 @@ def lost_above_leaning(seen: Floats, lost: int, *, told: bool = False) -> Floats
     if g <= least and not cut:
         return np.empty(0)
     at = scipy.special.ndtri(_shares_above(1 - share, lost))
+    g *= 1 + G_MARGIN * share**2
     ratio = np.expm1(g * at) / np.expm1(g * z) if g > 0 else at / z
     return np.asarray(middle + (high - middle) * ratio)
 
