@@ -101,6 +101,7 @@ NAVIGATION = {
             "0021-no-rollups-and-a-columnstore",
             "0022-which-postgresql-wheel",
             "0023-seals-of-facts-and-days",
+            "0029-shapes-and-steps",
         ],
     },
 }

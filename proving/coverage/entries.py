@@ -24,6 +24,8 @@ from trials.plan.parts import WORST_PERCENTILE
 OPENING: Final = 50
 """The first replications of a cell, by which a later measurement is compared with an earlier one."""
 DIGITS: Final = 9
+BY_STEPS: Final = ("before_after", "adjusted_before_after")
+"""Designs that rules 4 ask for a step."""
 SILENCE, POWER, FORECASTS, SEASONS = "silence", "random loss", "forecasts", "seasons"
 """Groups of cells that belong to no world."""
 
@@ -37,6 +39,11 @@ class Entry(Protocol):
     def group(self) -> str: ...
     @property
     def key(self) -> str: ...
+    @property
+    def since(self) -> int:
+        """The rules that changed its numbers last; rows of these and of newer ones are of today."""
+        ...
+
     def replicate(self, numbers: Iterable[int], /) -> list[Any]: ...
     def count(self, found: Sequence[Any], /) -> Result: ...
     def numbers(self, found: Sequence[Any], /) -> dict[str, Any]: ...
@@ -58,6 +65,10 @@ class OfWorld:
     @property
     def key(self) -> str:
         return f"{self.group}: {_named(self.cell)}"
+
+    @property
+    def since(self) -> int:
+        return 4 if self.world.design in BY_STEPS else 3
 
     def replicate(self, numbers: Iterable[int]) -> list[dict[str, Ends]]:
         return intervals.replicate(self.world, self.cell, numbers)
@@ -117,6 +128,10 @@ class OfLooks:
     def key(self) -> str:
         return f"{self.group}: {_named(self.cell)}"
 
+    @property
+    def since(self) -> int:
+        return 4 if self.world.design in BY_STEPS else 3
+
     def replicate(self, numbers: Iterable[int]) -> list[tuple[int, bool, bool]]:
         return looks.replicate(self.world, self.cell, numbers)
 
@@ -157,6 +172,10 @@ class OfSilence:
         one = self.cell
         effect = f", effect {one.effect:g}" if one.effect else ""
         return f"{self.group}: {one.name}, φ {one.phi:g}, {100 * one.share:g} % lost ({one.lost}){effect}"
+
+    @property
+    def since(self) -> int:
+        return 4
 
     def replicate(self, numbers: Iterable[int]) -> list[tuple[Verdict, Verdict]]:
         return missing.replicate(self.cell, numbers, WORST_PERCENTILE)
@@ -199,6 +218,10 @@ class OfForecast:
         one = self.cell
         return f"{self.group}: {one.kind}, φ {one.phi:g}, {one.before} and {one.after} days"
 
+    @property
+    def since(self) -> int:
+        return 3
+
     def replicate(self, numbers: Iterable[int]) -> list[Verdict | None]:
         return forecasts.replicate(self.cell, numbers)
 
@@ -232,6 +255,10 @@ class OfSeason:
         one = self.cell
         what = f"{one.name}, {one.shape}, φ {seasons.PHI:g}, {one.before} and {one.after} days"
         return f"{self.group}: {what}, size {one.size:g}"
+
+    @property
+    def since(self) -> int:
+        return 4
 
     def replicate(self, numbers: Iterable[int]) -> list[Verdict]:
         return seasons.replicate(self.cell, numbers)

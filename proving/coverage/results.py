@@ -91,9 +91,9 @@ def is_same(one: Opening, other: Opening) -> bool:
     )
 
 
-def is_of_now(row: Row | None) -> bool:
-    """Measured by today's rules and seed."""
-    return row is not None and (row.rules, row.seed) == (NEWEST, SEED)
+def is_of_now(row: Row | None, entry: Entry) -> bool:
+    """Measured by today's seed and rules, or by those since which nothing changed for it."""
+    return row is not None and row.rules >= entry.since and row.seed == SEED
 
 
 def may_stay(row: Row | None, entry: Entry, replications: int) -> TypeGuard[Row]:
@@ -135,7 +135,7 @@ def measure_rows(
         row = rows.get(entry.key)
         if not may_stay(row, entry, replications):
             waiting.append((entry, None, replicating(entry, replications, pool)))
-        elif is_of_now(row) and row.code == code:
+        elif row.rules == NEWEST and row.code == code:
             waiting.append((entry, row, list))
         else:
             waiting.append((entry, row, replicating(entry, OPENING, pool)))

@@ -2,7 +2,7 @@
 still judged where there is no season?
 
 Hourly AR(1) series before and after a date, with a drift over both periods that makes a difference of their
-means of so many standard errors; or with a step at that date.
+means of several standard errors; or with a step at that date.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def shape_of(name: str, before: int, after: int) -> Floats:
 
 
 def standard_error(days: int) -> float:
-    """Of the mean of the hours of so many days."""
+    """Of the mean of the hours of these days."""
     n = 24 * days
     k = np.arange(1, n)
     return float(np.sqrt(SD**2 / n * (1 + 2 * np.sum((1 - k / n) * PHI**k))))

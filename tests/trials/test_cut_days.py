@@ -1,5 +1,5 @@
-"""Periods that begin or end within a day, a week or a month: the rest is no whole one. Counted again here with
-the clock of the standard library alone.
+"""Periods that begin or end within a day, a week or a month: the rest is no whole one. Counted again here
+with the clock of the standard library alone.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def test_a_filter_decides_what_a_whole_day_plans() -> None:
 @settings(max_examples=examples(quick=25, nightly=200), deadline=None)
 @given(st.integers(0, 60 * 24), st.integers(15 * 24, 45 * 24))
 def test_the_days_of_a_period_are_those_that_a_clock_counts(first: int, hours: int) -> None:
-    """Over the change of the clocks on 29 March: each local date of which the period holds 18 hours or more,
+    """Over the change of the clocks on 29 March: each local date that has 18 hours or more in the period,
     since three quarters of the usual 24 are 18.
     """
     begins = START + first * HOUR

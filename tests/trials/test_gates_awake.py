@@ -72,8 +72,8 @@ def test_a_spring_in_which_nothing_was_done_is_not_met(declared: bool) -> None:
 
 @pytest.mark.parametrize("declared", [False, True], ids=["no covariate", "outdoor declared"])
 def test_an_effect_without_a_season_is_still_met(declared: bool) -> None:
-    """Nine standard errors: the price of a season that nothing rules out (docs/designs/4-before-after.md). With
-    a covariate ten trials are a `season_mismatch`, since it wanders far.
+    """Nine standard errors: the price of a season that nothing rules out (docs/designs/4-before-after.md).
+    With a covariate ten trials are a `season_mismatch`, since it wanders far.
     """
     met = 0
     for seed in range(50):

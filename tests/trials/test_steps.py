@@ -1,5 +1,5 @@
-"""Without a control an effect must be a step at the change: seasons in which nothing was done, written from the
-words of the rule with NumPy and SciPy alone, and changes without a season.
+"""Without a control an effect must be a step at the change: seasons in which nothing was done, written from
+the words of the rule with NumPy and SciPy alone, and changes without a season.
 """
 
 from __future__ import annotations

@@ -63,9 +63,9 @@ def _season(
     after: tuple[Days, Floats],
     periods: Difference,
 ) -> None:
-    """Could the season have made the effect? By the declared covariates; by made-up dates, more strictly where
-    no covariate is declared; and by the step, whatever is declared: a covariate that moves nothing says
-    nothing of the season.
+    """Could the season have made the effect? By the declared covariates; by made-up dates, more strictly
+    where no covariate is declared; and by the step, whatever is declared: a covariate that moves nothing
+    says nothing of the season.
     """
     names = sorted({name for name, _ in question.covariates})
     for name in names:

@@ -54,8 +54,8 @@ def check_step(
 ) -> None:
     """Blocks unless an effect is a step in the middle between the periods: one that excludes 0 on the side of
     the effect, and makes half of it or more. Where there is no effect there must be no step beyond its
-    interval, which a drift could hide. As many values on both sides, so that a season that bends moves both lines alike. `ends`: of
-    the interval of the effect.
+    interval, which a drift could hide. As many values on both sides, so that a season that bends moves both
+    lines alike. `ends`: of the interval of the effect.
     """
     number = min(len(before.days), len(after.days), MOST_DAYS)
     if number < TRENDS:
