@@ -199,7 +199,8 @@ FINDINGS = _named(
         "step_disagrees",
         "blocking",
         "With a line of its own for each period, the step at the change is {step} [{low}, {high}]; the "
-        "effect is {effect}. A drift may explain that: measure a control, or longer on both sides of the change.",
+        "effect is {effect}. A drift may explain that: measure a control, or longer on both sides of the "
+        "change.",
     ),
     Sentence(
         "several_in_interval",
