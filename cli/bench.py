@@ -87,6 +87,10 @@ def evaluate(
             "measured by other code, and write the page. Goes on where it was stopped.",
         ),
     ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="With --write: only this group of cells (a world, silence, seasons, …)."),
+    ] = None,
 ) -> None:
     """How often intervals contain a truth known from simulation, false verdicts, power: the tables of
     docs/validation.md; or time and memory.
@@ -95,7 +99,7 @@ def evaluate(
         evaluate_speed()
         return
     if write:
-        write_validation(list_entries(), replications=replications, processes=processes)
+        write_validation(list_entries(), replications=replications, processes=processes, only=only or ())
         return
     worlds = chosen(design, phi=phi or PHIS, days=days or DAYS, trend=trend or TRENDS)
     early = looked([world for world, _ in worlds], phi=phi or PHIS, days=days or DAYS)

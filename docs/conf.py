@@ -103,6 +103,7 @@ NAVIGATION = {
             "0023-seals-of-facts-and-days",
             "0024-packed-days",
             "0028-plain-messages-as-columns",
+            "0029-shapes-and-steps",
         ],
     },
 }

@@ -196,6 +196,13 @@ FINDINGS = _named(
         "the effect is {effect}, and may have come about in the same way.",
     ),
     Sentence(
+        "step_disagrees",
+        "blocking",
+        "With a line of its own for each period, the step at the change is {step} [{low}, {high}]; the "
+        "effect is {effect}. A drift may explain that: measure a control, or longer on both sides of the "
+        "change.",
+    ),
+    Sentence(
         "several_in_interval",
         "warning",
         "{device} has {results} results in {intervals} of its {occupied} planned intervals with a result in "

@@ -12,8 +12,9 @@ from proving.coverage.intervals import POWER, Measured
 from proving.coverage.looks import MOST as MOST_EXCLUDED
 from proving.coverage.looks import Looked
 from proving.coverage.missing import Judged
+from proving.coverage.seasons import CHANGE, Drifted
 
-Result = Measured | Looked | Judged | Foretold
+Result = Measured | Looked | Judged | Foretold | Drifted
 LEAST: Final = 0.93
 """Coverage of nominal .95 in every cell."""
 LEAST_MEAN: Final = 0.945
@@ -62,6 +63,7 @@ def of_results(found: Sequence[Result]) -> list[Beyond]:
         *of_worlds([one for one in found if isinstance(one, Measured)]),
         *of_looks(one for one in found if isinstance(one, Looked)),
         *of_silence(one for one in found if isinstance(one, Judged)),
+        *of_seasons(one for one in found if isinstance(one, Drifted)),
     ]
 
 
@@ -137,6 +139,15 @@ def _of_silence(found: Iterable[Judged]) -> Iterator[Beyond]:
                 cell = one.cell
                 where = f"{cell.name}, φ {cell.phi:g}, {100 * cell.share:g} % lost ({cell.lost})"
                 yield Beyond(where, f"`{kind}` in", wrong, most_false(of))
+
+
+def of_seasons(found: Iterable[Drifted]) -> Iterator[Beyond]:
+    """Seasons in which nothing was done that are `met` too often."""
+    for one in found:
+        cell, most = one.cell, most_false(one.replications)
+        if cell.shape != CHANGE and one.met > most:
+            where = f"{cell.name}, {cell.shape}, {cell.before} and {cell.after} days"
+            yield Beyond(where, "`met` in", one.met, most)
 
 
 def by_statistic(found: Sequence[Measured]) -> dict[str, list[Measured]]:

@@ -9,12 +9,13 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from insitu.model import Verdict
-from proving.coverage import forecasts, intervals, looks, missing
+from proving.coverage import forecasts, intervals, looks, missing, seasons
 from proving.coverage.bounds import Result
 from proving.coverage.forecasts import Forecast, Foretold
 from proving.coverage.intervals import Counts, Ends, Measured
 from proving.coverage.looks import Looked
 from proving.coverage.missing import Judged, Silent
+from proving.coverage.seasons import Drifted, Season
 from simulators.worlds.cell import Cell, World
 from simulators.worlds.register import WORLDS, cells, looked
 from simulators.worlds.spaced import spaced
@@ -23,7 +24,9 @@ from trials.plan.parts import WORST_PERCENTILE
 OPENING: Final = 50
 """The first replications of a cell, by which a later measurement is compared with an earlier one."""
 DIGITS: Final = 9
-SILENCE, POWER, FORECASTS = "silence", "random loss", "forecasts"
+BY_STEPS: Final = ("before_after", "adjusted_before_after")
+"""Designs that rules 4 ask for a step."""
+SILENCE, POWER, FORECASTS, SEASONS = "silence", "random loss", "forecasts", "seasons"
 """Groups of cells that belong to no world."""
 
 Opening = dict[str, list[float]]
@@ -36,6 +39,11 @@ class Entry(Protocol):
     def group(self) -> str: ...
     @property
     def key(self) -> str: ...
+    @property
+    def since(self) -> int:
+        """The rules that changed its numbers last; rows of these and of newer ones are of today."""
+        ...
+
     def replicate(self, numbers: Iterable[int], /) -> list[Any]: ...
     def count(self, found: Sequence[Any], /) -> Result: ...
     def numbers(self, found: Sequence[Any], /) -> dict[str, Any]: ...
@@ -57,6 +65,10 @@ class OfWorld:
     @property
     def key(self) -> str:
         return f"{self.group}: {_named(self.cell)}"
+
+    @property
+    def since(self) -> int:
+        return 4 if self.world.design in BY_STEPS else 3
 
     def replicate(self, numbers: Iterable[int]) -> list[dict[str, Ends]]:
         return intervals.replicate(self.world, self.cell, numbers)
@@ -116,6 +128,10 @@ class OfLooks:
     def key(self) -> str:
         return f"{self.group}: {_named(self.cell)}"
 
+    @property
+    def since(self) -> int:
+        return 4 if self.world.design in BY_STEPS else 3
+
     def replicate(self, numbers: Iterable[int]) -> list[tuple[int, bool, bool]]:
         return looks.replicate(self.world, self.cell, numbers)
 
@@ -156,6 +172,10 @@ class OfSilence:
         one = self.cell
         effect = f", effect {one.effect:g}" if one.effect else ""
         return f"{self.group}: {one.name}, φ {one.phi:g}, {100 * one.share:g} % lost ({one.lost}){effect}"
+
+    @property
+    def since(self) -> int:
+        return 4
 
     def replicate(self, numbers: Iterable[int]) -> list[tuple[Verdict, Verdict]]:
         return missing.replicate(self.cell, numbers, WORST_PERCENTILE)
@@ -198,6 +218,10 @@ class OfForecast:
         one = self.cell
         return f"{self.group}: {one.kind}, φ {one.phi:g}, {one.before} and {one.after} days"
 
+    @property
+    def since(self) -> int:
+        return 3
+
     def replicate(self, numbers: Iterable[int]) -> list[Verdict | None]:
         return forecasts.replicate(self.cell, numbers)
 
@@ -219,6 +243,41 @@ class OfForecast:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class OfSeason:
+    """A season in which nothing was done, or a change without a season."""
+
+    cell: Season
+    group: str = SEASONS
+
+    @property
+    def key(self) -> str:
+        one = self.cell
+        what = f"{one.name}, {one.shape}, φ {seasons.PHI:g}, {one.before} and {one.after} days"
+        return f"{self.group}: {what}, size {one.size:g}"
+
+    @property
+    def since(self) -> int:
+        return 4
+
+    def replicate(self, numbers: Iterable[int]) -> list[Verdict]:
+        return seasons.replicate(self.cell, numbers)
+
+    def count(self, found: Sequence[Verdict]) -> Drifted:
+        return seasons.shares(self.cell, found)
+
+    def numbers(self, found: Sequence[Verdict]) -> dict[str, Any]:
+        of = self.count(found)
+        return {"met": rounded(of.met), "refused": rounded(of.refused)}
+
+    def read(self, numbers: Mapping[str, Any], replications: int) -> Drifted:
+        return Drifted(self.cell, replications, **numbers)
+
+    def opening(self, found: Sequence[Verdict]) -> Opening:
+        """Verdict → how often."""
+        return {str(verdict): [sum(one is verdict for one in found)] for verdict in Verdict}
+
+
 def list_entries() -> list[Entry]:
     """Every cell, in the order of the page."""
     hourly = list(WORLDS.values())
@@ -229,6 +288,7 @@ def list_entries() -> list[Entry]:
         *(OfLooks(world, cell) for world, some in looked(hourly) for cell in some),
         *(OfSilence(cell, POWER) for cell in missing.powers()),
         *(OfForecast(cell) for cell in forecasts.cells()),
+        *(OfSeason(cell) for cell in seasons.cells()),
     ]
 
 

@@ -82,19 +82,26 @@ def write_validation(
     replications: int,
     processes: int,
     again: int = AGAIN,
+    only: Sequence[str] = (),
     cells: Path = CELLS,
     page: Path = PAGE,
 ) -> None:
     """Measures the cells that are missing, or stale, or have fewer replications; then those beyond a bound
-    with `again` replications. Stores each when it is done, and writes the page at the end. CorrectInput
-    outside a clone.
+    with `again` replications. Stores each when it is done, and writes the page at the end. `only`: these
+    groups, as far as they are stale; the others stay as they are. CorrectInput outside a clone, or for a
+    group that does not exist.
     """
     if not page.is_file():
         raise CorrectInput(f"There is no {page}: cells are stored, and the page is written, in a clone.")
+    groups = list(dict.fromkeys(entry.group for entry in entries))
+    for name in only:
+        if name not in groups:
+            raise CorrectInput(f"There is no group {name!r}: {', '.join(groups)}.")
+    asked = [entry for entry in entries if not only or entry.group in only]
     with pool_of(processes) as pool:
-        rows = _measured(entries, entries, load_rows(cells), replications, pool, cells)
-        doubtful = [entry for entry in entries if _is_beyond(entry, rows[entry.key])]
-        say(f"{len(doubtful)} of {len(entries)} cells are beyond a bound.")
+        rows = _measured(entries, asked, load_rows(cells), replications, pool, cells)
+        doubtful = [entry for entry in asked if _is_beyond(entry, rows[entry.key])]
+        say(f"{len(doubtful)} of {len(asked)} cells are beyond a bound.")
         _measured(entries, doubtful, rows, max(again, replications), pool, cells)
     write_page(page, cells)
 

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
+import scipy
 
 from insitu.arrays import Bools, Floats, Ints
 from insitu.model import AveragingScale, PeriodName, Verdict
@@ -52,6 +53,9 @@ LEVEL: Final = 60.0
 """Mean of the levels of a world in dB."""
 BY_ENERGY: Final = LEVEL + SD**2 * np.log(10) / 20
 """Level of the mean power of normal levels."""
+SKEWED, BACKGROUND, HEAVY = "log-normal", "log-normal above 40", "Laplace"
+LEANS: Final = 0.6
+"""Standard deviation of the logarithm."""
 ERROR: Final = 2.0
 """Standard deviation of the error of a device beside another one."""
 
@@ -93,8 +97,14 @@ OTHERS: Final = (
     ("equivalence", ERROR_HIGH, "difference"),
     ("reference_collocation", ERROR_LARGE, "rmse"),
     ("replicates", ERROR_LARGE, "u_between"),
+    ("limit_compliance", "high", SKEWED),
+    ("limit_compliance", "high", BACKGROUND),
+    ("equivalence", ERROR_HIGH, f"difference, {SKEWED}"),
+    ("reference_collocation", ERROR_LARGE, f"rmse, {HEAVY}"),
 )
-"""Levels, and what is lost because of its difference from another series: design, loss, statistic or unit."""
+"""Levels, what is lost because of its difference from another series, and distributions that are not normal:
+design, loss, statistic or unit or distribution.
+"""
 
 
 def standard_error(phi: float) -> float:
@@ -168,22 +178,23 @@ def _answer(cell: Silent, rng: np.random.Generator) -> Answer:
 def _other_answer(cell: Silent, rng: np.random.Generator) -> Answer:
     """One draw of a world of `OTHERS`."""
     reporting = PeriodName.REPORTING
-    if cell.of == IN_DB:
-        values = _series(rng, cell.phi) - MEAN + LEVEL
+    if cell.design == "limit_compliance":
+        values, mean = _alone(cell, rng)
+        in_db: dict[str, Any] = {"unit": "dB", "scale": AveragingScale.ENERGETIC} if cell.of == IN_DB else {}
         return ask(
             cell.design,
             arms={"candidate": {reporting: np.where(_lost(cell, values, rng), np.nan, values)}},
             start=STARTS,
             interval=HOUR,
-            unit="dB",
-            scale=AveragingScale.ENERGETIC,
-            targets={"mean": (None, BY_ENERGY)},
+            targets={"mean": (None, mean)},
             parameters={"u_meas": 0.01},
             bare=True,
+            **in_db,
         )
     arms: dict[str, Any]
+    statistic, _, shape = cell.of.partition(", ")
     truth = _series(rng, cell.phi)
-    errors = [autoregressive(rng, HOURS, phi=cell.phi, sd=ERROR) for _ in range(2)]
+    errors = [shaped(autoregressive(rng, HOURS, phi=cell.phi, sd=1.0), shape) for _ in range(2)]
     if cell.design == "replicates":
         one, other = (truth + error for error in errors)
         kept = np.where(_lost(cell, one - other, rng), np.nan, one)
@@ -193,7 +204,27 @@ def _other_answer(cell: Silent, rng: np.random.Generator) -> Answer:
         beside = "control" if cell.design == "equivalence" else "reference"
         arms = {"candidate": {reporting: {"one": kept}}, beside: {reporting: {"other": truth}}}
     target = (-5 * ERROR, 0.0) if cell.design == "equivalence" else (None, ERROR)
-    return ask(cell.design, arms=arms, start=STARTS, interval=HOUR, targets={cell.of: target}, bare=True)
+    return ask(cell.design, arms=arms, start=STARTS, interval=HOUR, targets={statistic: target}, bare=True)
+
+
+def _alone(cell: Silent, rng: np.random.Generator) -> tuple[Floats, float]:
+    """(values of one arm, their true mean; of levels by energy)."""
+    if cell.of == IN_DB:
+        return _series(rng, cell.phi) - MEAN + LEVEL, float(BY_ENERGY)
+    above = 40.0 if cell.of == BACKGROUND else 0.0
+    made = np.exp(LEANS * autoregressive(rng, HOURS, phi=cell.phi, sd=1.0) - LEANS**2 / 2)
+    return above + MEAN * made, above + MEAN
+
+
+def shaped(normal: Floats, shape: str) -> Floats:
+    """Errors of mean 0 and standard deviation `ERROR` from a normal series of standard deviation 1."""
+    if shape == SKEWED:
+        made = np.exp(LEANS * normal - LEANS**2 / 2) - 1
+        return np.asarray(ERROR * made / np.sqrt(np.exp(LEANS**2) - 1))
+    if shape == HEAVY:
+        beyond = 2 * scipy.special.ndtr(-np.abs(normal))
+        return np.asarray(-ERROR / np.sqrt(2) * np.sign(normal) * np.log(beyond))
+    return ERROR * normal
 
 
 def _arms(cell: Silent, rng: np.random.Generator) -> dict[str, dict[str, Floats]]:

@@ -11,20 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
-from proving.coverage import bounds, forecasts, looks, missing, tables
+from proving.coverage import bounds, forecasts, looks, missing, seasons, tables
 from proving.coverage.bounds import Beyond, Result
-from proving.coverage.entries import FORECASTS, POWER, SILENCE, Entry, OfWorld, list_entries
+from proving.coverage.entries import FORECASTS, POWER, SEASONS, SILENCE, Entry, OfWorld, list_entries
 from proving.coverage.forecasts import Foretold
 from proving.coverage.intervals import SEED, Measured
 from proving.coverage.looks import Looked
 from proving.coverage.missing import Judged
 from proving.coverage.results import CELLS, ROOT, Row, is_of_now, load_rows
+from proving.coverage.seasons import Drifted
 from trials.plan.rules import NEWEST
 
 PAGE: Final = ROOT / "docs" / "validation.md"
 ORACLES: Final = CELLS.with_name("oracles.json")
 _BLOCK: Final = re.compile(r"(?<=<!-- measured: )([^>\n]+?)( -->\n).*?(?=<!-- end -->)", re.DOTALL)
-_Kind = TypeVar("_Kind", Measured, Looked, Judged, Foretold)
+_Kind = TypeVar("_Kind", Measured, Looked, Judged, Foretold, Drifted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def blocks_of(rows: Mapping[str, Row], oracles: Sequence[Compared]) -> dict[str,
     asides = {world.name for world in worlds if world.aside}
     return {
         **{world.name: "Not measured yet." for world in worlds if not world.aside},
-        "cells": _stated([row for _, row in read]),
+        "cells": _stated(read),
         "beyond the bounds": _beyond(bounds.of_results(everything)),
         **{name: _table(found) for name, found in hourly.items() if name not in asides},
         "other aggregations": tables.aggregations(
@@ -86,6 +87,8 @@ def blocks_of(rows: Mapping[str, Row], oracles: Sequence[Compared]) -> dict[str,
         SILENCE: missing.table(_of(Judged, results, SILENCE)) + _replications(read, SILENCE),
         POWER: missing.table_of_power(_of(Judged, results, POWER)) + _replications(read, POWER),
         FORECASTS: forecasts.table(_of(Foretold, results)) + _replications(read, FORECASTS),
+        SEASONS: seasons.table(_of(Drifted, results)) + _replications(read, SEASONS),
+        "changes": seasons.table_of_changes(_of(Drifted, results)),
         "other implementations": table_of_oracles(oracles),
     }
 
@@ -114,10 +117,11 @@ def _table(found: Sequence[Measured]) -> str:
     return tables.table(found) + (f"\n\n{remarks}" if remarks else "")
 
 
-def _stated(rows: Sequence[Row]) -> str:
+def _stated(read: Sequence[tuple[Entry, Row]]) -> str:
     """Rules, seed, cells and replications."""
-    if not rows:
+    if not read:
         return "Not measured yet."
+    rows = [row for _, row in read]
     counts: dict[int, int] = {}
     for row in rows:
         counts[row.replications] = counts.get(row.replications, 0) + 1
@@ -126,10 +130,19 @@ def _stated(rows: Sequence[Row]) -> str:
         f"{bounds.error_of(0.95, number):.3f} and {bounds.error_of(0.025, number):.3f}"
         for number in sorted(counts)
     )
-    old = sum(not is_of_now(row) for row in rows)
+    old = sum(not is_of_now(row, entry) for entry, row in read)
+    checked = sum(row.drawn < row.rules for row in rows)
+    kept = sum(row.rules < NEWEST for row in rows) - old
+    told = ""
+    if kept:
+        told += f" {kept} cells are of earlier rules, since which nothing has changed for them."
+    if checked:
+        told += f" {checked} were drawn by earlier rules than those by which their first 50 give the same."
+    if old:
+        told += f" {old} cells are of other rules."
     return (
         f"Rules {NEWEST}, seed {SEED}. {len(rows)} cells: {parts}. The standard errors of a coverage of .95 "
-        f"and of a false verdict of .025 are {errors}." + (f" {old} cells are of other rules." if old else "")
+        f"and of a false verdict of .025 are {errors}." + told
     )
 
 

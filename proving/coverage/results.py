@@ -32,6 +32,9 @@ class Row:
 
     key: str
     rules: int
+    """By which its first replications give the same."""
+    drawn: int
+    """Rules by which all of them were drawn."""
     seed: int
     replications: int
     code: str
@@ -45,7 +48,8 @@ def load_rows(path: Path = CELLS) -> dict[str, Row]:
     """Key → row; empty if nothing has been measured."""
     if not path.is_file():
         return {}
-    rows = (Row(**json.loads(line)) for line in path.read_text("utf-8").splitlines())
+    found = (json.loads(line) for line in path.read_text("utf-8").splitlines())
+    rows = (Row(**{"drawn": one["rules"], **one}) for one in found)
     return {row.key: row for row in rows}
 
 
@@ -87,9 +91,9 @@ def is_same(one: Opening, other: Opening) -> bool:
     )
 
 
-def is_of_now(row: Row | None) -> bool:
-    """Measured by today's rules and seed."""
-    return row is not None and (row.rules, row.seed) == (NEWEST, SEED)
+def is_of_now(row: Row | None, entry: Entry) -> bool:
+    """Measured by today's seed and rules, or by those since which nothing changed for it."""
+    return row is not None and row.rules >= entry.since and row.seed == SEED
 
 
 def may_stay(row: Row | None, entry: Entry, replications: int) -> TypeGuard[Row]:
@@ -103,7 +107,7 @@ def may_stay(row: Row | None, entry: Entry, replications: int) -> TypeGuard[Row]
 
 def measured_row(entry: Entry, found: Sequence[Any], code: str) -> Row:
     opening = entry.opening(found[:OPENING])
-    return Row(entry.key, NEWEST, SEED, len(found), code, opening, entry.numbers(found))
+    return Row(entry.key, NEWEST, NEWEST, SEED, len(found), code, opening, entry.numbers(found))
 
 
 def replicating(entry: Entry, replications: int, pool: ProcessPoolExecutor | None) -> Callable[[], list[Any]]:
@@ -131,7 +135,7 @@ def measure_rows(
         row = rows.get(entry.key)
         if not may_stay(row, entry, replications):
             waiting.append((entry, None, replicating(entry, replications, pool)))
-        elif is_of_now(row) and row.code == code:
+        elif row.rules == NEWEST and row.code == code:
             waiting.append((entry, row, list))
         else:
             waiting.append((entry, row, replicating(entry, OPENING, pool)))

@@ -229,7 +229,8 @@ def test_the_interval_of_day_values_other_than_means_holds_the_truth(name: str) 
             continue
         low, high = answer.statistic("effect").interval(0.95)
         hits += low <= truth <= high
-    assert refused.keys() <= {"too_few_effective_days", "placebo_as_large"}
+    assert refused.keys() <= {"too_few_effective_days", "placebo_as_large", "step_disagrees"}
     assert refused["too_few_effective_days"] <= 0.1 * replications
     assert refused["placebo_as_large"] <= 0.2 * replications  # the price where nothing rules a season out
+    assert refused["step_disagrees"] <= 0.3 * replications
     assert hits / (replications - refused.total()) >= 0.88

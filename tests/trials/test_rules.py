@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import json
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from insitu.errors import CorrectInput
 from tests.trials.test_package import build, small_inputs
-from trials.evaluation import Evaluation
+from trials.evaluation import Evaluation, document_of
 from trials.judge.compute import compute
 from trials.package.reading import read_inputs
 from trials.package.strict import written
@@ -48,6 +49,34 @@ def test_a_package_of_an_earlier_version_verifies_by_its_own_rules(tmp_path: Pat
     assert "rules" not in json.loads((folder / "evaluation.json").read_text("utf-8"))
     assert read_inputs(folder).rules == Rules(RULES_1)
     assert [check for check in verify(folder) if not check.ok] == []
+
+
+@pytest.fixture(scope="module")
+def of_rules_3(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package that Insitu made before it knew rules 4: a drift before a long reporting period, a skewed
+    quantity whose highest hours are lost, and periods from 23 h.
+    """
+    folder = tmp_path_factory.mktemp("rules-3")
+    with tarfile.open(Path(__file__).parent / "packages" / "rules-3.tar.gz") as archive:
+        archive.extractall(folder, filter="data")
+    return folder / "package-rules-3"
+
+
+def test_a_package_of_rules_3_verifies_by_rules_3(of_rules_3: Path) -> None:
+    given = read_inputs(of_rules_3)
+    assert given.rules == Rules(3)
+    assert [(check.name, check.lines) for check in verify(of_rules_3) if not check.ok] == []
+    stored = json.loads((of_rules_3 / "evaluation.json").read_text("utf-8"))
+    assert json.loads(json.dumps(document_of(compute(given)))) == stored
+    assert [one["verdict"] for one in stored["endpoints"]] == ["met", "met"]
+
+
+def test_rules_4_judge_what_rules_3_called_met_wrongly(of_rules_3: Path) -> None:
+    """Nothing was done; the true mean is 46.9, over the limit of 46.8."""
+    found = compute(replace(read_inputs(of_rules_3), rules=Rules(4)))
+    assert [str(one.verdict) for one in found.endpoints] == ["not_evaluable", "inconclusive"]
+    assert "step_disagrees" in {one.code for one in found.endpoints[0].findings}
+    assert [(one.days, one.days_valid) for one in found.gate] == [(14, 14), (42, 42), (42, 42)]
 
 
 def test_rules_that_this_version_does_not_know_are_refused_with_the_next_step(tmp_path: Path) -> None:

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from insitu.arrays import Floats
 from insitu.model import PeriodName
 from trials.designs.before_after import season_overlap
+from trials.designs.broken_line import Side, check_step
 from trials.designs.design import BOTH, EFFECT, RELATIVE_EFFECT, Design, named
 from trials.designs.other_choices import BLOCK_LENGTH
+from trials.designs.placebo import WHOLE, check_placebo
 from trials.designs.question import Answer, Known, Question, at_any_level, line
 from trials.plan.profiles import gate
 from trials.sentences import finding
@@ -197,6 +199,8 @@ def _effect(question: Question, result: Answer, baseline: Sample, reporting: Sam
         ends = [bootstrapped(level)] + ([] if too_strong else [by_fsu(level)])
         return max(ends, key=lambda end: end[1] - end[0])
 
+    if question.rules.ask_steps:
+        _season(question, result, baseline, reporting, effect, wider(question.level))
     early = _early(wider, effect, len(reporting.y), error_of_days(question.inference, baseline, reporting, b))
 
     def early_relative(level: float, planned: int) -> tuple[float, float]:
@@ -226,6 +230,21 @@ def _effect(question: Question, result: Answer, baseline: Sample, reporting: Sam
     if effect < 0 and not too_strong:
         share = 100 * fsu(question.level, -effect / predicted)
         result.findings.append(SAVINGS_UNCERTAINTY.state(share=share, level=100 * question.level))
+
+
+def _season(
+    question: Question,
+    result: Answer,
+    baseline: Sample,
+    reporting: Sample,
+    effect: float,
+    ends: tuple[float, float],
+) -> None:
+    """Could something have made the effect that no covariate knows? As in design 4."""
+    residuals = baseline.y - baseline.columns @ solve(baseline.columns, baseline.y)
+    check_placebo(result, residuals, effect, ends, WHOLE)
+    before, after = (Side(one.days, one.y, one.columns[:, 1:]) for one in (baseline, reporting))
+    check_step(question, result, before, after, effect, ends)
 
 
 def _other_choices(question: Question, result: Answer, baseline: Sample, reporting: Sample) -> None:

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from insitu.arrays import Floats
 from insitu.model import PeriodName
+from trials.designs.broken_line import Days, Side, check_step
 from trials.designs.design import BOTH, EFFECT, Design, Statistic, named
 from trials.designs.other_choices import BLOCK_LENGTH, HAC, of_mean
 from trials.designs.placebo import (
     COVARIATE_EXPLAINS,
+    HALF,
     STRICT,
     WHOLE,
     check_balance,
@@ -50,26 +52,56 @@ def answer(question: Question) -> Answer:
     season_overlap(question, result)
     periods = difference_of_periods(question, result, (before_days, before), (after_days, after))
     if periods is not None and question.rules.gate_scales:
-        _season(question, result, before, periods)
+        _season(question, result, (before_days, before), (after_days, after), periods)
     return result
 
 
-def _season(question: Question, result: Answer, before: Floats, periods: Difference) -> None:
-    """Could the season have made the effect? By the declared covariates, and by made-up dates: those decide
-    alone, and more strictly, where no covariate is declared.
+def _season(
+    question: Question,
+    result: Answer,
+    before: tuple[Days, Floats],
+    after: tuple[Days, Floats],
+    periods: Difference,
+) -> None:
+    """Could the season have made the effect? By the declared covariates; by made-up dates, more strictly
+    where no covariate is declared; and by the step, whatever is declared: a covariate that moves nothing
+    says nothing of the season.
     """
     names = sorted({name for name, _ in question.covariates})
     for name in names:
         x = tuple(question.covariate_days(name, period)[1] for period in BOTH)
-        check_balance(question, result, name, (x[0], x[1]), before, periods)
-    check_placebo(question, result, before, periods, WHOLE if names else STRICT)
+        check_balance(question, result, name, (x[0], x[1]), before[1], periods)
+    alone = HALF if question.rules.ask_steps else STRICT
+    effect, ends = periods.difference, periods.interval(question.level)
+    check_placebo(result, before[1], effect, ends, WHOLE if names else alone)
+    if question.rules.ask_steps:
+        sides = _sides(question, names, before, after)
+        check_step(question, result, *sides, effect, ends)
+
+
+def _sides(
+    question: Question, names: list[str], before: tuple[Days, Floats], after: tuple[Days, Floats]
+) -> tuple[Side, Side]:
+    """The days of both periods with the covariates that are known on most of them."""
+    found: list[Side] = []
+    for period, (days, values) in zip(BOTH, (before, after), strict=True):
+        columns = []
+        for name in names:
+            measured, x = question.covariate_days(name, period)
+            _, at, of = np.intersect1d(days, measured, return_indices=True)
+            columns.append(np.full(len(days), np.nan))
+            columns[-1][at] = x[of]
+        found.append(Side.of(days, values, columns))
+    if min(len(side.days) for side in found) < MIN_DAYS:
+        return Side.of(*before), Side.of(*after)
+    return found[0], found[1]
 
 
 def difference_of_periods(
     question: Question,
     result: Answer,
-    before: tuple[NDArray[np.int64], Floats],
-    after: tuple[NDArray[np.int64], Floats],
+    before: tuple[Days, Floats],
+    after: tuple[Days, Floats],
 ) -> Difference | None:
     """The effect with its interval, and HAC as sensitivity; or None, with a finding. Shared with design 7."""
     counted: dict[str, Mean] = {}
@@ -118,6 +150,8 @@ def difference_of_periods(
 
 def _hac(question: Question, result: Answer, periods: Difference, before: Floats, after: Floats) -> None:
     """Newey–West errors of the effect. They count rows, so every day must be there."""
+    if question.rules.whole_days:
+        before, after = _trimmed(before), _trimmed(after)
     if not (np.isfinite(before).all() and np.isfinite(after).all()):
         result.findings.append(finding("hac_needs_full_grid"))
     elif not question.bare:
@@ -133,6 +167,12 @@ def _hac(question: Question, result: Answer, periods: Difference, before: Floats
             n=periods.before.n + periods.after.n,
         )
         result.sensitivity.append(("hac", estimate))
+
+
+def _trimmed(values: Floats) -> Floats:
+    """Without days at either end that have no value: they leave no gap."""
+    there = np.flatnonzero(np.isfinite(values))
+    return values[there[0] : there[-1] + 1] if len(there) else values
 
 
 def _days(periods: Difference) -> dict[str, int]:

@@ -70,7 +70,8 @@ def answer(question: Question) -> Answer:
     if question.rules.gate_scales and question.endpoint.criteria:
         apart = float(after[0].mean() - before[0].mean())
         _parallel_to_effect(question, result, periods, len(before[0]), apart)
-        check_placebo(question, result, before[1], periods, WHOLE)
+        ends = periods.interval(question.level)
+        check_placebo(result, before[1], periods.difference, ends, WHOLE)
     elif not question.rules.gate_scales:
         _parallel(question, result, periods.before, len(before[0]))
     if not question.bare:

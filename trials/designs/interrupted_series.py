@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from insitu.arrays import Floats
 from insitu.model import PeriodName
 from trials.designs.before_after import season_overlap
+from trials.designs.broken_line import TRENDS, broken_line
 from trials.designs.design import BOTH, Design, Statistic, named
 from trials.designs.other_choices import HAC
 from trials.designs.question import Answer, Known, Question, line
@@ -29,8 +30,6 @@ from trials.statistics.newey_west import lags_of, newey_west
 
 Days = NDArray[np.int64]
 
-TRENDS = 4
-"""1, t, step, step·(t − T)."""
 LEVEL, SLOPE = 2, 3
 ENOUGH_PLACEBOS, MOST_PLACEBOS = 20, 200
 """Fewer placebos are not reported; more than the second number are thinned evenly."""
@@ -105,11 +104,9 @@ def answer(question: Question) -> Answer:
 
 
 def _columns(days: Days, first: int, *, week: bool) -> Floats:
-    t = (days - first).astype(float)
-    step = (days >= first).astype(float)
     weekday = (days - 1) % 7  # day 1 was a Monday
     season = [(weekday == number).astype(float) - (weekday == 6) for number in range(6)] if week else []
-    return np.stack([np.ones(len(days)), t, step, step * t, *season], axis=1)
+    return np.stack([*broken_line(days, first).T, *season], axis=1)
 
 
 def _model(by: Inference, counts: bool, *, week: bool) -> Model:

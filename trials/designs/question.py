@@ -23,7 +23,7 @@ from trials.plan.endpoint import Endpoint
 from trials.plan.parts import Capture
 from trials.plan.rules import Rules
 from trials.sentences import finding
-from trials.series.aggregate import day_sums, day_values, due_units, filled_day_values
+from trials.series.aggregate import day_sums, day_values, due_units, filled_day_values, partial_groups
 from trials.series.edges import local_grid
 from trials.series.scale import ARITHMETIC, Scale
 from trials.series.slots import Calendar, Unit, day_groups, mean_of_units, steps_of
@@ -130,7 +130,17 @@ class Question:
 
         tables = [self._day_values(unit) for unit in units]
         number_due = np.sum([self.once("due", unit, due) for unit in units], axis=0)
-        return days, mean_of_units(tables, share=self.capture.day, scale=self.day_scale, due=number_due)
+        values = mean_of_units(tables, share=self.capture.day, scale=self.day_scale, due=number_due)
+        values[self._partial(units, groups, len(days), "days")] = np.nan
+        return days, values
+
+    def _partial(self, units: list[Unit], groups: Days, number: int, what: object) -> Days:
+        """Days, or steps of the grid, that the period cuts too short to count. `what`: which groups."""
+        if not self.rules.whole_days:
+            return np.empty(0, np.int64)
+        share = self.capture.day
+        key = ("partial", what, share, *units)
+        return self.once(key, units[0], lambda _: partial_groups(units, groups, number, share))
 
     def _day_values(self, unit: Unit) -> Floats:
         """The endpoint's aggregation of each local day of one unit."""
@@ -198,13 +208,14 @@ class Question:
         """Mean of each of `number` steps of one unit."""
         grid, share = self.endpoint.grid, self.capture.day
         scale = self.scale if self.rules.every_scale else self.day_scale
-        what = ("grid", grid, number, share, scale)
+        what = ("grid", grid, number, share, scale, self.rules.whole_days)
 
         def sums(unit: Unit) -> Sums:
             return sums_of(unit, steps_of(unit.calendar, grid)[0], number, scale=scale)
 
         def means(unit: Unit, sums: Sums) -> Floats:
             found = means_of(sums, share=share, scale=scale)
+            found[self._partial([unit], steps_of(unit.calendar, grid)[0], number, grid)] = np.nan
             if scale.is_total:
                 found[_cut_steps(unit.calendar, steps_of(unit.calendar, grid)[0], grid)] = np.nan
             return found

@@ -56,7 +56,7 @@ def _gate(question: Question) -> Iterator[Statement]:
     if not DESIGNS[question.endpoint.design].needs_capture:
         return
     for (role, period), units in question.units.items():
-        days, days_valid = captured_days(units, question.capture)
+        days, days_valid = captured_days(units, question.capture, question.rules)
         if not is_captured(days, days_valid, question.capture):
             yield finding(
                 "below_capture",

@@ -13,8 +13,15 @@ import numpy as np
 
 from insitu.arrays import Bools, Floats, Ints
 from trials.judge.silence import side_before
-from trials.judge.tails import lost_above, lost_on_both_sides, spread
+from trials.judge.tails import (
+    lost_above,
+    lost_above_leaning,
+    lost_on_both_sides,
+    lost_on_both_sides_heavy,
+    spread,
+)
 from trials.plan.parts import WORST_PERCENTILE
+from trials.plan.rules import Rules
 from trials.series.ordered import Ordered
 from trials.series.scale import Scale
 from trials.series.slots import Calendar, Unit
@@ -72,10 +79,11 @@ class Differences:
     """Number that were not seen, since a value is missing."""
     told: float
     """Whether silence follows extreme differences on one side: +1, −1, or 0."""
+    rules: Rules
 
     @classmethod
     def of(
-        cls, scale: Scale, units: Sequence[Unit], beside: Sequence[Floats], holes: int
+        cls, scale: Scale, units: Sequence[Unit], beside: Sequence[Floats], holes: int, rules: Rules
     ) -> Differences | None:
         """`beside`: level beside each unit, in its slots. `holes`: missing slots of all units. None
         where nothing was seen together.
@@ -89,7 +97,7 @@ class Differences:
             return None
         seen.sort()
         lost = min(holes, sum(int(one.missing.sum()) for one in apart))
-        return cls(Ordered(seen), lost, side_before(apart))
+        return cls(Ordered(seen), lost, side_before(apart), rules)
 
     def tail(self, sign: float, percentile: float) -> Floats:
         """sign·differences if just the most extreme on that side were lost. None where a protocol calls a
@@ -97,13 +105,20 @@ class Differences:
         """
         if percentile < WORST_PERCENTILE and (self.told != sign or percentile <= CENTRE):
             return np.empty(0)
-        return lost_above(np.sort(sign * self.ordered.values), self.lost)
+        seen = np.sort(sign * self.ordered.values)
+        tail = lost_above(seen, self.lost)
+        if not self.rules.lean_tails:
+            return tail
+        return _further(tail, lost_above_leaning(seen, self.lost, told=self.told == sign))
 
     def sizes(self, sign: float, percentile: float) -> Floats:
         """sign·differences if just the largest on both sides were lost; none as in `tail`."""
         if percentile < WORST_PERCENTILE:
             return np.empty(0)
-        return sign * self.ordered.median + lost_on_both_sides(self.ordered.values, self.lost)
+        sizes = lost_on_both_sides(self.ordered.values, self.lost)
+        if self.rules.lean_tails:
+            sizes = _further(sizes, lost_on_both_sides_heavy(self.ordered.values, self.lost))
+        return sign * self.ordered.median + sizes
 
 
 class Level(NamedTuple):
@@ -150,12 +165,12 @@ class Pairing:
     """Mean of the second arm."""
 
     @classmethod
-    def of(cls, scale: Scale, own: Sequence[Unit], others: Sequence[Unit]) -> Pairing | None:
+    def of(cls, scale: Scale, own: Sequence[Unit], others: Sequence[Unit], rules: Rules) -> Pairing | None:
         """None where the arms were never there together."""
         level_others, level_own = levels(own, others), levels(others, own)
         means = {calendar: level.means() for calendar, level in level_others.items()}
         holes = sum(int(unit.missing.sum()) for unit in (*own, *others))
-        seen = Differences.of(scale, own, [means[unit.calendar] for unit in own], holes)
+        seen = Differences.of(scale, own, [means[unit.calendar] for unit in own], holes, rules)
         values = _joined([unit.value[unit.valid] for unit in others])
         if seen is None or not len(values):
             return None
@@ -228,7 +243,7 @@ class Alike:
     centre: float
 
     @classmethod
-    def of(cls, scale: Scale, units: Sequence[Unit]) -> Alike | None:
+    def of(cls, scale: Scale, units: Sequence[Unit], rules: Rules) -> Alike | None:
         """None where no two were there together."""
         beside, means = [], []
         for number, unit in enumerate(units):
@@ -237,7 +252,7 @@ class Alike:
             beside.append(one._replace(odd=(one.holes + number) % 2 == 1))
             means.append(level.means())
         holes = len(units) * sum(int(unit.missing.sum()) for unit in units)
-        seen = Differences.of(scale, units, means, holes)
+        seen = Differences.of(scale, units, means, holes, rules)
         values = _joined([unit.value[unit.valid] for unit in units])
         if seen is None or not len(values):
             return None

@@ -32,7 +32,7 @@ from trials.judge.beside import (
     Pairing,
 )
 from trials.judge.silence import side_before
-from trials.judge.tails import lost_above, lost_above_by_ratio, shift_of, spread
+from trials.judge.tails import lost_above, lost_above_by_ratio, lost_above_leaning, shift_of, spread
 from trials.plan.parts import WORST_PERCENTILE
 from trials.series.ordered import Ordered
 from trials.series.scale import Scale
@@ -46,6 +46,8 @@ PATTERNS: Mapping[str, tuple[str, ...]] = {
     "replicates": (APART, CLOSE),
 }
 """Of the designs that compare more than means; the others have `UP` and `DOWN`."""
+QUARTILES, LEANING = "quartiles", "leaning"
+"""How the shape of a tail follows from the values seen: by rules 3, and by rules 4."""
 
 
 def patterns_of(design: str) -> tuple[str, ...]:
@@ -203,10 +205,10 @@ def _lost_tails(question: Question, cell: Cell, seen: Seen, sign: float, percent
     """Distances from the centre of values that are missing because of their level, as they may be; none
     where nothing speaks for it and the protocol calls a lower percentile the plausible worst.
 
-    They are the opposite tail, mirrored; if amounts lean to the high side, also mirrored on a logarithm. If
+    They are the opposite tail, mirrored; if values lean to that side, also the one that leans as they do. If
     silence does follow extreme levels: also on the plain logarithm, and the percentile in any period of the
-    arm. By rules 2 a tail is its mean, levels have none, and only where silence follows high values
-    logarithms are taken.
+    arm. By rules 3 the quartiles of amounts say whether they lean. By rules 2 a tail is its mean, levels have
+    none, and only where silence follows high values logarithms are taken.
     """
     scale, here = question.scale, question.units[cell]
     told = percentile > CENTRE and _once(question, ("side", *here), partial(side_before, here)) == sign
@@ -216,7 +218,8 @@ def _lost_tails(question: Question, cell: Cell, seen: Seen, sign: float, percent
     lost = sum(int(u.missing.sum()) for u in here)
     tails: list[Floats] = []
     if scale.is_plain or (whole and scale.is_level):
-        tails = mirrored(seen.away.values, lost, sign, seen.centre, skewed=told, leaning=whole)
+        shape = LEANING if question.rules.lean_tails else QUARTILES if whole else None
+        tails = mirrored(seen.away.values, lost, sign, seen.centre, skewed=told, shape=shape)
     if not whole:
         tails = [np.array([max(0.0, *(float(one.mean()) for one in tails))])] if tails else []
     if told:
@@ -236,20 +239,23 @@ def _lost_tails(question: Question, cell: Cell, seen: Seen, sign: float, percent
 
 
 def mirrored(
-    seen: Floats, lost: int, sign: float, centre: float, *, skewed: bool, leaning: bool = False
+    seen: Floats, lost: int, sign: float, centre: float, *, skewed: bool, shape: str | None = None
 ) -> list[Floats]:
     """Distances from `centre` of `lost` values beyond all that were seen (ascending): if the distribution is
-    symmetric; of values above 0 also, `skewed`, if it is so on the logarithm, and, `leaning`, on the one that
-    makes its quartiles symmetric.
+    symmetric; if it has the `shape` of those seen; and, `skewed`, of values above 0, if it is symmetric on
+    the logarithm.
     """
     ordered = np.sort(sign * seen)
     if not min(lost, len(ordered)):
         return []
     tails = [lost_above(ordered, lost)]
+    if shape == LEANING:
+        leaning = lost_above_leaning(ordered, lost, told=skewed)
+        tails += [leaning] if len(leaning) else []
     if sign > 0 and float(ordered[0]) > 0:
         if skewed:
             tails.append(lost_above_by_ratio(ordered, lost))
-        shift = shift_of(ordered, lost) if leaning else None
+        shift = shift_of(ordered, lost) if shape == QUARTILES else None
         if shift is not None:
             tails.append(lost_above_by_ratio(ordered, lost, shift))
     return [tail - sign * centre for tail in tails]
@@ -266,11 +272,12 @@ def _pairs(question: Question, period: PeriodName) -> Pairing | Alike | None:
 
 def _paired(question: Question, period: PeriodName) -> Pairing | Alike | None:
     if question.endpoint.design == "replicates":
-        return Alike.of(question.scale, question.units["candidate", period])
+        return Alike.of(question.scale, question.units["candidate", period], question.rules)
     other = next((role for role, of in question.units if of is period and role != "candidate"), None)
     if other is None or ("candidate", period) not in question.units:
         return None
-    return Pairing.of(question.scale, question.units["candidate", period], question.units[other, period])
+    arms = question.units["candidate", period], question.units[other, period]
+    return Pairing.of(question.scale, *arms, question.rules)
 
 
 def _filled_pairs(question: Question, pattern: str, percentile: float, *, adjusted: bool) -> Filled:

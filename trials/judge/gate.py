@@ -14,8 +14,9 @@ from trials.evaluation import (
 from trials.judge.experimental_units import Units
 from trials.plan.endpoint import Endpoint
 from trials.plan.parts import Capture, Period
+from trials.plan.rules import Rules
 from trials.sentences import finding
-from trials.series.aggregate import due_units, own_plan
+from trials.series.aggregate import due_units, own_plan, partial_groups
 from trials.series.inputs import TrialInputs
 from trials.series.slots import Unit, day_groups
 from trials.statement import Statement
@@ -93,7 +94,7 @@ def _capture(
     planned = sum(int(unit.inside.sum()) for unit in units)
     excused = sum(int((unit.excused & ~unit.valid & unit.inside).sum()) for unit in units)
     valid = sum(int(unit.valid.sum()) for unit in units)
-    days, days_valid = captured_days(units, capture)
+    days, days_valid = captured_days(units, capture, inputs.rules)
     share = valid / max(1, planned - excused)
     return GateResult(
         arm=arm,
@@ -110,8 +111,10 @@ def _capture(
     )
 
 
-def captured_days(units: Sequence[Unit], capture: Capture) -> tuple[int, int]:
-    """(days with a planned interval, those of them that have enough valid ones)."""
+def captured_days(units: Sequence[Unit], capture: Capture, rules: Rules) -> tuple[int, int]:
+    """(days with a planned interval, those of them that have enough valid ones). A day that the period cuts
+    to less than `capture.day` is none.
+    """
     if not units:
         return 0, 0
     groups, ordinals = day_groups(units[0].calendar)
@@ -119,6 +122,8 @@ def captured_days(units: Sequence[Unit], capture: Capture) -> tuple[int, int]:
     due = sum(np.bincount(groups[~unit.excused | unit.valid], minlength=n) for unit in units)
     had = sum(np.bincount(groups[unit.valid], minlength=n) for unit in units)
     named = due_units(units, groups, n) > 0
+    if rules.whole_days:
+        named[partial_groups(units, groups, n, capture.day)] = False
     enough = named & ((had >= capture.share * due) & (had > 0) | (due == 0))
     return int(np.sum(named)), int(np.sum(enough))
 

@@ -2,7 +2,9 @@
 
 If just the highest values of a symmetric distribution are lost, the lowest ones tell what they were: their
 mirror image about the median that the whole would have. If the largest deviations on both sides are lost, the
-middle half tells how far the rest of a normal distribution reaches. docs/decisions/0018 has the measurements.
+middle half tells how far the rest of a normal distribution reaches. Quantiles further out tell its shape: a
+distribution that leans, or whose tails are heavy, is one of Tukey's (1977) g and h, x = z·e^(hz²/2) or
+(e^(gz) − 1)/g of a normal z. docs/decisions/0018 and 0029 have the measurements.
 """
 
 from __future__ import annotations
@@ -23,7 +25,22 @@ QUARTILE: Final = float(scipy.special.ndtri(0.75))
 LEANS: Final = 1.3
 """Distance of the upper quartile from the median, in distances of the lower one, from which values lean to
 the high side: chance makes it of few symmetric values that resemble each other in one of ten trials.
+By rules 3.
 """
+OUTERMOST: Final = 0.1
+"""Share of the whole beyond the outermost quantile that tells a shape, if little is lost."""
+INSIDE, BEYOND_LOST = (0.07, 0.75), 1.05
+"""That share where much is lost: at least .07 + .75 of what is lost, and a twentieth more than that."""
+LEAST_G, G_PER_SHARE = 0.25, 1.25
+"""g from which values lean, less so much for each share lost: where much is lost, g is known badly, and a
+tail that is too short does most harm.
+"""
+G_MARGIN: Final = 2.5
+"""Times the square of the share lost: g counts as so much larger, since it is known worse and weighs more."""
+LEAST_H, H_PER_SHARE = 0.12, 0.8
+"""The same for heavy tails."""
+MOST_G = 2.0
+"""More than that is a mass of equal values, and no shape."""
 
 
 def lost_above(seen: Floats, lost: int) -> Floats:
@@ -60,6 +77,62 @@ def lost_on_both_sides(seen: Floats, lost: int) -> Floats:
     low, high = np.quantile(seen, [0.5 - 0.25 / kept, 0.5 + 0.25 / kept])
     shares = kept + (1 - kept) * (np.arange(lost) + 0.5) / max(1, lost)
     return np.asarray((high - low) / 2 / QUARTILE * scipy.special.ndtri((1 + shares) / 2))
+
+
+def lost_above_leaning(seen: Floats, lost: int, *, told: bool = False) -> Floats:
+    """`lost` values above `seen` (ascending), if they lean to the high side; else none. Ascending. `told`:
+    silence is known to follow high values, so that the least lean counts. It does too where the lowest are
+    equal: a limit of detection has cut the tail that would be mirrored.
+    """
+    lost = min(lost, len(seen))
+    beyond = _beyond(seen, lost)
+    if not lost or beyond is None:
+        return np.empty(0)
+    low, middle, high = (_of_whole(seen, lost, share) for share in (beyond, 0.5, 1 - beyond))
+    if high <= middle:
+        return np.empty(0)
+    z = -float(scipy.special.ndtri(beyond))
+    g = min(MOST_G, np.log((high - middle) / (middle - low)) / z) if middle > low else MOST_G
+    cut = low == seen[0]
+    share = lost / (len(seen) + lost)
+    least = 0.0 if told else max(0.0, LEAST_G - G_PER_SHARE * share)
+    if g <= least and not cut:
+        return np.empty(0)
+    at = scipy.special.ndtri(_shares_above(1 - share, lost))
+    g *= 1 + G_MARGIN * share**2
+    ratio = np.expm1(g * at) / np.expm1(g * z) if g > 0 else at / z
+    return np.asarray(middle + (high - middle) * ratio)
+
+
+def lost_on_both_sides_heavy(seen: Floats, lost: int) -> Floats:
+    """As `lost_on_both_sides`, from distances to the median, where tails are heavy; else none."""
+    lost = min(lost, len(seen))
+    beyond = _beyond(seen, lost)
+    if not lost or beyond is None:
+        return np.empty(0)
+    sizes = np.sort(np.abs(seen - np.median(seen)))
+    inner, outer = (_of_whole(sizes, lost, share) for share in (0.5, 1 - beyond))
+    z = -float(scipy.special.ndtri(beyond / 2))
+    if inner <= 0:
+        return np.empty(0)
+    h = 2 * np.log(outer / z * QUARTILE / inner) / (z**2 - QUARTILE**2)
+    share = lost / (len(seen) + lost)
+    if h <= max(0.0, LEAST_H - H_PER_SHARE * share):
+        return np.empty(0)
+    at = scipy.special.ndtri((1 + _shares_above(1 - share, lost)) / 2)
+    return np.asarray(outer * at / z * np.exp(h * (at**2 - z**2) / 2))
+
+
+def _beyond(seen: Floats, lost: int) -> float | None:
+    """Share of the whole beyond the outermost quantile that tells a shape; None where half is lost."""
+    share = lost / (len(seen) + lost)
+    beyond = max(OUTERMOST, INSIDE[0] + INSIDE[1] * share, BEYOND_LOST * share)
+    return beyond if beyond < 0.45 else None
+
+
+def _shares_above(kept: float, lost: int) -> Floats:
+    """Shares of the whole below each of `lost` values above those kept."""
+    return np.asarray(kept + (1 - kept) * (np.arange(lost) + 0.5) / lost)
 
 
 def spread(values: Floats, number: int) -> Floats:

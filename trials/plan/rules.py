@@ -13,7 +13,7 @@ from insitu.errors import CorrectInput
 
 RULES_1: Final = 1
 """The rules of documents that name none."""
-NEWEST: Final = 3
+NEWEST: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,14 @@ class Rules:
         return self.version >= 3
 
     @property
+    def lean_tails(self) -> bool:
+        """The shape of a lost tail follows from all quantiles that are left: how far it leans, and how heavy
+        it is. Before rules 4 the quartiles of amounts said whether there is a logarithm, and none was longer
+        than that of the values themselves.
+        """
+        return self.version >= 4
+
+    @property
     def gate_scales(self) -> bool:
         """Gates have scales of their own, and the season is compared by distribution. Before rules 2 a target
         of 0 switched off the check of parallel trends, and the season was compared by range.
@@ -74,6 +82,20 @@ class Rules:
         its estimate, which a drift that makes the whole effect exceeds in half of the trials.
         """
         return self.version >= 3
+
+    @property
+    def ask_steps(self) -> bool:
+        """An effect without a control must be a step where the change was made. Before rules 4 made-up dates
+        alone were asked, which a drift passes if the baseline is shorter than the reporting period.
+        """
+        return self.version >= 4
+
+    @property
+    def whole_days(self) -> bool:
+        """A day, or a step of a grid, that the period cuts is one only with the protocol's share of its
+        planned intervals. Before rules 4 a single hour at the end of a period was a day.
+        """
+        return self.version >= 4
 
     @property
     def true_lags(self) -> bool:

@@ -147,6 +147,20 @@ def due_units(units: Sequence[Unit], groups: Ints, number: int) -> Ints:
     return due
 
 
+def partial_groups(units: Sequence[Unit], groups: Ints, number: int, share: float) -> Ints:
+    """The first and the last group (a day, or a step of a grid) if they plan less than `share` of the slots
+    that the groups between them plan in the middle: the period has cut them. None where nothing lies between.
+    """
+    planned = np.zeros(number, np.int64)
+    for unit in units:
+        planned += np.bincount(groups[unit.inside], minlength=number)
+    between = planned[1:-1]
+    if not (between > 0).any():
+        return np.empty(0, np.int64)
+    least = share * np.median(between[between > 0])
+    return np.array([at for at in (0, number - 1) if planned[at] < least], np.int64)
+
+
 # -- one value a day
 
 
