@@ -11,6 +11,7 @@ from typing import Final
 
 from insitu.clock import Clock
 from insitu.errors import InsituError, RetryLater
+from jobs.alerts import Watcher, alert_when_due
 from jobs.evaluations import Night, evaluate_when_due
 from jobs.life import erase_when_due
 from jobs.quality import check_new_observations
@@ -36,6 +37,7 @@ def run_jobs(
     night: Night,
     once: bool = False,
     witness: Witness | None = None,
+    watcher: Watcher | None = None,
 ) -> None:
     """Runs rounds of every job until `stop`, or exactly one with `once`, which raises the first error.
 
@@ -48,6 +50,8 @@ def run_jobs(
         lambda conn: erase_when_due(conn, clock, night, stop),
         lambda conn: seal_when_due(conn, clock, night, stop),
     ]
+    if watcher is not None:
+        jobs.insert(0, lambda conn: alert_when_due(conn, clock, watcher, stop))
     if witness is not None:
         jobs.append(lambda conn: vouch_when_due(conn, clock, night, witness, stop))
     conn: Connection | None = None

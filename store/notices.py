@@ -19,6 +19,7 @@ class _SQL(Queries, file="notices"):
     channels: str
     ever_mailed: str
     add_channel: str
+    count_recent: str
     confirm_channel: str
     remove_channel: str
     add_notice: str
@@ -127,6 +128,13 @@ def add_channel(
             confirmed_at=at if is_confirmed else None,
         )
     )
+
+
+def count_recent(conn: Connection, person_id: int, since: datetime, channel: int = 0) -> tuple[int, int]:
+    """(channels that the person made since then, tests of one channel)."""
+    parameters = {"person_id": person_id, "since": since, "channel": channel}
+    ((made, tests),) = conn.execute(_SQL.count_recent.encode(), parameters).fetchall()
+    return int(made), int(tests)
 
 
 def confirm_channel(conn: Connection, person_id: int, channel: int, at: datetime) -> bool:

@@ -110,7 +110,7 @@ CREATE TABLE notice (
 CREATE INDEX notice_due ON notice (due_at) WHERE ended_at IS NULL; -- serves claim_notice
 CREATE INDEX notice_by_alert ON notice (alert_id); -- serves notices_of
 
--- As before, and without the addresses and secrets of channels.
+-- As before, and without channels, which hold secrets, and notices.
 CREATE OR REPLACE FUNCTION grant_pages() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     secret record;
@@ -123,7 +123,7 @@ BEGIN
     END IF;
     GRANT USAGE ON SCHEMA public TO insitu_pages;
     GRANT SELECT ON ALL TABLES IN SCHEMA public TO insitu_pages;
-    REVOKE SELECT ON recovery_code, used_return, alert_channel FROM insitu_pages;
+    REVOKE SELECT ON recovery_code, used_return, alert_channel, notice FROM insitu_pages;
     FOR secret IN
         SELECT attrelid::regclass AS of, string_agg(quote_ident(attname), ', ')
                    FILTER (WHERE attname NOT IN ('password_hash', 'nats_hash', 'mosquitto_hash', 'secret', 'id_token')) AS columns

@@ -13,6 +13,12 @@ INSERT INTO alert_channel (person_id, kind, address, secret, nats_hash, mosquitt
 VALUES (%(person_id)s::int, %(kind)s::text, %(address)s::text, %(secret)s::bytea, %(nats_hash)s::text, %(mosquitto_hash)s::text,
         %(at)s::timestamptz, %(confirmed_at)s::timestamptz) RETURNING alert_channel_id;
 
+-- name: count_recent
+-- Channels that a person made since a moment, removed ones too, and tests of one channel.
+SELECT (SELECT count(*)::int FROM alert_channel WHERE person_id = %(person_id)s::int AND made_at > %(since)s::timestamptz),
+       (SELECT count(*)::int FROM notice
+        WHERE alert_channel_id = %(channel)s::int AND event = 'test' AND made_at > %(since)s::timestamptz);
+
 -- name: confirm_channel
 -- The person receives what is sent there.
 UPDATE alert_channel SET confirmed_at = %(at)s::timestamptz

@@ -44,7 +44,13 @@ class Rule:
     @property
     def special(self) -> int:
         """A rule of a device goes before one of its site, and that before one of its trial."""
-        return 3 if self.device_id is not None else 2 if self.site is not None else int(self.trial_id is not None)
+        return (
+            3
+            if self.device_id is not None
+            else 2
+            if self.site is not None
+            else int(self.trial_id is not None)
+        )
 
 
 @dataclass(frozen=True, slots=True)

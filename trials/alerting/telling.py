@@ -196,15 +196,17 @@ def _begin_silent(
     now: datetime,
 ) -> Iterator[Step]:
     """Silent devices of one site: with those that fell silent together one alert, the others one each."""
-    present = [situations[p.device_id] for p in person.places.values() if p.site == site and p.device_id in situations]
+    present = [
+        situations[p.device_id]
+        for p in person.places.values()
+        if p.site == site and p.device_id in situations
+    ]
     alert = next((a for a in person.alerts if a.kind is AlertKind.DARK_SITE and a.site == site), None)
     waiting = list(silent)
     if alert is not None:
         dark = set(alert.detail["devices"])
         joined = tuple(
-            one
-            for one in waiting
-            if one.device_id in dark or _is_together(one, alert.detail, situations)
+            one for one in waiting if one.device_id in dark or _is_together(one, alert.detail, situations)
         )
         if joined:
             yield Join(alert.number, joined)

@@ -88,7 +88,9 @@ class Words:
     def subject(self, content: dict[str, Any]) -> str:
         kind = self._(KIND_WORDS[AlertKind(content["kind"])])
         if content.get("device"):
-            place = plain(content.get("site_name") or self.reader.pick(content.get("trial_title") or "") or "–")
+            place = plain(
+                content.get("site_name") or self.reader.pick(content.get("trial_title") or "") or "–"
+            )
             subject = self._(_DEVICE).format(kind=kind, device=plain(content["device"]), place=place)
         elif content.get("site_name"):
             subject = self._(_SITE).format(kind=kind, site=plain(content["site_name"]))
@@ -122,7 +124,11 @@ class Words:
             lines = [self._("It began on {when}.").format(when=self.moment(content["since"]))]
             if content.get("resolved_at"):
                 ended = self.moment(content["resolved_at"])
-                lines = [self._("It lasted from {start} to {end}.").format(start=self.moment(content["since"]), end=ended)]
+                lines = [
+                    self._("It lasted from {start} to {end}.").format(
+                        start=self.moment(content["since"]), end=ended
+                    )
+                ]
             if content.get("still"):
                 lines.append(self._("Still silent: {names}.").format(names=self.names(content["still"])))
         elif content.get("ended_at"):
@@ -141,10 +147,14 @@ class Words:
         return Text(self.subject(content), [line for line in lines if line], content.get("path", "/alerts"))
 
     def test(self, content: dict[str, Any]) -> Text:
-        lines = [self._("This is a test: alerts for {login} arrive here.").format(login=plain(content["login"]))]
+        lines = [
+            self._("This is a test: alerts for {login} arrive here.").format(login=plain(content["login"]))
+        ]
         if content.get("code"):
             lines.append(
-                self._("To get them, enter this code on the page of alerts: {code}").format(code=content["code"])
+                self._("To get them, enter this code on the page of alerts: {code}").format(
+                    code=content["code"]
+                )
             )
         return Text(self._("Test of your alerts"), lines)
 
@@ -152,16 +162,25 @@ class Words:
         """`content`: counts of devices by state, of alerts, and the mean share of results (0 to 1)."""
         share = content.get("share")
         lines = [
-            self._("Devices: {devices}; sending: {online}; silent or late: {silent}; in trouble: {degraded}.").format(
-                **{name: self.number(float(content[name]), 0) for name in ("devices", "online", "silent", "degraded")}
+            self._(
+                "Devices: {devices}; sending: {online}; silent or late: {silent}; in trouble: {degraded}."
+            ).format(
+                **{
+                    name: self.number(float(content[name]), 0)
+                    for name in ("devices", "online", "silent", "degraded")
+                }
             ),
-            self._("Alerts of the last seven days: {opened} opened, {resolved} over, {open} still open.").format(
+            self._(
+                "Alerts of the last seven days: {opened} opened, {resolved} over, {open} still open."
+            ).format(
                 **{name: self.number(float(content[name]), 0) for name in ("opened", "resolved", "open")}
             ),
         ]
         if share is not None:
             percent = self.number(100 * share, 0)
-            lines.append(self._("Results of the last 14 days: {percent} % of those planned.").format(percent=percent))
+            lines.append(
+                self._("Results of the last 14 days: {percent} % of those planned.").format(percent=percent)
+            )
         if content.get("simulated"):
             lines.append(self._("The time is simulated."))
         return Text(self._("Your devices this week"), lines, "/fleet")

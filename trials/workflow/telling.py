@@ -56,9 +56,7 @@ class Listener:
 
 
 def rule_of(row: store.StoredRule) -> Rule:
-    return Rule(
-        AlertKind(row.kind), row.is_on, row.remind_hours, row.trial_id, row.site, row.device_id
-    )
+    return Rule(AlertKind(row.kind), row.is_on, row.remind_hours, row.trial_id, row.site, row.device_id)
 
 
 def choices_of(viewer: Viewer, rules: Iterable[store.StoredRule]) -> Choices:
@@ -111,9 +109,7 @@ def _listener(
     now: datetime,
 ) -> Listener:
     devices = {one.device_id: one for one in list_devices(conn, viewer, now=now)}
-    own = [
-        one for one in channels if one.person_id == viewer.person_id and one.confirmed_at is not None
-    ]
+    own = [one for one in channels if one.person_id == viewer.person_id and one.confirmed_at is not None]
     return Listener(viewer, choices, devices, own)
 
 
@@ -156,9 +152,7 @@ def _save_steps(
                     content = _content_of_open(listener, step, simulated)
                     sent += _notify(conn, listener, number, "open", content, now)
             case Join(number, troubles):
-                store.join_alert(
-                    conn, listener.viewer.person_id, number, [one.number for one in troubles]
-                )
+                store.join_alert(conn, listener.viewer.person_id, number, [one.number for one in troubles])
             case Remind(number):
                 reminder = store.note_reminder(conn, number, now)
                 content = content_of(known[number], listener.devices, simulated=simulated)

@@ -101,7 +101,9 @@ def look(
     if own.out_since is not None:
         outages = join_spans([*outages, (min(own.out_since, now), now)])
     situations = _situations(conn, devices, judged, outages, now)
-    known = {one.number: one for one in map(_trouble, list_troubles(conn, resolved_since=now - RESOLVED_WITHIN))}
+    known = {
+        one.number: one for one in map(_trouble, list_troubles(conn, resolved_since=now - RESOLVED_WITHIN))
+    }
     for change in _changes(known, situations, own, outages, now, is_first=is_first):
         _save(conn, known, change)
     return Look(now, list(known.values()), situations, judged)
@@ -124,7 +126,9 @@ def _situations(
     refused_ids: dict[tuple[str | None, str | None], int] = {}
     for event in list_events(conn):
         if event.is_conflict:
-            takeovers[event.trial, event.device] = takeovers.get((event.trial, event.device), 0) + event.events
+            takeovers[event.trial, event.device] = (
+                takeovers.get((event.trial, event.device), 0) + event.events
+            )
         elif event.is_refused_id:
             refused_ids[event.trial, event.device] = (
                 refused_ids.get((event.trial, event.device), 0) + event.events
