@@ -73,7 +73,7 @@ KINDS: Final[dict[AlertKind, KindFacts]] = {
     AlertKind.DARK_SITE: KindFacts(_minutes(0), _minutes(0)),
     AlertKind.DIGEST: KindFacts(_minutes(0), _minutes(0), "service", _FIELD | _LAB),
 }
-RULED: Final = tuple(kind for kind in AlertKind if kind is not AlertKind.DARK_SITE)
+RULED: Final[tuple[AlertKind, ...]] = tuple(kind for kind in AlertKind if kind is not AlertKind.DARK_SITE)
 """Kinds with a rule."""
 OF_DEVICES: Final = tuple(kind for kind in RULED if KINDS[kind].audience == "health")
 SILENCES: Final = (AlertKind.SILENT, AlertKind.LATE)
