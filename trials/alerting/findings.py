@@ -28,6 +28,11 @@ LEAST_REFUSED_SHARE: Final = 0.05
 """Refused messages of the last day: both limits must be reached."""
 LEAST_FREE_SHARE: Final = 0.10
 LEAST_FREE_BYTES: Final = 2 * 1024**3
+_NOT_WHILE_LATE: Final = frozenset(
+    {AlertKind.BATTERY, AlertKind.RADIO, AlertKind.CLOCK, AlertKind.CHECKS}
+    | {AlertKind.DATASTREAM, AlertKind.DEGRADED, AlertKind.SILENT}
+)
+"""Not known of a device that is late. Its silence is not over either: a message now and then is no return."""
 _OF_CAUSE: Final = {
     DeviceCause.LOW_BATTERY: AlertKind.BATTERY,
     DeviceCause.POOR_RADIO: AlertKind.RADIO,
@@ -115,16 +120,14 @@ def find_in_device(one: Situation, now: datetime, *, in_outage: bool) -> Found:
     unknown: frozenset[AlertKind] = frozenset()
     if silence > LATE_AFTER * one.expected or _is_cut_off(one, silence):
         present[AlertKind.LATE] = _silence_detail(one, silence)
+        unknown = _NOT_WHILE_LATE
         if silence > SILENT_AFTER * one.expected or _is_cut_off(one, silence):
             present[AlertKind.SILENT] = _silence_detail(one, silence)
-        unknown = frozenset(
-            {AlertKind.BATTERY, AlertKind.RADIO, AlertKind.CLOCK, AlertKind.CHECKS}
-            | {AlertKind.DATASTREAM, AlertKind.DEGRADED}
-        )
+            unknown = unknown - {AlertKind.SILENT}
+    elif one.state in (DeviceState.LATE, DeviceState.SILENT):  # excused by a window or an outage of ours
+        unknown = _NOT_WHILE_LATE | {AlertKind.LATE}
     else:
         present |= dict(_find_by_causes(one))
-        present |= dict(_find_by_counts(one))
-        return Found(present)
     present |= dict(_find_by_counts(one))
     return Found(present, unknown)
 

@@ -196,10 +196,11 @@ def _begin_silent(
     now: datetime,
 ) -> Iterator[Step]:
     """Silent devices of one site: with those that fell silent together one alert, the others one each."""
+    places = [place for place in person.places.values() if place.site == site]
     present = [
-        situations[p.device_id]
-        for p in person.places.values()
-        if p.site == site and p.device_id in situations
+        situations[place.device_id]
+        for place in places
+        if place.device_id in situations and any(person.choices.wants(one.kind, place) for one in silent)
     ]
     alert = next((a for a in person.alerts if a.kind is AlertKind.DARK_SITE and a.site == site), None)
     waiting = list(silent)
