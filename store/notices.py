@@ -23,6 +23,7 @@ class _SQL(Queries, file="notices"):
     confirm_channel: str
     remove_channel: str
     add_notice: str
+    heard_of: str
     claim_notice: str
     receiver: str
     end_notice: str
@@ -170,6 +171,11 @@ def add_notice(
         )
         == 1
     )
+
+
+def heard_of(conn: Connection, alert_id: int) -> set[int]:
+    """Channels that have a notice about an alert."""
+    return {number for (number,) in conn.execute(_SQL.heard_of.encode(), {"alert_id": alert_id})}
 
 
 def claim_notice(conn: Connection, *, now: datetime, until: datetime) -> Claimed | None:

@@ -57,7 +57,7 @@ def is_allowed(address: Address, networks: Sequence[Network]) -> bool:
         one.version == network.version and one in network for one in (address, inner) for network in networks
     ):
         return True
-    return all(one.is_global and not one.is_multicast and not one.is_reserved for one in (address, inner))
+    return inner.is_global and not inner.is_multicast and not inner.is_reserved
 
 
 def _inner(address: Address) -> Address:

@@ -35,6 +35,10 @@ INSERT INTO notice (alert_channel_id, alert_id, about, event, content, made_at, 
 VALUES (%(channel)s::int, %(alert_id)s::bigint, %(about)s::text, %(event)s::text, %(content)s::jsonb, %(at)s::timestamptz, %(at)s::timestamptz)
 ON CONFLICT (alert_channel_id, about) DO NOTHING;
 
+-- name: heard_of
+-- Channels that have a notice about an alert.
+SELECT DISTINCT alert_channel_id FROM notice WHERE alert_id = %(alert_id)s::bigint ORDER BY 1;
+
 -- name: claim_notice
 -- The notice that has been due for longest and that nobody sends, for me until a moment. Those of one alert leave in their order.
 UPDATE notice SET claimed_until = %(until)s::timestamptz, attempts = attempts + 1

@@ -71,13 +71,12 @@ def test_the_message_about_a_dark_site_counts_only_devices_that_its_reader_may_s
     add_webhook(field, "north")
     field.silent |= {name for name in field.devices if "top" not in name}
     field.run(6 * HOUR)
-    contents = {
-        login: content
-        for login, content in field.conn.execute(
+    contents = dict(
+        field.conn.execute(
             "SELECT p.login, n.content FROM notice n JOIN alert_channel USING (alert_channel_id) "
             "JOIN person p USING (person_id)"
         ).fetchall()
-    }
+    )
     assert contents["operator"]["detail"]["down"] == 6
     assert contents["north"]["detail"]["down"] == 4
     assert contents["north"]["names"] == ["n/d0", "n/d1", "n/d2", "n/d3"]

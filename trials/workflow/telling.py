@@ -241,7 +241,9 @@ def _notify(
     now: datetime,
     number: int = 0,
 ) -> int:
+    """The end of an alert goes to those channels that heard of it; if none did, it was in another notice."""
     about = f"{alert} {event}" + (f" {number}" if number else "")
+    heard = notices.heard_of(conn, alert) if event == "resolve" else set()
     return sum(
         notices.add_notice(
             conn,
@@ -253,6 +255,7 @@ def _notify(
             alert_id=alert,
         )
         for channel in listener.channels
+        if not heard or channel.alert_channel_id in heard
     )
 
 
