@@ -28,6 +28,7 @@ NAVIGATION = {
             "operations",
             "agreement",
             "people",
+            "alerts",
             "retention",
             "simulators",
             "library",

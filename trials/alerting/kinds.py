@@ -10,7 +10,7 @@ from typing import Final, Literal
 from insitu.model import Role
 
 Audience = Literal["health", "service", "figures"]
-"""Those who may see the health of the device; everybody who signs in; those who may read the metrics of the
+"""Those who may see the health of the device; those who see any device; those who may read the metrics of the
 installation.
 """
 

@@ -101,7 +101,7 @@ def _is_wanted(person: Person, trouble: Trouble) -> bool:
     """True if the person may see it and wants to hear of it."""
     if trouble.device_id is None:
         audience = KINDS[trouble.kind].audience
-        may_see = audience == "service" or (audience == "figures" and person.sees_figures)
+        may_see = person.sees_figures or (audience == "service" and bool(person.places))
         return may_see and person.choices.wants(trouble.kind, None)
     place = person.places.get(trouble.device_id)
     return place is not None and person.choices.wants(trouble.kind, place)
