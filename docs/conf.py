@@ -102,6 +102,7 @@ NAVIGATION = {
             "0021-no-rollups-and-a-columnstore",
             "0022-which-postgresql-wheel",
             "0023-seals-of-facts-and-days",
+            "0025-troubles-alerts-notices",
         ],
     },
 }
