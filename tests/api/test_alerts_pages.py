@@ -210,4 +210,3 @@ def test_a_person_has_ten_channels_at_most(own_client: SignIn) -> None:
     ]
     assert [one.status_code for one in answers[:10]] == [201] * 10
     assert answers[10].status_code in (400, 422)
-
