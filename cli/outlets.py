@@ -1,4 +1,4 @@
-"""Where alerts leave this installation: its mail server, its broker, and the networks that webhooks may reach."""
+"""Where alerts leave this installation: mail server, broker, and the networks that webhooks may reach."""
 
 from __future__ import annotations
 

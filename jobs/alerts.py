@@ -38,7 +38,7 @@ COUNTED_EVERY: Final = timedelta(minutes=15)
 
 @dataclass(slots=True)
 class Watcher:
-    """What the job remembers between two looks. `mails`: the installation can send mail. `data_dir`: its
+    """The memory of the job between two looks. `mails`: the installation can send mail. `data_dir`: its
     disk is watched; None: none is.
     """
 

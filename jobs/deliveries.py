@@ -6,9 +6,10 @@
 4. Send it.
 5. Record the answer; after a failure, when to try again. Commit.
 
-A crash between 4 and 5 leaves a claim that ends by itself; the notice is then sent again with the same key, in
-the header `Idempotency-Key` of a webhook, the `Message-ID` of a mail, `key` in MQTT. So each notice is delivered
-at least once, and no two workers send it at the same time: CLAIM is longer than any delivery may take.
+A crash between 4 and 5 leaves a claim that ends by itself; the notice is then sent again with the same key:
+the header `Idempotency-Key` of a webhook, the `Message-ID` of a mail, `key` in MQTT. So each notice is
+delivered at least once, and no two workers send it at the same time: CLAIM is longer than any delivery may
+take.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Webhooks: a signed POST over https, to a public address that is resolved once and then kept, without redirects.
+"""Webhooks: a signed POST over https, to a public address that is resolved once and then kept; no redirects.
 
 An address that somebody enters here makes this server connect, so it must lead neither to this machine nor
 into the network around it.

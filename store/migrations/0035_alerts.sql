@@ -28,7 +28,7 @@ CREATE INDEX trouble_by_end ON trouble (resolved_at) WHERE resolved_at IS NOT NU
 ALTER TABLE trouble ENABLE ROW LEVEL SECURITY;
 CREATE POLICY seen ON trouble USING ((SELECT sees_all()) OR trial_id = ANY ((SELECT seen_trials())::int[]));
 
--- What a person wants to hear about; where no row says it, the defaults of the role hold (trials/alerting/kinds.py).
+-- Choices of people about what they hear of; where no row says it, the defaults of the role hold (trials/alerting/kinds.py).
 CREATE TABLE alert_rule (
     alert_rule_id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     person_id     int NOT NULL REFERENCES person ON DELETE CASCADE,

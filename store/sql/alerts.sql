@@ -8,7 +8,7 @@ FROM person p JOIN organisation o USING (organisation_id) WHERE p.disabled_at IS
 SELECT o.code FROM person p JOIN organisation o USING (organisation_id) WHERE p.person_id = %(person_id)s::int;
 
 -- name: rules
--- What people chose; of one person, or of everybody.
+-- Choices of people: of one person, or of everybody.
 SELECT r.alert_rule_id, r.person_id, r.kind, r.trial_id, t.code AS trial, r.site_id, s.code AS site, s.name AS site_name, r.device_id,
        d.code AS device, dt.code AS device_trial, r.is_on, r.remind_hours
 FROM alert_rule r LEFT JOIN trial t USING (trial_id) LEFT JOIN site s USING (site_id) LEFT JOIN device d USING (device_id)

@@ -108,7 +108,8 @@ class Field:
 
     def still_open(self, login: str) -> int:
         ((number,),) = self.conn.execute(
-            "SELECT count(*) FROM alert JOIN person USING (person_id) WHERE login = %s AND resolved_at IS NULL",
+            "SELECT count(*) FROM alert JOIN person USING (person_id) "
+            "WHERE login = %s AND resolved_at IS NULL",
             (login,),
         ).fetchall()
         self.conn.rollback()

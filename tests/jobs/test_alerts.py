@@ -106,8 +106,16 @@ def test_a_device_that_stays_silent_when_its_site_is_back_gets_an_alert_of_its_o
 
 
 def test_a_declared_window_silences(field: Field) -> None:
-    window = {"kind": WindowKind.MAINTENANCE, "reason": "r", "declared_by": "lab", "now": START}
-    add_window(field.conn, start=START + HOUR, end=START + 9 * HOUR, site="roof", **window)  # type: ignore[arg-type]
+    add_window(
+        field.conn,
+        kind=WindowKind.MAINTENANCE,
+        start=START + HOUR,
+        end=START + 9 * HOUR,
+        site="roof",
+        reason="r",
+        declared_by="lab",
+        now=START,
+    )
     field.conn.commit()
     field.run(HOUR)
     field.silent.add("n/top")

@@ -42,8 +42,8 @@ def web(tls: TLS) -> Iterator[WebSink]:
         yield sink
 
 
-def outlets(tls: TLS, **more: object) -> Outlets:
-    return Outlets(pages="https://insitu.example", networks=tuple(HERE), ca=tls.ca, **more)  # type: ignore[arg-type]
+def outlets(tls: TLS, mail: MailServer | None = None) -> Outlets:
+    return Outlets(pages="https://insitu.example", networks=tuple(HERE), ca=tls.ca, mail=mail)
 
 
 def subscribe(field: Field, login: str, kind: str, address: str = "") -> tuple[int, str]:

@@ -76,8 +76,8 @@ def test_one_round_of_the_jobs_looks_tells_and_delivers(
         (field.now - timedelta(hours=5), field.devices["n/top"]),
     )
     conn.execute(
-        "INSERT INTO trouble (kind, trial_id, device_id, since, detail) SELECT 'silent', trial_id, device_id, "
-        "%s, '{}' FROM device WHERE device_id = %s",
+        "INSERT INTO trouble (kind, trial_id, device_id, since, detail) "
+        "SELECT 'silent', trial_id, device_id, %s, '{}' FROM device WHERE device_id = %s",
         (field.now - timedelta(minutes=5), field.devices["n/top"]),
     )
     conn.execute("UPDATE person SET login = 'operator@example.org' WHERE login = 'operator'")

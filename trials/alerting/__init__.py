@@ -1,3 +1,3 @@
-"""What is wrong, for how long it must be so, who hears of it, and in which words: plain values in, plain values
-out.
+"""Finds what is wrong, how long it must be so, who hears of it, and in which words. Plain values in, plain
+values out.
 """

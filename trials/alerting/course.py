@@ -46,7 +46,7 @@ def follow(
     of: Situation | None = None,
     is_first: bool = False,
 ) -> list[Trouble | int]:
-    """What changes in the troubles of one device, or of the installation: troubles as they are now, and the
+    """Changes in the troubles of one device, or of the installation: troubles as they are now, and the
     numbers of those that went away before they opened.
 
     `known`: those that are not resolved. `is_first`: nobody has ever looked; what is wrong already opens at

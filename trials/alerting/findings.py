@@ -1,5 +1,5 @@
-"""What is wrong with a device at one moment: from its condition, with our own outages and declared windows taken
-out of its silence.
+"""Finds what is wrong with a device at one moment: from its condition, with our own outages and declared
+windows taken out of its silence.
 """
 
 from __future__ import annotations
@@ -91,6 +91,7 @@ class Found:
 
 
 def overlap(one: Span, other: Span) -> timedelta:
+    """Length of the time that both have in common."""
     return max(timedelta(), min(one[1], other[1]) - max(one[0], other[0]))
 
 

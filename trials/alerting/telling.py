@@ -1,4 +1,4 @@
-"""What one person hears: which alerts open, remind and end. A site that goes dark is one alert, not one for each
+"""Plans which alerts of one person open, remind and end. A site that goes dark is one alert, not one for each
 of its devices.
 """
 

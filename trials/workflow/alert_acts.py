@@ -1,6 +1,7 @@
-"""What people do with their alerts: rules, channels, tests, acknowledgements. Pages, API and verbs ask here.
+"""Acts of people on their alerts: rules, channels, tests, acknowledgements. Pages and API ask here.
 
-Each act is about the person's own alerts, and leaves a line in the audit log. The caller owns the transaction.
+Each act is about the person's own alerts, and leaves a line in the audit log. The caller owns the
+transaction.
 """
 
 from __future__ import annotations

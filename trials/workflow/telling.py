@@ -35,7 +35,7 @@ _DIGEST_FACT: Final = "alerts_digest"
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What one look made."""
+    """Counts of what one look made."""
 
     alerts: int
     notices: int
@@ -56,10 +56,12 @@ class Listener:
 
 
 def rule_of(row: store.StoredRule) -> Rule:
+    """A stored rule as the planning needs it."""
     return Rule(AlertKind(row.kind), row.is_on, row.remind_hours, row.trial_id, row.site, row.device_id)
 
 
 def choices_of(viewer: Viewer, rules: Iterable[store.StoredRule]) -> Choices:
+    """Those of one person, from the rules of everybody."""
     own = tuple(rule_of(row) for row in rules if row.person_id == viewer.person_id)
     return Choices(viewer.role, own)
 

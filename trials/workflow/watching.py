@@ -1,5 +1,5 @@
-"""One look at every device and at the installation itself: facts from the store, judged by `trials.alerting`, and
-the troubles saved. The caller owns the transaction.
+"""One look at every device and at the installation itself: facts from the store, judged by
+`trials.alerting`, and the troubles saved. The caller owns the transaction.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ _FACT: Final = "alerts_began"
 
 @dataclass(frozen=True, slots=True)
 class OwnState:
-    """The installation at one moment: since when it takes no messages in (None: it does), and the bytes of its
-    disk, (free, whole), where they are known.
+    """The installation at one moment: since when it takes no messages in (None: it does), and the bytes of
+    its disk, (free, whole), where they are known.
     """
 
     out_since: datetime | None = None
