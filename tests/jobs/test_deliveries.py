@@ -21,6 +21,7 @@ from jobs.channels.channel import MailServer, Outlets
 from jobs.deliveries import CLAIM, deliver_due
 from store.access import viewer_of
 from store.database import Connection, connect
+from store.erasures import erase_person
 from tests.jobs.field import Field
 from tests.jobs.sinks import MailSink, WebSink
 from trials.workflow.alert_acts import add_channel, confirm_channel, remove_channel, send_test
@@ -401,3 +402,17 @@ def test_a_summary_comes_on_monday_morning_and_once(field: Field, web: WebSink, 
     got = [(one.document["event"], one.document["recipient"]) for one in web.received]
     assert got == [("digest", "operator")] * 2
     assert web.received[0].document["alert"]["devices"] == 7
+
+
+def test_with_a_person_its_channels_alerts_and_notices_are_erased(field: Field) -> None:
+    channel, _ = subscribe(field, "operator", "webhook", "https://example.org/a")
+    try_out(field, channel)
+    field.silent.add("n/top")
+    field.run(4 * HOUR)
+    erase_person(field.conn, "operator", login="lab", reason="left", now=field.now)
+    counts = field.conn.execute(
+        "SELECT (SELECT count(*) FROM alert_channel), (SELECT count(*) FROM notice), "
+        "(SELECT count(*) FROM alert WHERE person_id = (SELECT person_id FROM erasure)), "
+        "(SELECT count(*) FROM alert_rule WHERE person_id = (SELECT person_id FROM erasure))"
+    ).fetchall()
+    assert counts == [(0, 0, 0, 0)]

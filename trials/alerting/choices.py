@@ -69,6 +69,10 @@ class Choices:
     def wants(self, kind: AlertKind, place: Place | None) -> bool:
         return self.find(kind, place).is_on
 
+    def may_want(self, kind: AlertKind) -> bool:
+        """False if no rule of the person and no default asks for this kind anywhere."""
+        return self.role in KINDS[kind].roles or any(r.is_on for r in self.rules if r.kind is kind)
+
     def remind_after(self, kind: AlertKind, place: Place | None) -> timedelta | None:
         """None: never."""
         hours = self.find(kind, place).remind_hours

@@ -51,8 +51,8 @@ LINES: Final = {
     AlertKind.REJECTS: "{refused} of {received} messages of the last day were refused, whole or in part.",
     AlertKind.DENIED: "The broker denied {messages} messages of the last day: the device may not write on "
     "their topic.",
-    AlertKind.TAKE_OVER: "Somebody else signs in with its client id, or with a name that belongs to it: a copy "
-    "of the device, or a stolen credential.",
+    AlertKind.TAKE_OVER: "Somebody else signs in with its client id, or with a name that belongs to it: a "
+    "copy of the device, or a stolen credential.",
     AlertKind.OUTAGE: "Insitu took in no messages. No device is to blame for what is missing since {since}.",
     AlertKind.DISK: "{free} GB of {total} GB are free. Without space nothing is taken in.",
     AlertKind.DARK_SITE: "{down} of {there} devices fell silent together: {names}.",

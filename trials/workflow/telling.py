@@ -84,7 +84,7 @@ def tell(conn: Connection, look: Look, *, simulated: bool, mails: bool) -> Told:
         if mails and viewer.person_id not in mailed and "@" in viewer.login:
             channels = [*channels, _mail_channel(conn, viewer, look.now)]
         in_alert = {one.trouble_id: one.alert_id for one in members if one.person_id == viewer.person_id}
-        if not own and not any(_is_news(one, in_alert) for one in opened):
+        if not own and not any(_is_news(one, in_alert) and choices.may_want(one.kind) for one in opened):
             continue
         listener = _listener(conn, viewer, choices, channels, look.now)
         person = Person(
