@@ -1,5 +1,5 @@
 -- name: readers
--- Everybody who can sign in, with the code of the organisation and when the person was entered.
+-- Everybody who can sign in.
 SELECT p.person_id, p.login, p.name, p.language, p.role, o.organisation_id, o.name AS organisation, true AS has_factor
 FROM person p JOIN organisation o USING (organisation_id) WHERE p.disabled_at IS NULL ORDER BY p.person_id;
 

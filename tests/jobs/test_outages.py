@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from datetime import timedelta
+from pathlib import Path
 
+from insitu.clock import SYSTEM, Clock
+from jobs.alerts import Watcher, alert_when_due
+from store.access import fact
 from store.database import Connection
 from store.shards import alive, ensure_shards
 from store.troubles import list_outages
-from tests.jobs.field import START
+from tests.jobs.field import PARIS, START
 from trials.workflow.watching import read_outage
 
 
@@ -66,3 +72,21 @@ def test_an_outage_is_read_while_it_lasts(conn: Connection) -> None:
     since = read_outage(conn, START)
     assert since is not None
     assert timedelta(seconds=1200) <= START - since < timedelta(seconds=1260)
+
+
+def test_nobody_looks_while_a_simulated_history_runs_and_else_once_a_minute(
+    conn: Connection, tmp_path: Path
+) -> None:
+    real, begins = time.time(), START.timestamp()
+    history = Clock(start=begins, real_start=real, rate=86_400.0, fast_until=begins + 60 * 86_400)
+    watcher, never = Watcher(PARIS, data_dir=tmp_path), threading.Event()
+    alert_when_due(conn, history, watcher, never)
+    assert fact(conn, "alerts_began") is None
+    alert_when_due(conn, SYSTEM, watcher, never)
+    began = fact(conn, "alerts_began")
+    assert began is not None
+    conn.execute("DELETE FROM installation WHERE name = 'alerts_began'")
+    conn.commit()
+    alert_when_due(conn, SYSTEM, watcher, never)
+    assert fact(conn, "alerts_began") is None, "a minute has not passed"
+    assert watcher.disk() is not None
