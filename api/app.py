@@ -27,6 +27,7 @@ from api.oidc.provider import Provider
 from api.outlooks import Outlooks
 from api.pages import (
     account,
+    alerts,
     audit,
     decisions,
     elsewhere,
@@ -59,6 +60,7 @@ from api.routes import (
     operations,
     trials,
 )
+from api.routes import alerts as alert_routes
 from api.routes import audit as audit_routes
 from api.routes import decisions as decision_routes
 from api.routes import life as life_routes
@@ -173,6 +175,7 @@ def _include(app: FastAPI) -> None:
         account.router,
         factor.router,
         people.router,
+        alerts.router,
         start.router,
         fleet.router,
         trial_pages.router,
@@ -208,6 +211,7 @@ def _include_api(app: FastAPI) -> None:
         ("protocols", protocol_routes.router),
         ("decisions", decision_routes.router),
         ("retention", life_routes.router),
+        ("alerts", alert_routes.router),
         ("audit", audit_routes.router),
     ):
         app.include_router(

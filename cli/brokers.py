@@ -52,6 +52,7 @@ def rights_of(credential: Credential, password_hash: str) -> BrokerUser:
         credential.addresses,
         topics=credential.topics,
         heard_below=credential.heard_below,
+        hears=credential.hears,
     )
 
 

@@ -61,7 +61,8 @@ def command_of(name: str, verb: Verb) -> Any:
     if verb.alone is not None:
         app.callback(invoke_without_command=True)(getattr(module, verb.alone))
     for function in verb.functions:
-        app.command(name if len(verb.functions) == 1 else None)(getattr(module, function))
+        only = len(verb.functions) == 1 and verb.alone is None
+        app.command(name if only else None)(getattr(module, function))
     command = typer.main.get_command(app)
     command.name = name
     return command

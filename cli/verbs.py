@@ -100,6 +100,9 @@ VERBS: Final = {
     "audit": Verb(
         "cli.audit", ("log", "head", "verify"), "The audit log: its lines, its signed head, and its proof."
     ),
+    "alerts": Verb(
+        "cli.alerts", ("test",), "List the open alerts; send a test by mail or webhook.", alone="alerts"
+    ),
     "check": Verb("cli.operations", ("check",), "Is everything in order? One line for each question."),
     "settings": Verb("cli.operations", ("settings",), "Show the effective settings, secrets hidden."),
     "replay": Verb("cli.operations", ("replay",), "Send rejects through the path again."),

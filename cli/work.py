@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from cli.addresses import database_url_of
 from cli.options import ClockOption
+from cli.outlets import outlets_of
 from cli.stopping import until_signal
 from insitu.clock import SYSTEM, Clock
 from insitu.settings import Settings, load
+from jobs.alerts import Watcher
+from jobs.deliveries import deliver_due, start_deliveries
 from jobs.evaluations import Night
 from jobs.loop import run_jobs
 from jobs.witness import Witness
+from store.database import connect
 from trials.witness.authority import split_authorities
+
+PATIENCE_S: Final = 12.0
+"""A delivery that has begun may end before the worker does."""
 
 
 def witness_of(settings: Settings) -> Witness:
@@ -22,7 +30,7 @@ def witness_of(settings: Settings) -> Witness:
 
 
 def work(clock: ClockOption = "", once: bool = False) -> None:
-    """Run the jobs: quality checks of new observations; once a night, evaluations whose inputs have
+    """Run the jobs: quality checks of new observations; alerts; once a night, evaluations whose inputs have
     changed; signed heads of the audit log, and their time stamps; packing of old results.
     """
     settings = load()
@@ -31,12 +39,21 @@ def work(clock: ClockOption = "", once: bool = False) -> None:
     )
     night = Night(settings.nightly_hour, ZoneInfo(settings.time_zone))
     trial_clock = Clock.loads(clock) if clock else SYSTEM
+    database_url, stop, outlets = database_url_of(settings), until_signal(), outlets_of(settings)
+    watcher = Watcher(night.zone, mails=outlets.mail is not None, data_dir=settings.data_dir)
+    threads = [] if once else start_deliveries(database_url, trial_clock, outlets, stop)
     run_jobs(
-        database_url_of(settings),
+        database_url,
         trial_clock,
-        until_signal(),
+        stop,
         night=night,
         once=once,
         witness=witness_of(settings),
+        watcher=watcher,
         pack_after=timedelta(days=settings.pack_after_days),
     )
+    if once and not trial_clock.runs_fast:
+        with connect(database_url, application="insitu work") as conn:
+            deliver_due(conn, trial_clock.now, outlets, stop)
+    for thread in threads:
+        thread.join(PATIENCE_S)

@@ -115,6 +115,12 @@ BEGIN
     INSERT INTO erased_rows SELECT number, '', '', 'second_factor', count(*), 0 FROM gone HAVING count(*) > 0;
     WITH gone AS (DELETE FROM invitation WHERE person_id = whom RETURNING 1)
     INSERT INTO erased_rows SELECT number, '', '', 'invitation', count(*), 0 FROM gone HAVING count(*) > 0;
+    WITH gone AS (DELETE FROM alert_channel WHERE person_id = whom RETURNING 1) -- and its notices
+    INSERT INTO erased_rows SELECT number, '', '', 'alert_channel', count(*), 0 FROM gone HAVING count(*) > 0;
+    WITH gone AS (DELETE FROM alert WHERE person_id = whom RETURNING 1)
+    INSERT INTO erased_rows SELECT number, '', '', 'alert', count(*), 0 FROM gone HAVING count(*) > 0;
+    WITH gone AS (DELETE FROM alert_rule WHERE person_id = whom RETURNING 1)
+    INSERT INTO erased_rows SELECT number, '', '', 'alert_rule', count(*), 0 FROM gone HAVING count(*) > 0;
     UPDATE person SET name = '', login = 'erased-' || whom, password_hash = NULL, issuer = NULL, subject = NULL,
         manages_people = false, last_sign_in_at = NULL, disabled_at = coalesce(disabled_at, erase_person.at) WHERE person_id = whom;
     INSERT INTO erased_rows VALUES (number, '', '', 'person', 1, 0);
@@ -284,7 +290,7 @@ BEGIN
     END IF;
     GRANT USAGE ON SCHEMA public TO insitu_pages;
     GRANT SELECT ON ALL TABLES IN SCHEMA public TO insitu_pages;
-    REVOKE SELECT ON recovery_code, used_return FROM insitu_pages;
+    REVOKE SELECT ON recovery_code, used_return, alert_channel, notice FROM insitu_pages;
     FOR secret IN
         SELECT attrelid::regclass AS of, string_agg(quote_ident(attname), ', ')
                    FILTER (WHERE attname NOT IN ('password_hash', 'nats_hash', 'mosquitto_hash', 'secret', 'id_token')) AS columns
@@ -606,6 +612,87 @@ ALTER TABLE public.agreement ALTER COLUMN agreement_id ADD GENERATED ALWAYS AS I
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE public.alert (
+    alert_id bigint NOT NULL,
+    person_id integer NOT NULL,
+    kind text NOT NULL,
+    trial_id integer,
+    device_id integer,
+    site_id integer,
+    since timestamp with time zone NOT NULL,
+    opened_at timestamp with time zone NOT NULL,
+    resolved_at timestamp with time zone,
+    acknowledged_at timestamp with time zone,
+    reminded_at timestamp with time zone,
+    reminders integer DEFAULT 0 NOT NULL,
+    detail jsonb NOT NULL,
+    CONSTRAINT alert_kind_check CHECK (((length(kind) >= 1) AND (length(kind) <= 40)))
+);
+
+ALTER TABLE public.alert ALTER COLUMN alert_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.alert_alert_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.alert_channel (
+    alert_channel_id integer NOT NULL,
+    person_id integer NOT NULL,
+    kind text NOT NULL,
+    address text NOT NULL,
+    secret bytea NOT NULL,
+    nats_hash text,
+    mosquitto_hash text,
+    made_at timestamp with time zone NOT NULL,
+    confirmed_at timestamp with time zone,
+    removed_at timestamp with time zone,
+    CONSTRAINT alert_channel_address_check CHECK (((length(address) >= 1) AND (length(address) <= 1000))),
+    CONSTRAINT alert_channel_check CHECK (((kind = 'mqtt'::text) = ((nats_hash IS NOT NULL) AND (mosquitto_hash IS NOT NULL)))),
+    CONSTRAINT alert_channel_kind_check CHECK ((kind = ANY (ARRAY['mail'::text, 'mqtt'::text, 'webhook'::text]))),
+    CONSTRAINT alert_channel_secret_check CHECK ((octet_length(secret) = 32))
+);
+
+ALTER TABLE public.alert_channel ALTER COLUMN alert_channel_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.alert_channel_alert_channel_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.alert_rule (
+    alert_rule_id integer NOT NULL,
+    person_id integer NOT NULL,
+    kind text NOT NULL,
+    trial_id integer,
+    site_id integer,
+    device_id integer,
+    is_on boolean NOT NULL,
+    remind_hours integer NOT NULL,
+    CONSTRAINT alert_rule_check CHECK ((num_nonnulls(trial_id, site_id, device_id) <= 1)),
+    CONSTRAINT alert_rule_kind_check CHECK (((length(kind) >= 1) AND (length(kind) <= 40))),
+    CONSTRAINT alert_rule_remind_hours_check CHECK (((remind_hours >= 0) AND (remind_hours <= 720)))
+);
+
+ALTER TABLE public.alert_rule ALTER COLUMN alert_rule_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.alert_rule_alert_rule_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.alert_trouble (
+    person_id integer NOT NULL,
+    trouble_id bigint NOT NULL,
+    alert_id bigint NOT NULL
 );
 
 CREATE TABLE public.audit (
@@ -1259,6 +1346,36 @@ CREATE VIEW public.noted_day AS
            FROM public.sealed_day b
           WHERE ((b.kind = c.kind) AND (b.part = c.part) AND (b.from_time > c.at))))), COALESCE(l.sha256, encode(sha256('\x'::bytea), 'hex'::text));
 
+CREATE TABLE public.notice (
+    notice_id bigint NOT NULL,
+    key uuid DEFAULT gen_random_uuid() NOT NULL,
+    alert_channel_id integer NOT NULL,
+    alert_id bigint,
+    about text NOT NULL,
+    event text NOT NULL,
+    content jsonb NOT NULL,
+    made_at timestamp with time zone NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    claimed_until timestamp with time zone,
+    attempts integer DEFAULT 0 NOT NULL,
+    answer text DEFAULT ''::text NOT NULL,
+    ended_at timestamp with time zone,
+    outcome text,
+    CONSTRAINT notice_about_check CHECK (((length(about) >= 1) AND (length(about) <= 100))),
+    CONSTRAINT notice_check CHECK (((ended_at IS NULL) = (outcome IS NULL))),
+    CONSTRAINT notice_event_check CHECK ((event = ANY (ARRAY['open'::text, 'remind'::text, 'resolve'::text, 'test'::text, 'digest'::text]))),
+    CONSTRAINT notice_outcome_check CHECK ((outcome = ANY (ARRAY['delivered'::text, 'given_up'::text, 'dropped'::text])))
+);
+
+ALTER TABLE public.notice ALTER COLUMN notice_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.notice_notice_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.observation (
     datastream_id integer NOT NULL,
     phenomenon_time timestamp with time zone NOT NULL,
@@ -1325,6 +1442,22 @@ CREATE TABLE public.packed_day (
     CONSTRAINT packed_day_n_check CHECK ((n > 0))
 );
 ALTER TABLE ONLY public.packed_day ALTER COLUMN columns SET STORAGE EXTERNAL;
+CREATE TABLE public.outage (
+    outage_id integer NOT NULL,
+    shard_id integer NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone NOT NULL,
+    CONSTRAINT outage_check CHECK ((started_at < ended_at))
+);
+
+ALTER TABLE public.outage ALTER COLUMN outage_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.outage_outage_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE public.person (
     person_id integer NOT NULL,
@@ -1760,6 +1893,30 @@ ALTER TABLE public.trial ALTER COLUMN trial_id ADD GENERATED ALWAYS AS IDENTITY 
     CACHE 1
 );
 
+CREATE TABLE public.trouble (
+    trouble_id bigint NOT NULL,
+    kind text NOT NULL,
+    trial_id integer,
+    device_id integer,
+    since timestamp with time zone NOT NULL,
+    opened_at timestamp with time zone,
+    clear_since timestamp with time zone,
+    resolved_at timestamp with time zone,
+    is_quiet boolean DEFAULT false NOT NULL,
+    detail jsonb NOT NULL,
+    CONSTRAINT trouble_check CHECK (((trial_id IS NULL) = (device_id IS NULL))),
+    CONSTRAINT trouble_kind_check CHECK (((length(kind) >= 1) AND (length(kind) <= 40)))
+);
+
+ALTER TABLE public.trouble ALTER COLUMN trouble_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.trouble_trouble_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.unblinding (
     trial_id integer NOT NULL,
     endpoint text NOT NULL,
@@ -1793,6 +1950,21 @@ ALTER TABLE ONLY public.access_token
 
 ALTER TABLE ONLY public.agreement
     ADD CONSTRAINT agreement_pkey PRIMARY KEY (agreement_id);
+
+ALTER TABLE ONLY public.alert_channel
+    ADD CONSTRAINT alert_channel_pkey PRIMARY KEY (alert_channel_id);
+
+ALTER TABLE ONLY public.alert
+    ADD CONSTRAINT alert_pkey PRIMARY KEY (alert_id);
+
+ALTER TABLE ONLY public.alert_rule
+    ADD CONSTRAINT alert_rule_person_id_kind_trial_id_site_id_device_id_key UNIQUE NULLS NOT DISTINCT (person_id, kind, trial_id, site_id, device_id);
+
+ALTER TABLE ONLY public.alert_rule
+    ADD CONSTRAINT alert_rule_pkey PRIMARY KEY (alert_rule_id);
+
+ALTER TABLE ONLY public.alert_trouble
+    ADD CONSTRAINT alert_trouble_pkey PRIMARY KEY (person_id, trouble_id);
 
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (audit_id);
@@ -1935,6 +2107,15 @@ ALTER TABLE ONLY public.network_server
 ALTER TABLE ONLY public.network_server
     ADD CONSTRAINT network_server_pkey PRIMARY KEY (network_server_id);
 
+ALTER TABLE ONLY public.notice
+    ADD CONSTRAINT notice_alert_channel_id_about_key UNIQUE (alert_channel_id, about);
+
+ALTER TABLE ONLY public.notice
+    ADD CONSTRAINT notice_key_key UNIQUE (key);
+
+ALTER TABLE ONLY public.notice
+    ADD CONSTRAINT notice_pkey PRIMARY KEY (notice_id);
+
 ALTER TABLE ONLY public.observation
     ADD CONSTRAINT observation_pkey PRIMARY KEY (datastream_id, phenomenon_time);
 
@@ -1952,6 +2133,8 @@ ALTER TABLE ONLY public.organisation
 
 ALTER TABLE ONLY public.packed_day
     ADD CONSTRAINT packed_day_pkey PRIMARY KEY (datastream_id, start_time) INCLUDE (end_time, n, failed);
+ALTER TABLE ONLY public.outage
+    ADD CONSTRAINT outage_pkey PRIMARY KEY (outage_id);
 
 ALTER TABLE ONLY public.person
     ADD CONSTRAINT person_issuer_subject_key UNIQUE (issuer, subject);
@@ -2070,6 +2253,9 @@ ALTER TABLE ONLY public.trial
 ALTER TABLE ONLY public.trial_step
     ADD CONSTRAINT trial_step_pkey PRIMARY KEY (trial_step_id);
 
+ALTER TABLE ONLY public.trouble
+    ADD CONSTRAINT trouble_pkey PRIMARY KEY (trouble_id);
+
 ALTER TABLE ONLY public.unblinding
     ADD CONSTRAINT unblinding_pkey PRIMARY KEY (trial_id, endpoint);
 
@@ -2085,6 +2271,14 @@ ALTER TABLE ONLY public.withdrawn_observation
 CREATE INDEX access_token_by_person ON public.access_token USING btree (person_id);
 
 CREATE INDEX agreement_by_trial ON public.agreement USING btree (trial_id, agreement_id DESC);
+
+CREATE INDEX alert_by_person ON public.alert USING btree (person_id, alert_id DESC);
+
+CREATE INDEX alert_channel_by_person ON public.alert_channel USING btree (person_id) WHERE (removed_at IS NULL);
+
+CREATE INDEX alert_open ON public.alert USING btree (person_id) WHERE (resolved_at IS NULL);
+
+CREATE INDEX alert_trouble_by_alert ON public.alert_trouble USING btree (alert_id);
 
 CREATE INDEX broker_event_by_age ON public.broker_event USING btree (last_at);
 
@@ -2112,6 +2306,12 @@ CREATE INDEX network_address_by_device ON public.network_address USING btree (de
 
 CREATE INDEX network_address_by_server ON public.network_address USING btree (network_server_id);
 
+CREATE INDEX notice_by_alert ON public.notice USING btree (alert_id);
+
+CREATE INDEX notice_due ON public.notice USING btree (due_at) WHERE (ended_at IS NULL);
+
+CREATE INDEX outage_by_end ON public.outage USING btree (ended_at);
+
 CREATE INDEX probe_by_age ON public.probe USING btree (committed_at);
 
 CREATE INDEX reject_by_device ON public.reject USING btree (trial, device, reject_id DESC);
@@ -2125,6 +2325,10 @@ CREATE INDEX sign_in_failure_by_since ON public.sign_in_failure USING btree (sin
 CREATE INDEX signed_in_by_person ON public.signed_in USING btree (person_id);
 
 CREATE INDEX trial_step_by_trial ON public.trial_step USING btree (trial_id, at);
+
+CREATE INDEX trouble_by_end ON public.trouble USING btree (resolved_at) WHERE (resolved_at IS NOT NULL);
+
+CREATE UNIQUE INDEX trouble_once ON public.trouble USING btree (kind, COALESCE(device_id, 0)) WHERE (resolved_at IS NULL);
 
 CREATE TRIGGER agreements_stay BEFORE DELETE OR UPDATE ON public.agreement FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
@@ -2165,6 +2369,10 @@ CREATE TRIGGER erased_rows_stay BEFORE DELETE OR UPDATE ON public.erased_rows FO
 CREATE TRIGGER erasures_stay BEFORE DELETE OR UPDATE ON public.erasure FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER evaluations_stay BEFORE DELETE OR UPDATE ON public.evaluation FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER listener_changed AFTER INSERT OR UPDATE ON public.alert_channel FOR EACH ROW WHEN ((new.kind = 'mqtt'::text)) EXECUTE FUNCTION public.credentials_changed();
+
+CREATE TRIGGER listener_changed AFTER UPDATE OF disabled_at ON public.person FOR EACH ROW WHEN ((old.disabled_at IS DISTINCT FROM new.disabled_at)) EXECUTE FUNCTION public.credentials_changed();
 
 CREATE TRIGGER locked_protocols_stay BEFORE DELETE OR UPDATE ON public.protocol FOR EACH ROW WHEN ((old.locked_at IS NOT NULL)) EXECUTE FUNCTION public.refuse_change();
 
@@ -2466,6 +2674,42 @@ ALTER TABLE ONLY public.access_token
 ALTER TABLE ONLY public.agreement
     ADD CONSTRAINT agreement_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
 
+ALTER TABLE ONLY public.alert_channel
+    ADD CONSTRAINT alert_channel_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(person_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.alert
+    ADD CONSTRAINT alert_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
+
+ALTER TABLE ONLY public.alert
+    ADD CONSTRAINT alert_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(person_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.alert_rule
+    ADD CONSTRAINT alert_rule_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
+
+ALTER TABLE ONLY public.alert_rule
+    ADD CONSTRAINT alert_rule_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(person_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.alert_rule
+    ADD CONSTRAINT alert_rule_site_id_fkey FOREIGN KEY (site_id) REFERENCES public.site(site_id);
+
+ALTER TABLE ONLY public.alert_rule
+    ADD CONSTRAINT alert_rule_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
+
+ALTER TABLE ONLY public.alert
+    ADD CONSTRAINT alert_site_id_fkey FOREIGN KEY (site_id) REFERENCES public.site(site_id);
+
+ALTER TABLE ONLY public.alert
+    ADD CONSTRAINT alert_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
+
+ALTER TABLE ONLY public.alert_trouble
+    ADD CONSTRAINT alert_trouble_alert_id_fkey FOREIGN KEY (alert_id) REFERENCES public.alert(alert_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.alert_trouble
+    ADD CONSTRAINT alert_trouble_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(person_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.alert_trouble
+    ADD CONSTRAINT alert_trouble_trouble_id_fkey FOREIGN KEY (trouble_id) REFERENCES public.trouble(trouble_id);
+
 ALTER TABLE ONLY public.boot_sequence
     ADD CONSTRAINT boot_sequence_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
 
@@ -2573,6 +2817,11 @@ ALTER TABLE ONLY public.network_address
 
 ALTER TABLE ONLY public.packed_day
     ADD CONSTRAINT packed_day_datastream_id_fkey FOREIGN KEY (datastream_id) REFERENCES public.datastream(datastream_id);
+ALTER TABLE ONLY public.notice
+    ADD CONSTRAINT notice_alert_channel_id_fkey FOREIGN KEY (alert_channel_id) REFERENCES public.alert_channel(alert_channel_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.notice
+    ADD CONSTRAINT notice_alert_id_fkey FOREIGN KEY (alert_id) REFERENCES public.alert(alert_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.person
     ADD CONSTRAINT person_organisation_id_fkey FOREIGN KEY (organisation_id) REFERENCES public.organisation(organisation_id);
@@ -2627,6 +2876,12 @@ ALTER TABLE ONLY public.trial
 
 ALTER TABLE ONLY public.trial_step
     ADD CONSTRAINT trial_step_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
+
+ALTER TABLE ONLY public.trouble
+    ADD CONSTRAINT trouble_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(device_id);
+
+ALTER TABLE ONLY public.trouble
+    ADD CONSTRAINT trouble_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
 
 ALTER TABLE ONLY public.unblinding
     ADD CONSTRAINT unblinding_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
@@ -2703,6 +2958,8 @@ CREATE POLICY seen ON public.trial USING ((( SELECT public.sees_all() AS sees_al
 
 CREATE POLICY seen ON public.trial_step USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
 
+CREATE POLICY seen ON public.trouble USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
+
 CREATE POLICY seen ON public.unblinding USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
 
 CREATE POLICY service ON public.agreement TO insitu_service USING (true) WITH CHECK (true);
@@ -2739,10 +2996,14 @@ CREATE POLICY service ON public.trial TO insitu_service USING (true) WITH CHECK 
 
 CREATE POLICY service ON public.trial_step TO insitu_service USING (true) WITH CHECK (true);
 
+CREATE POLICY service ON public.trouble TO insitu_service USING (true) WITH CHECK (true);
+
 CREATE POLICY service ON public.unblinding TO insitu_service USING (true) WITH CHECK (true);
 
 ALTER TABLE public.trial ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.trial_step ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.trouble ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.unblinding ENABLE ROW LEVEL SECURITY;

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -123,6 +124,17 @@ class Settings(BaseSettings):
     timestamp_roots: Path | None = None
     """Root certificates (PEM) of these authorities; default: those that the system trusts."""
 
+    smtp_url: SecretStr | None = None
+    """smtp[s]://user:password@host:port of the server that takes alerts by mail; without it there are none.
+    `smtp` means STARTTLS, except on this machine.
+    """
+    mail_from: str | None = None
+    """Address from which mail comes; default: `insitu@` and INSITU_PUBLIC_HOST."""
+    webhook_networks: str = ""
+    """Networks to which webhooks may go beside public addresses, separated by commas."""
+    alerts_ca: Path | None = None
+    """Root certificates (PEM) of receivers of alerts, beside those that the system trusts."""
+
     language: Literal["fr", "en"] = "fr"
     time_zone: str = "Europe/Paris"
     nightly_hour: int = Field(default=3, ge=0, le=23)
@@ -141,7 +153,21 @@ class Settings(BaseSettings):
             raise ValueError(f"{text!r} is not a time zone, use a name such as Europe/Paris") from error
         return text
 
-    @field_validator("trusted_proxies")
+    @field_validator("smtp_url")
+    @classmethod
+    def _smtp(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None:
+            parse_smtp(secret.get_secret_value())
+        return secret
+
+    @field_validator("mail_from")
+    @classmethod
+    def _sender(cls, text: str | None) -> str | None:
+        if text and not re.fullmatch(r"[^\s<>,@]+@[A-Za-z0-9.-]+", text):
+            raise ValueError(f"{text!r} is no e-mail address, write one such as insitu@example.org")
+        return text or None
+
+    @field_validator("trusted_proxies", "webhook_networks")
     @classmethod
     def _networks(cls, text: str) -> str:
         parse_networks(text)
@@ -186,6 +212,18 @@ def parse_listen(text: str) -> tuple[str, int]:
     if not host or not port.isdigit() or int(port) > 65_535:
         raise ValueError(f"{text!r} is not host:port")
     return host.strip("[]"), int(port)
+
+
+def parse_smtp(text: str) -> SplitResult:
+    """The parts of smtp[s]://user:password@host:port; the message of its ValueError has no password."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme not in ("smtp", "smtps") or not parts.hostname or port == 0:
+        raise ValueError("write smtp://user:password@host:587, or smtps:// for TLS from the first byte")
+    return parts
 
 
 def parse_names(text: str) -> list[str]:

@@ -29,6 +29,8 @@ SPARKPLUG_COMMAND: Final = "spBv1.0/+/NCMD/+"
 """Topic on which an edge node receives the request for a rebirth."""
 RECEIPT: Final = "receipt"
 REJECTED: Final = "rejected"
+ALERTS_FILTER: Final = "insitu/alerts/+/+"
+"""Of alerts to people, by organisation and channel: outside every device's name."""
 HEARTBEAT: Final = "heartbeat"
 CHECK: Final = "check"
 """Of the trial `check`: its devices publish here and nobody stores it, so `insitu check` can test who may
@@ -274,3 +276,8 @@ class Refusal(Payload):
     excerpt: str = Field(default="", max_length=200)
     more: int = 0
     """Refusals that were not sent since the last one, to spare the link."""
+
+
+def alert_topic(organisation: str, channel: str) -> str:
+    """The topic on which one channel of a person of that organisation hears alerts."""
+    return ALERTS_FILTER.replace("+", organisation, 1).replace("+", channel, 1)

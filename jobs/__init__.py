@@ -1,3 +1,3 @@
-"""Background jobs: quality checks, nightly evaluations, signed heads of the audit log, packed days. Imports
-`trials`, `store` and `insitu`.
+"""Background jobs: alerts, quality checks, nightly evaluations, signed heads of the audit log, packed days.
+Imports `ingest`, `trials`, `store` and `insitu`.
 """

@@ -13,6 +13,7 @@ from typing import Final
 
 from insitu.clock import Clock
 from insitu.errors import InsituError, RetryLater
+from jobs.alerts import Watcher, alert_when_due
 from jobs.evaluations import Night, evaluate_when_due
 from jobs.life import erase_when_due
 from jobs.packing import WORK_S, Packer
@@ -40,6 +41,7 @@ def run_jobs(
     once: bool = False,
     witness: Witness | None = None,
     pack_after: timedelta = timedelta(days=2),
+    watcher: Watcher | None = None,
 ) -> None:
     """Runs rounds of every job until `stop`, or exactly one with `once`, which raises the first error.
     `pack_after`: age from which results are packed.
@@ -54,6 +56,8 @@ def run_jobs(
         lambda conn: seal_when_due(conn, clock, night, stop),
         Packer(clock, pack_after, stop, work_s=math.inf if once else WORK_S),
     ]
+    if watcher is not None:
+        jobs.insert(0, lambda conn: alert_when_due(conn, clock, watcher, stop))
     if witness is not None:
         jobs.append(lambda conn: vouch_when_due(conn, clock, night, witness, stop))
     conn: Connection | None = None

@@ -73,6 +73,8 @@ class Credential:
     topics: list[str] = field(default_factory=list)
     heard_below: bool = True
     """False while its session has only the filters of an earlier version, which hear the named suffixes."""
+    hears: str | None = None
+    """The topic of a person who listens for alerts, and publishes nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,10 @@ NOUNS: Final = {
     "access_token": "token",
     "access_token_address": "address of a token",
     "agreement": "agreement",
+    "alert": "alert",
+    "alert_channel": "channel",
+    "alert_rule": "rule of alerts",
+    "alert_trouble": "trouble of an alert",
     "audit": "line of the audit log",
     "boot_sequence": "boot of a device",
     "broker_event": "event at the broker",
@@ -44,9 +48,11 @@ NOUNS: Final = {
     "need": "need",
     "network_address": "address at a network server",
     "network_server": "network server",
+    "notice": "notice",
     "observation": "observation",
     "observed_property": "observed property",
     "organisation": "organisation",
+    "outage": "outage",
     "packed_day": "packed day",
     "person": "person",
     "probe": "probe",
@@ -75,6 +81,7 @@ NOUNS: Final = {
     "timestamp_token": "time stamp",
     "trial": "trial",
     "trial_step": "step of a trial",
+    "trouble": "trouble",
     "unblinding": "unblinding",
     "unit_conversion": "conversion of a unit",
     "used_return": "way back of a sign-in",
@@ -90,6 +97,7 @@ _TYPE: Final = "The result type of a {} is number or boolean."
 _STAMP: Final = "The stamp of a {} is begin, end or instant."
 _EDGE: Final = "A stamp at the begin or end of an interval needs the length of the interval: add `every`."
 _LONGER: Final = "An interval between two results is longer than nothing."
+_KIND: Final = "The kind of {} has 1 to 40 characters."
 _NAME: Final = "The name of a {} has 1 to 128 characters."
 _ONCE: Final = "The {} is there once."
 SENTENCES: Final = {
@@ -97,6 +105,21 @@ SENTENCES: Final = {
     "access_token_name_check": "The name of a token has 1 to 100 characters.",
     "access_token_scopes_check": "A token reads, and no more.",
     "access_token_token_sha256_check": "The SHA-256 of a token has 32 bytes.",
+    "alert_channel_address_check": "An address has 1 to 1000 characters.",
+    "alert_channel_check": "A listener at the broker has a password, and no other channel has one.",
+    "alert_channel_kind_check": "A channel is mail, mqtt or webhook.",
+    "alert_channel_secret_check": "The secret of a channel has 32 bytes.",
+    "alert_kind_check": _KIND.format("an alert"),
+    "alert_rule_check": "A rule is about one trial, one site, one device, or everything.",
+    "alert_rule_kind_check": _KIND.format("a rule of alerts"),
+    "alert_rule_remind_hours_check": "Reminders come every 1 to 720 hours; 0 is never.",
+    "notice_about_check": "The subject of a notice has 1 to 100 characters.",
+    "notice_check": "A notice that has ended has an outcome.",
+    "notice_event_check": "A notice is about the opening, a reminder, the end, a test or a week.",
+    "notice_outcome_check": "A notice is delivered, given up or dropped.",
+    "outage_check": "An outage ends after its start.",
+    "trouble_check": "A trouble is that of a device in its trial, or of the installation.",
+    "trouble_kind_check": _KIND.format("a trouble"),
     "boot_sequence_boot_check": "The boot of a device has at most 64 characters.",
     "broker_event_kind_check": "A broker denies a message, or a client takes over a connection.",
     "broker_state_only_row_check": _ONCE.format("state of the broker"),

@@ -18,6 +18,7 @@ from api.rendering import Page, page_of, respond
 from insitu.model import DeviceState, RejectReason, TrialState
 from store import shards
 from store.access import Viewer, visible_trials
+from store.alerts import StoredAlert, list_open_alerts
 from store.catalogue.trials import Trial
 from store.read.fleet import load_scope
 from store.read.ledger_lines import list_ledger
@@ -54,6 +55,7 @@ def start_page(request: Request, conn: Conn, context: Ctx, viewer: Signed) -> HT
     waiting = [*troubled, *_trials(page, viewer, trials, facts)]
     if viewer.may(Act.REPLAY):
         waiting += _rejects(page, reasons)
+    waiting[:0] = _alerts(page, list_open_alerts(conn, viewer.person_id))
     if viewer.reach(Act.SEE_HEALTH) is Reach.ANY:
         waiting[:0] = _ingest(page, shards.health(conn).trouble)
     number = count_states(devices)
@@ -82,6 +84,14 @@ def _ingest(page: Page, trouble: str | None) -> Iterator[Waiting]:
         yield Waiting(
             "silent", title, page.t("The broker keeps them meanwhile. {trouble}", trouble=trouble), "/readyz"
         )
+
+
+def _alerts(page: Page, alerts: Sequence[StoredAlert]) -> Iterator[Waiting]:
+    """Alerts that the reader has not acknowledged."""
+    new = [one for one in alerts if one.acknowledged_at is None]
+    if new:
+        title = page.n("{n} alert is open", "{n} alerts are open", len(new))
+        yield Waiting("silent", title, page.t("The page says about what, and where alerts go."), "/alerts")
 
 
 def _devices(page: Page, devices: Sequence[Shown]) -> Iterator[Waiting]:

@@ -288,3 +288,31 @@ GATEWAY_CLOCKS: Final = {
     "behind": "The clock of gateway {subject} is {span} behind: its times are not used.",
     "ahead": "The clock of gateway {subject} is {span} ahead: its times are not used.",
 }
+
+CHANNELS: Final = {"mail": "E-mail", "mqtt": "MQTT", "webhook": "Webhook"}
+NOTICE_EVENTS: Final = {
+    "open": "alert",
+    "remind": "reminder",
+    "resolve": "end of an alert",
+    "test": "test",
+    "digest": "summary of the week",
+}
+NOTICE_OUTCOMES: Final = {
+    "waits": "waits",
+    "delivered": "delivered",
+    "given_up": "given up after a day",
+    "dropped": "not sent",
+}
+ALERT_ADVICE: Final = {
+    "webhook": "Write an https address, such as https://example.org/alerts, without a user and password.",
+    "mail": "Write one e-mail address, such as name@example.org.",
+    "channels": "A person has at most 10 channels: remove one first.",
+    "twice": "You have that channel already.",
+    "code": "That is not the code of the test: copy it from the newest mail.",
+    "tests": "There were many tests today: try again tomorrow.",
+    "test": "A test is on its way: the next one may follow in a minute.",
+    "scope": "Write trial:CODE, site:CODE or device:TRIAL/CODE.",
+    "installation": "Such a rule is about the whole installation, not about a trial, site or device.",
+    "reminder": "Reminders come every 1 to 720 hours; 0 is never.",
+}
+"""Errors of trials/workflow/alert_acts.py that a person can meet on the page."""

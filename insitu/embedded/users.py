@@ -19,6 +19,7 @@ import bcrypt
 
 from insitu.embedded.client_ids import MOST_IDS, MOST_NETWORK_IDS
 from insitu.wire import (
+    ALERTS_FILTER,
     CHECK,
     HEARTBEAT,
     INBOUND_SUFFIXES,
@@ -141,8 +142,13 @@ def user_of(
     *,
     topics: Sequence[str] = (),
     heard_below: bool = True,
+    hears: str | None = None,
 ) -> BrokerUser:
-    """The rights of a credential: a device's own topics, or those of a network server's `addresses`."""
+    """The rights of a credential: a device's own topics, those of a network server's `addresses`, or to
+    listen to the one topic that it `hears`.
+    """
+    if hears is not None:
+        return BrokerUser(username=username, password_hash=password_hash, publish=(), subscribe=(hears,))
     if addresses is not None:
         return network_user(username, password_hash, addresses)
     return device_user(username, password_hash, trial, device, topics=topics, heard_below=heard_below)
@@ -163,7 +169,7 @@ def service_user(username: str, password_hash: str, *, topics: Sequence[str] | N
     return BrokerUser(
         username=username,
         password_hash=password_hash,
-        publish=(*outbound, *marks, *own, SPARKPLUG_COMMAND),
+        publish=(*outbound, *marks, *own, ALERTS_FILTER, SPARKPLUG_COMMAND),
         subscribe=(*network_filters(), f"{below}/#", f"{PREFIX}/{HEARTBEAT}/+", *fixed),
         never_hear=outbound,
     )

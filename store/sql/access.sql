@@ -95,13 +95,16 @@ SELECT c.username, c.nats_hash, c.mosquitto_hash, coalesce(t.code, 'check') AS t
            WHERE a.network_server_id = c.network_server_id AND retired_at IS NULL AND (ends_at IS NULL OR ends_at > %(now)s::timestamptz)
            ORDER BY a.address) END AS addresses,
        ARRAY(SELECT f.topic FROM fixed_topic f WHERE f.device_id = c.device_id AND topic_is_heard(f.topic) ORDER BY f.topic) AS topics,
-       t.code IS NULL OR trial_is_heard_below(t.code) AS heard_below
+       t.code IS NULL OR trial_is_heard_below(t.code) AS heard_below, NULL::text AS hears
 FROM credential c LEFT JOIN device d USING (device_id) LEFT JOIN trial t USING (trial_id)
 WHERE c.revoked_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > %(now)s::timestamptz)
   AND (t.ends_at IS NULL OR t.ends_at > %(now)s::timestamptz) AND d.retired_at IS NULL
   AND (%(suspended)s::boolean OR c.suspended_until IS NULL OR c.suspended_until <= clock_timestamp())
   AND (t.code IS NULL OR trial_is_heard(t.code)) -- messages published before a session hears the trial would be lost
-ORDER BY c.username;
+UNION ALL
+SELECT 'alerts.' || a.alert_channel_id, a.nats_hash, a.mosquitto_hash, '', '', NULL, '{}', true, a.address
+FROM alert_channel a JOIN person p USING (person_id) WHERE a.kind = 'mqtt' AND a.removed_at IS NULL AND p.disabled_at IS NULL
+ORDER BY 1;
 
 -- name: credentials_by_token
 -- The devices that hold these tokens (for HTTP ingest).

@@ -96,7 +96,12 @@ WHERE shard_id = %(shard_id)s::int;
 UPDATE shard SET subscribed_at = NULL, filters = '{}' WHERE subscribed_at IS NOT NULL OR filters <> '{}';
 
 -- name: alive
--- Record signs of life of an ingestor.
+-- Record signs of life of an ingestor. The first one after a long silence enters that silence as an outage of our own.
+WITH noted AS (
+    INSERT INTO outage (shard_id, started_at, ended_at)
+    SELECT shard_id, greatest(heartbeat_at, committed_at), clock_timestamp() FROM shard
+    WHERE shard_id = %(shard_id)s::int AND (%(heard)s::boolean OR %(committed)s::boolean)
+      AND greatest(heartbeat_at, committed_at) < clock_timestamp() - interval '1 minute')
 UPDATE shard SET heartbeat_at = CASE WHEN %(heard)s::boolean THEN clock_timestamp() ELSE heartbeat_at END,
     committed_at = CASE WHEN %(committed)s::boolean THEN clock_timestamp() ELSE committed_at END,
     pending = %(pending)s::int, dropped = dropped + %(dropped)s::bigint, problem = %(problem)s::text,

@@ -35,11 +35,12 @@ OPEN = (
     "/static/insitu.css",
     "/static/insitu.js",
 )
-EVERYBODY = ("/", "/fleet", "/trials", "/rejects", "/docs")
+EVERYBODY = ("/", "/fleet", "/trials", "/rejects", "/alerts", "/docs")
 
 
 TRIALS_ROUTE, SERIES_ROUTE = "/api/v1/trials", "/api/v1/datastreams/{datastream_id}/observations"
 AUDIT_ROUTE = "/api/v1/audit"
+ALERT_ROUTES = {f"/api/v1/alerts{below}" for below in ("", "/rules", "/channels")}
 """The only GETs of the API without a trial in their path."""
 
 
@@ -98,7 +99,7 @@ def test_nobody_reads_the_api_without_signing_in(client: SignIn) -> None:
 
 def test_a_route_without_a_trial_in_its_path_is_named_here(client: SignIn) -> None:
     without = {path for path in documented(client("lab")) if "{trial}" not in path}
-    assert without == {TRIALS_ROUTE, SERIES_ROUTE, AUDIT_ROUTE}
+    assert without == {TRIALS_ROUTE, SERIES_ROUTE, AUDIT_ROUTE, *ALERT_ROUTES}
 
 
 @pytest.mark.parametrize("trial", TRIALS)

@@ -52,6 +52,16 @@ NO_LINE = {
         ),
         "their lines are looked at in test_factors.py and test_oidc.py",
     ),
+    **dict.fromkeys(
+        (
+            *("/alerts/acknowledge", "/alerts/rules", "/alerts/rules/remove", "/alerts/channels"),
+            *(f"/alerts/channels/{act}" for act in ("confirm", "test", "remove")),
+            *("/api/v1/alerts/acknowledgement", "/api/v1/alerts/rules", "/api/v1/alerts/rules/removal"),
+            *("/api/v1/alerts/channels", "/api/v1/alerts/channels/confirmation"),
+            *("/api/v1/alerts/channels/test", "/api/v1/alerts/channels/removal"),
+        ),
+        "their lines are looked at in test_alerts_pages.py",
+    ),
     "/account/factor": "a secret that waits for its first code opens nothing",
     "/trials/{trial}/decision": "test_decisions.py looks at its line",
     "/api/v1/trials/{trial}/decision": "test_decisions.py looks at its line",

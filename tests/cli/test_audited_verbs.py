@@ -62,6 +62,7 @@ NO_LINE = {
     ),
     **dict.fromkeys(("profiles", "power", "report", "verify", "check", "settings", "audit"), "only reads"),
     **dict.fromkeys(("cert", "bench"), "touches no installation"),
+    "alerts": "tests/jobs/test_verb.py looks at its line",
     "people": "test_accounts.py looks at its lines",
     "decide": "test_deciding.py looks at its line",
     "key": "test_verify.py looks at its lines",

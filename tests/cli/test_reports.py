@@ -41,6 +41,7 @@ REPORTING = {
     *("check", "settings", "profiles", "shards", "network", "power", "verify", "evaluate"),
     *("replay", "import", "pull", "migrate"),
     *("retention", "erase", "erasures", "record"),
+    "alerts",
     *("imports", "withdraw", "map", "mappings", "topics", "key", "agreement"),
 }
 

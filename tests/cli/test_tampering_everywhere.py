@@ -41,6 +41,11 @@ WORKING = (
 LAST_USE = "when something was used last, or where from: it helps people to find a misuse"
 NOTHING_RESTS = {
     "access_token_address": LAST_USE,
+    **dict.fromkeys(
+        ("alert", "alert_channel", "alert_rule", "alert_trouble", "notice", "trouble"),
+        "who hears of which trouble: a result, a verdict or a right does not rest on it",
+    ),
+    "outage": "which silence is ours, for alerts; gaps in reports come from results",
     "boot_sequence": "numbers of messages, for receipts; a repeat is never stored twice, by its key",
     "broker_event": "what the broker denied: a hint for the owner of a device",
     "broker_log": WORKING,
@@ -132,6 +137,16 @@ INSERT INTO reject_overflow VALUES ('t', 'a', '2026-03-03 01:00Z', 'unknown_fiel
 INSERT INTO ledger (trial, device, hour, received, accepted, contained, stored) VALUES ('t', 'a',
     '2026-03-03 01:00Z', 1, 1, 1, 1);
 INSERT INTO ledger_reason VALUES ('t', 'a', '2026-03-03 01:00Z', 0, 'refused', 'unknown_field', 1, 1);
+INSERT INTO outage (shard_id, started_at, ended_at) VALUES (0, '2026-03-03 01:00Z', '2026-03-03 02:00Z');
+INSERT INTO trouble (kind, since, detail) VALUES ('outage', now(), '{}');
+INSERT INTO alert_rule (person_id, kind, is_on, remind_hours) SELECT person_id, 'late', true, 1 FROM person;
+INSERT INTO alert_channel (person_id, kind, address, secret, made_at)
+    SELECT person_id, 'mail', 'a@example.org', sha256('f'), now() FROM person;
+INSERT INTO alert (person_id, kind, since, opened_at, detail) SELECT person_id, 'outage', now(), now(), '{}'
+    FROM person;
+INSERT INTO alert_trouble SELECT person_id, trouble_id, alert_id FROM alert, trouble;
+INSERT INTO notice (alert_channel_id, about, event, content, made_at, due_at)
+    SELECT alert_channel_id, 'test', 'test', '{}', now(), now() FROM alert_channel;
 """
 """A row in each table that the life of the small trial leaves empty."""
 

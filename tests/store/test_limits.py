@@ -38,9 +38,12 @@ LIMITED = {
     "ledger": "trial",
     "ledger_reason": "trial",
     "audit": "",
+    "trouble": "trial_id",
 }
 """Table → the column by which a row belongs to a trial; the audit log is for those who see every trial."""
 UNLIMITED = {
+    "alert",
+    "alert_rule",
     "boot_sequence",
     "credential",
     "declared_window",

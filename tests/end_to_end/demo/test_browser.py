@@ -25,6 +25,7 @@ PATHS = (
     "/trials/platform-air/protocol",
     "/trials/platform-air/devices/p1-north",
     "/rejects",
+    "/alerts",
 )
 EVERY_RULE = {"resultTypes": ["violations"]}
 OF_COLOURS = {
