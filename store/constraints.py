@@ -96,7 +96,7 @@ _ONCE: Final = "The {} is there once."
 SENTENCES: Final = {
     "access_token_check": "A token ends within 400 days.",
     "access_token_name_check": "The name of a token has 1 to 100 characters.",
-    "access_token_scopes_check": "A token reads, and no more.",
+    "access_token_scopes_check": "A token reads, or reads and acts; a machine's reads, and no more.",
     "access_token_token_sha256_check": "The SHA-256 of a token has 32 bytes.",
     "boot_sequence_boot_check": "The boot of a device has at most 64 characters.",
     "broker_event_kind_check": "A broker denies a message, or a client takes over a connection.",

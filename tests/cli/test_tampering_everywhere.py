@@ -150,7 +150,7 @@ TRIES = {
 WORDS = {
     "protocol.locked_at": "NULL",
     "person.role": "'auditor'",
-    "access_token.scopes": "'{{read,read}}'",
+    "access_token.scopes": "'{{read,act}}'",
     "invitation.purpose": "'invitation'",
     "datastream.result_type": "CASE {0} WHEN 'number' THEN 'boolean' ELSE 'number' END",
     "datastream.role": "'control'",
