@@ -134,9 +134,7 @@ def list_trial_windows(trial: str, conn: Conn, context: Ctx, viewer: Signed) -> 
 
 
 @router.post("/trials/{trial}/windows", status_code=201, responses=OF_BODIES)
-def post_trial_window(
-    trial: str, body: TrialWindowIn, conn: Conn, context: Ctx, viewer: Signed
-) -> WindowOut:
+def post_trial_window(trial: str, body: TrialWindowIn, conn: Conn, context: Ctx, viewer: Signed) -> WindowOut:
     """Declare a window for the trial, a device or a site. The same window again is not declared twice: the
     answer is the one that is there.
     """

@@ -28,7 +28,10 @@ class Named(Entry):
         try:
             return cls.model_validate(dict(stated))
         except ValidationError as error:
-            lines = [f"{'.'.join(map(str, one['loc'])) or cls.kind_of_entry}: {one['msg']}" for one in error.errors()]
+            lines = [
+                f"{'.'.join(map(str, one['loc'])) or cls.kind_of_entry}: {one['msg']}"
+                for one in error.errors()
+            ]
             raise CorrectInput("; ".join(lines) + ".") from error
 
 

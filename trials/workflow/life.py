@@ -98,7 +98,9 @@ def step(
     if not viewer.may(Act.RUN_PROGRAMME, found):
         raise NotFound(f"There is no trial {trial!r} that you may move.")
     if to in _BY_DECISION:
-        raise CorrectInput("A decision rests on an evaluation and has a reason: decide about the trial instead.")
+        raise CorrectInput(
+            "A decision rests on an evaluation and has a reason: decide about the trial instead."
+        )
     return move(conn, trial, to, note, by=viewer.login, now=now)
 
 
