@@ -526,7 +526,7 @@ CREATE TABLE public.access_token (
     last_used_at timestamp with time zone,
     CONSTRAINT access_token_check CHECK ((expires_at <= (created_at + '401 days'::interval))),
     CONSTRAINT access_token_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100))),
-    CONSTRAINT access_token_scopes_check CHECK (((scopes <@ ARRAY['read'::text]) AND (scopes <> '{}'::text[]))),
+    CONSTRAINT access_token_scopes_check CHECK ((((scopes = ARRAY['read'::text]) OR (scopes = ARRAY['read'::text, 'act'::text])) AND ((organisation_id IS NULL) OR (scopes = ARRAY['read'::text])))),
     CONSTRAINT access_token_token_sha256_check CHECK ((octet_length(token_sha256) = 32))
 );
 
@@ -759,9 +759,16 @@ CREATE TABLE public.declared_window (
     reason text NOT NULL,
     declared_by text NOT NULL,
     declared_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    ended_by text,
+    withdrawn_at timestamp with time zone,
+    withdrawn_by text,
+    withdrawn_for text,
     CONSTRAINT declared_window_check CHECK ((num_nonnulls(trial_id, site_id, device_id) = 1)),
+    CONSTRAINT declared_window_ended_check CHECK (((num_nonnulls(ended_at, ended_by) = ANY (ARRAY[0, 2])) AND ((ended_at IS NULL) OR (period @> ended_at)))),
     CONSTRAINT declared_window_kind_check CHECK ((kind = ANY (ARRAY['maintenance'::text, 'access'::text, 'incident'::text]))),
-    CONSTRAINT declared_window_period_check CHECK ((NOT isempty(period)))
+    CONSTRAINT declared_window_period_check CHECK ((NOT isempty(period))),
+    CONSTRAINT declared_window_withdrawn_check CHECK ((num_nonnulls(withdrawn_at, withdrawn_by, withdrawn_for) = ANY (ARRAY[0, 3])))
 );
 
 ALTER TABLE public.declared_window ALTER COLUMN window_id ADD GENERATED ALWAYS AS IDENTITY (
@@ -929,6 +936,28 @@ CREATE TABLE public.evaluation (
 
 ALTER TABLE public.evaluation ALTER COLUMN evaluation_id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.evaluation_evaluation_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.evaluation_request (
+    request_id integer NOT NULL,
+    trial_id integer NOT NULL,
+    asked_at timestamp with time zone NOT NULL,
+    asked_by text NOT NULL,
+    started_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    evaluation_id integer,
+    problem text,
+    CONSTRAINT evaluation_request_check CHECK ((((ended_at IS NULL) = (num_nonnulls(evaluation_id, problem) = 0)) AND (num_nonnulls(evaluation_id, problem) <= 1))),
+    CONSTRAINT evaluation_request_problem_check CHECK ((length(problem) <= 2000))
+);
+
+ALTER TABLE public.evaluation_request ALTER COLUMN request_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.evaluation_request_request_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -1295,6 +1324,24 @@ CREATE TABLE public.protocol (
     locked_at timestamp with time zone,
     locked_by text,
     CONSTRAINT protocol_version_check CHECK ((version > 0))
+);
+
+CREATE TABLE public.protocol_draft (
+    draft_id integer NOT NULL,
+    trial_id integer NOT NULL,
+    document text NOT NULL,
+    saved_at timestamp with time zone NOT NULL,
+    saved_by text NOT NULL,
+    CONSTRAINT protocol_draft_document_check CHECK ((octet_length(document) <= 1600000))
+);
+
+ALTER TABLE public.protocol_draft ALTER COLUMN draft_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.protocol_draft_draft_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 ALTER TABLE public.protocol ALTER COLUMN protocol_id ADD GENERATED ALWAYS AS IDENTITY (
@@ -1794,6 +1841,9 @@ ALTER TABLE ONLY public.erasure
 ALTER TABLE ONLY public.evaluation
     ADD CONSTRAINT evaluation_pkey PRIMARY KEY (evaluation_id);
 
+ALTER TABLE ONLY public.evaluation_request
+    ADD CONSTRAINT evaluation_request_pkey PRIMARY KEY (request_id);
+
 ALTER TABLE ONLY public.fact_change
     ADD CONSTRAINT fact_change_pkey PRIMARY KEY (change_id);
 
@@ -1877,6 +1927,9 @@ ALTER TABLE ONLY public.person
 
 ALTER TABLE ONLY public.probe
     ADD CONSTRAINT probe_pkey PRIMARY KEY (prober, shard_id);
+
+ALTER TABLE ONLY public.protocol_draft
+    ADD CONSTRAINT protocol_draft_pkey PRIMARY KEY (draft_id);
 
 ALTER TABLE ONLY public.protocol
     ADD CONSTRAINT protocol_pkey PRIMARY KEY (protocol_id);
@@ -2004,11 +2057,15 @@ CREATE INDEX credential_by_device ON public.credential USING btree (device_id);
 
 CREATE INDEX datastream_by_property ON public.datastream USING btree (property_id);
 
+CREATE INDEX declared_window_by_site ON public.declared_window USING btree (site_id) WHERE (site_id IS NOT NULL);
+
 CREATE INDEX delivery_by_number ON public.delivery USING btree (client_id, number);
 
 CREATE INDEX deployment_by_site ON public.deployment USING btree (site_id);
 
 CREATE INDEX evaluation_by_trial ON public.evaluation USING btree (trial_id, evaluation_id DESC);
+
+CREATE INDEX evaluation_request_by_trial ON public.evaluation_request USING btree (trial_id, request_id DESC);
 
 CREATE INDEX fact_change_by_key ON public.fact_change USING btree (kind, key, change_id DESC);
 
@@ -2022,7 +2079,11 @@ CREATE INDEX network_address_by_device ON public.network_address USING btree (de
 
 CREATE INDEX network_address_by_server ON public.network_address USING btree (network_server_id);
 
+CREATE UNIQUE INDEX one_open_request ON public.evaluation_request USING btree (trial_id) WHERE (ended_at IS NULL);
+
 CREATE INDEX probe_by_age ON public.probe USING btree (committed_at);
+
+CREATE INDEX protocol_draft_by_trial ON public.protocol_draft USING btree (trial_id, draft_id DESC);
 
 CREATE INDEX reject_by_device ON public.reject USING btree (trial, device, reject_id DESC);
 
@@ -2445,6 +2506,12 @@ ALTER TABLE ONLY public.erased_rows
 ALTER TABLE ONLY public.evaluation
     ADD CONSTRAINT evaluation_protocol_id_fkey FOREIGN KEY (protocol_id) REFERENCES public.protocol(protocol_id);
 
+ALTER TABLE ONLY public.evaluation_request
+    ADD CONSTRAINT evaluation_request_evaluation_id_fkey FOREIGN KEY (evaluation_id) REFERENCES public.evaluation(evaluation_id);
+
+ALTER TABLE ONLY public.evaluation_request
+    ADD CONSTRAINT evaluation_request_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
+
 ALTER TABLE ONLY public.evaluation
     ADD CONSTRAINT evaluation_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
 
@@ -2483,6 +2550,9 @@ ALTER TABLE ONLY public.network_address
 
 ALTER TABLE ONLY public.person
     ADD CONSTRAINT person_organisation_id_fkey FOREIGN KEY (organisation_id) REFERENCES public.organisation(organisation_id);
+
+ALTER TABLE ONLY public.protocol_draft
+    ADD CONSTRAINT protocol_draft_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
 
 ALTER TABLE ONLY public.protocol
     ADD CONSTRAINT protocol_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
@@ -2562,11 +2632,15 @@ ALTER TABLE public.erasure ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.evaluation ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.evaluation_request ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.ledger ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.ledger_reason ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.protocol ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.protocol_draft ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.reject ENABLE ROW LEVEL SECURITY;
 
@@ -2594,11 +2668,15 @@ CREATE POLICY seen ON public.erasure USING ((( SELECT public.sees_all() AS sees_
 
 CREATE POLICY seen ON public.evaluation USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
 
+CREATE POLICY seen ON public.evaluation_request USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
+
 CREATE POLICY seen ON public.ledger USING ((( SELECT public.sees_all() AS sees_all) OR (trial = ANY (( SELECT public.seen_codes() AS seen_codes)::text[]))));
 
 CREATE POLICY seen ON public.ledger_reason USING ((( SELECT public.sees_all() AS sees_all) OR (trial = ANY (( SELECT public.seen_codes() AS seen_codes)::text[]))));
 
 CREATE POLICY seen ON public.protocol USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
+
+CREATE POLICY seen ON public.protocol_draft USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
 
 CREATE POLICY seen ON public.reject USING ((( SELECT public.sees_all() AS sees_all) OR (trial = ANY (( SELECT public.seen_codes() AS seen_codes)::text[]))));
 
@@ -2630,11 +2708,15 @@ CREATE POLICY service ON public.erasure TO insitu_service USING (true) WITH CHEC
 
 CREATE POLICY service ON public.evaluation TO insitu_service USING (true) WITH CHECK (true);
 
+CREATE POLICY service ON public.evaluation_request TO insitu_service USING (true) WITH CHECK (true);
+
 CREATE POLICY service ON public.ledger TO insitu_service USING (true) WITH CHECK (true);
 
 CREATE POLICY service ON public.ledger_reason TO insitu_service USING (true) WITH CHECK (true);
 
 CREATE POLICY service ON public.protocol TO insitu_service USING (true) WITH CHECK (true);
+
+CREATE POLICY service ON public.protocol_draft TO insitu_service USING (true) WITH CHECK (true);
 
 CREATE POLICY service ON public.reject TO insitu_service USING (true) WITH CHECK (true);
 

@@ -35,6 +35,7 @@ ORDER BY lower(w.period), w.window_id;
 
 -- name: stored_windows
 -- Windows as they are stored, withdrawn ones too, newest first: one by its number, those of a site, or those that touch a trial.
+-- Without those whose trial or device the reader does not see: they have no name.
 SELECT w.window_id, w.kind, CASE WHEN w.trial_id IS NOT NULL THEN 'trial' WHEN w.site_id IS NOT NULL THEN 'site' ELSE 'device' END
        AS target_kind, coalesce(t.code, s.code, dt.code || '/' || d.code) AS target, lower(w.period) AS start, upper(w.period) AS end,
        w.reason, w.declared_by, w.declared_at, w.ended_at, w.ended_by, w.withdrawn_at, w.withdrawn_by, w.withdrawn_for
@@ -45,6 +46,7 @@ WHERE CASE WHEN %(window_id)s::int IS NOT NULL THEN w.window_id = %(window_id)s:
            ELSE t.code = %(trial)s::text OR dt.code = %(trial)s::text
                 OR w.site_id IN (SELECT p.site_id FROM deployment p JOIN device x USING (device_id) JOIN trial y USING (trial_id)
                                  WHERE y.code = %(trial)s::text) END
+  AND coalesce(t.code, s.code, dt.code || '/' || d.code) IS NOT NULL
 ORDER BY lower(w.period) DESC, w.window_id DESC LIMIT %(most)s::int;
 
 -- name: hold_window
