@@ -1326,24 +1326,6 @@ CREATE TABLE public.protocol (
     CONSTRAINT protocol_version_check CHECK ((version > 0))
 );
 
-CREATE TABLE public.protocol_draft (
-    draft_id integer NOT NULL,
-    trial_id integer NOT NULL,
-    document text NOT NULL,
-    saved_at timestamp with time zone NOT NULL,
-    saved_by text NOT NULL,
-    CONSTRAINT protocol_draft_document_check CHECK ((octet_length(document) <= 1600000))
-);
-
-ALTER TABLE public.protocol_draft ALTER COLUMN draft_id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME public.protocol_draft_draft_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
-
 ALTER TABLE public.protocol ALTER COLUMN protocol_id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.protocol_protocol_id_seq
     START WITH 1
@@ -1928,9 +1910,6 @@ ALTER TABLE ONLY public.person
 ALTER TABLE ONLY public.probe
     ADD CONSTRAINT probe_pkey PRIMARY KEY (prober, shard_id);
 
-ALTER TABLE ONLY public.protocol_draft
-    ADD CONSTRAINT protocol_draft_pkey PRIMARY KEY (draft_id);
-
 ALTER TABLE ONLY public.protocol
     ADD CONSTRAINT protocol_pkey PRIMARY KEY (protocol_id);
 
@@ -2082,8 +2061,6 @@ CREATE INDEX network_address_by_server ON public.network_address USING btree (ne
 CREATE UNIQUE INDEX one_open_request ON public.evaluation_request USING btree (trial_id) WHERE (ended_at IS NULL);
 
 CREATE INDEX probe_by_age ON public.probe USING btree (committed_at);
-
-CREATE INDEX protocol_draft_by_trial ON public.protocol_draft USING btree (trial_id, draft_id DESC);
 
 CREATE INDEX reject_by_device ON public.reject USING btree (trial, device, reject_id DESC);
 
@@ -2551,9 +2528,6 @@ ALTER TABLE ONLY public.network_address
 ALTER TABLE ONLY public.person
     ADD CONSTRAINT person_organisation_id_fkey FOREIGN KEY (organisation_id) REFERENCES public.organisation(organisation_id);
 
-ALTER TABLE ONLY public.protocol_draft
-    ADD CONSTRAINT protocol_draft_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
-
 ALTER TABLE ONLY public.protocol
     ADD CONSTRAINT protocol_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
 
@@ -2640,8 +2614,6 @@ ALTER TABLE public.ledger_reason ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.protocol ENABLE ROW LEVEL SECURITY;
 
-ALTER TABLE public.protocol_draft ENABLE ROW LEVEL SECURITY;
-
 ALTER TABLE public.reject ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.reject_overflow ENABLE ROW LEVEL SECURITY;
@@ -2675,8 +2647,6 @@ CREATE POLICY seen ON public.ledger USING ((( SELECT public.sees_all() AS sees_a
 CREATE POLICY seen ON public.ledger_reason USING ((( SELECT public.sees_all() AS sees_all) OR (trial = ANY (( SELECT public.seen_codes() AS seen_codes)::text[]))));
 
 CREATE POLICY seen ON public.protocol USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
-
-CREATE POLICY seen ON public.protocol_draft USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
 
 CREATE POLICY seen ON public.reject USING ((( SELECT public.sees_all() AS sees_all) OR (trial = ANY (( SELECT public.seen_codes() AS seen_codes)::text[]))));
 
@@ -2715,8 +2685,6 @@ CREATE POLICY service ON public.ledger TO insitu_service USING (true) WITH CHECK
 CREATE POLICY service ON public.ledger_reason TO insitu_service USING (true) WITH CHECK (true);
 
 CREATE POLICY service ON public.protocol TO insitu_service USING (true) WITH CHECK (true);
-
-CREATE POLICY service ON public.protocol_draft TO insitu_service USING (true) WITH CHECK (true);
 
 CREATE POLICY service ON public.reject TO insitu_service USING (true) WITH CHECK (true);
 

@@ -51,7 +51,6 @@ NOUNS: Final = {
     "person": "person",
     "probe": "probe",
     "protocol": "protocol",
-    "protocol_draft": "draft of a protocol",
     "quality_flag": "quality flag",
     "quality_run": "run of the checks",
     "recovery_code": "recovery code",
@@ -162,7 +161,6 @@ SENTENCES: Final = {
     "person_login_has_no_colon": "A login has no colon.",
     "person_role_check": "The role of a person fits the organisation: operator or buyer of a host, lab or "
     "auditor of the lab, elsewhere the word for the organisation.",
-    "protocol_draft_document_check": "A draft has at most 1.6 MB.",
     "protocol_version_check": "The versions of a protocol count from 1.",
     "recovery_code_code_sha256_check": "The SHA-256 of a recovery code has 32 bytes.",
     "results_add_up": "The results of a line of the ledger do not add up: report this as a defect.",

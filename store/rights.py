@@ -71,7 +71,7 @@ decide                     any  -         own    -          -        -        th
 withdraw an import         any  -         -      -          own      -        with a reason
 replay rejects             any  -         -      -          own      -        and try mappings on them
 connect devices            any  -         -      -          own      -        credentials, snippets, label
-run the programme          any  -         -      -          -        -        organisations, needs, trials, life
+run the programme          any  -         -      -          -        -        trials, parties, needs, life
 manage sites               any  own       -      -          -        -        of the own organisation
 declare windows            any  sites     -      -          own      -        also afterwards, marked so
 evaluate                   any  -         -      own        -        -        by the locked protocol

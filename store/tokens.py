@@ -93,7 +93,7 @@ def add_token(
     now: datetime,
     acts: bool = False,
 ) -> None:
-    """A token that reads with the rights of a person, or also acts with them; for a machine it reads, within the
+    """A token that reads with the rights of a person, or also acts; for a machine it reads, within the
     person's organisation.
     """
     scopes = [READ, ACT] if acts else [READ]

@@ -135,8 +135,8 @@ def wanted_of(kind: WindowKind, start: str, end: str, reason: str, time_zone: st
 
 
 def problem_of(conn: Connection, act: Callable[[], object]) -> str:
-    """Does the act, all of it or nothing; returns the sentence about what is wrong in a form, empty if nothing
-    is. Raises what a form cannot mend.
+    """Does the act, all of it or nothing. Returns the sentence about a wrong field, empty if there is none;
+    raises errors that another entry would not mend.
     """
     try:
         with conn.transaction():
@@ -161,7 +161,7 @@ def place_of(window: StoredWindow) -> str:
 
 
 def form_words(page: Page) -> dict[str, Any]:
-    """What a form about windows needs."""
+    """Words and functions for a form about windows."""
     return {
         "window_words": WINDOWS,
         "most": MOST_REASON,

@@ -106,7 +106,7 @@ TRIAL_STATES: Final = {
 }
 
 STEP_WORDS: Final = OPEN_WORDS
-"""What is missing before a step of a trial's life."""
+"""Things that are missing before a step of a trial's life."""
 
 KINDS: Final = {
     OrganisationKind.HOST: "host",

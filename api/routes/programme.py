@@ -243,7 +243,7 @@ class MovedOut(BaseModel):
     state: TrialState
     at: datetime
     open: list[OpenOut]
-    """What is open in the agreement."""
+    """Open points of the agreement."""
 
 
 @router.get("/trials/{trial}/life")

@@ -203,8 +203,8 @@ def check_protocol(
 def post_lock(
     trial: str, conn: Conn, context: Ctx, viewer: Signed, body: Annotated[bytes, Depends(raw_body)]
 ) -> LockedOut:
-    """Lock a protocol, which cannot be undone; a later change is an amendment with a reason. The answer to one
-    that cannot be locked names every problem. For the trial's evaluator, and the lab.
+    """Lock a protocol, which cannot be undone; a later change is an amendment with a reason. The refusal of
+    one that cannot be locked names every problem. For the trial's evaluator, and the lab.
     """
     found = visible_trial(conn, viewer, trial)
     require_right(viewer, Act.LOCK, f"protocol of {trial!r} that you may lock", found)

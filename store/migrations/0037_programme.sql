@@ -1,4 +1,4 @@
--- What people do on the pages: windows are ended and withdrawn, evaluations are asked for, drafts of protocols are kept.
+-- For acts on the pages: windows are ended and withdrawn, evaluations are asked for.
 
 -- A window stays as it was declared. It can be ended from a moment on, or withdrawn with a reason; a corrected window is a withdrawn
 -- one and another one, which is declared at the time of the correction.
@@ -26,15 +26,3 @@ CREATE UNIQUE INDEX one_open_request ON evaluation_request (trial_id) WHERE ende
 CREATE INDEX evaluation_request_by_trial ON evaluation_request (trial_id, request_id DESC); -- serves newest_request
 ALTER TABLE evaluation_request ENABLE ROW LEVEL SECURITY;
 CREATE POLICY seen ON evaluation_request USING ((SELECT sees_all()) OR trial_id = ANY ((SELECT seen_trials())::int[]));
-
--- Drafts of the protocol of a trial, as they were saved; the newest counts.
-CREATE TABLE protocol_draft (
-    draft_id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    trial_id int NOT NULL REFERENCES trial,
-    document text NOT NULL CHECK (octet_length(document) <= 1600000),
-    saved_at timestamptz NOT NULL,
-    saved_by text NOT NULL
-);
-CREATE INDEX protocol_draft_by_trial ON protocol_draft (trial_id, draft_id DESC); -- serves drafts_of_trial
-ALTER TABLE protocol_draft ENABLE ROW LEVEL SECURITY;
-CREATE POLICY seen ON protocol_draft USING ((SELECT sees_all()) OR trial_id = ANY ((SELECT seen_trials())::int[]));

@@ -63,7 +63,8 @@ ROWS = {
     "trial": "SELECT t.code, t.title, state, h.code, c.code, e.code, n.code, time_zone, ends_at FROM trial t "
     "JOIN organisation h ON h.organisation_id = t.host_id "
     "JOIN organisation c ON c.organisation_id = company_id "
-    "LEFT JOIN organisation e ON e.organisation_id = evaluator_id LEFT JOIN need n USING (need_id) ORDER BY 1",
+    "LEFT JOIN organisation e ON e.organisation_id = evaluator_id LEFT JOIN need n USING (need_id) "
+    "ORDER BY 1",
     "step": "SELECT code, from_state, to_state, note FROM trial_step JOIN trial USING (trial_id) "
     "ORDER BY trial_step_id",
     "window": "SELECT kind, period, reason FROM declared_window ORDER BY window_id",

@@ -119,7 +119,7 @@ def test_a_window_in_time_stays_once_it_has_begun_and_ends_from_now_on(
     with connect(own_world_url, application="tests") as conn:
         metro = viewer_of(conn, "metro")
         start, end = world.now + HOUR, world.now + 9 * HOUR
-        given = {"viewer": metro, "by": "metro"}
+        given: dict[str, Any] = {"viewer": metro, "by": "metro"}
         wanted = Wanted(WindowKind.ACCESS, start, end, "Lift works")
         number = declare(conn, Target("site", "station-centre"), wanted, now=world.now, **given)
         with pytest.raises(CorrectInput, match="does not run now"):

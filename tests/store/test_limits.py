@@ -27,7 +27,6 @@ LIMITED = {
     "protocol": "trial_id",
     "evaluation": "trial_id",
     "evaluation_request": "trial_id",
-    "protocol_draft": "trial_id",
     "unblinding": "trial_id",
     "decision": "trial_id",
     "agreement": "trial_id",

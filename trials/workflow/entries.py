@@ -1,5 +1,5 @@
-"""What the lab and the hosts enter: organisations, sites, properties, needs, trials; as a file, a form or a
-program states it.
+"""Entries of the lab and the hosts: organisations, sites, properties, needs, trials; as a file, a form or a
+program states them.
 """
 
 from __future__ import annotations

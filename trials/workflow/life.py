@@ -40,7 +40,7 @@ class Open(StrEnum):
 OPEN_WORDS: Final = {
     Open.NO_EVALUATOR: "The trial has no evaluator yet.",
     Open.NO_DEVICES: "No device is registered yet.",
-    Open.NOT_LOCKED: "The protocol is not locked: it counts only when it is locked before the reporting period.",
+    Open.NOT_LOCKED: "The protocol is not locked: it counts only if that is before the reporting period.",
     Open.NOT_EVALUATED: "There is no evaluation yet.",
     Open.BY_DECISION: "A decision rests on an evaluation and has a reason: it has a page of its own.",
     Open.BY_EVALUATION: "The first evaluation after the reporting period makes this step by itself.",

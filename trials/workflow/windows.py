@@ -10,7 +10,7 @@ could see the results first, and then choose whether they count.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from insitu.errors import CorrectInput, NotFound
 from insitu.model import WindowKind
@@ -90,8 +90,8 @@ def withdraw(
     window = _held(conn, window_id, viewer, now)
     if not may_be_withdrawn(window, now):
         raise CorrectInput(
-            f"Window {window_id} was declared in time and has begun, so it stays: otherwise its results could "
-            "be looked at first. It can be ended from now on."
+            f"Window {window_id} was declared in time and has begun, so it stays: otherwise its results "
+            "could be looked at first. It can be ended from now on."
             if window.withdrawn_at is None
             else f"Window {window_id} is withdrawn already."
         )
@@ -130,7 +130,9 @@ def may_be_withdrawn(window: StoredWindow, now: datetime) -> bool:
 
 
 def target_of(window: StoredWindow) -> Target:
-    return Target(window.target_kind, window.target)  # type: ignore[arg-type]  # one of three words in the query
+    """The target for which the window was declared."""
+    kind: Any = window.target_kind  # one of three words of the query
+    return Target(kind, window.target)
 
 
 def require_may_declare(conn: Connection, viewer: Viewer | None, target: Target, now: datetime) -> None:
