@@ -4,6 +4,7 @@ transaction.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -15,6 +16,7 @@ from store.queries import Queries
 class _SQL(Queries, file="requests"):
     ask: str
     requests_of_trial: str
+    failed_requests: str
     open_requests: str
     take_request: str
     give_back: str
@@ -57,6 +59,11 @@ def ask(conn: Connection, trial: str, *, login: str, now: datetime) -> bool:
 def list_requests(conn: Connection, trial: str, most: int = 20) -> list[Request]:
     """Newest first."""
     return rows(conn, Request, _SQL.requests_of_trial, trial=trial, most=most)
+
+
+def list_failed(conn: Connection, trials: Sequence[str]) -> list[Request]:
+    """The newest request of each of these trials that failed."""
+    return rows(conn, Request, _SQL.failed_requests, trials=list(trials))
 
 
 def list_open_requests(conn: Connection) -> list[Request]:

@@ -12,7 +12,7 @@ from starlette.datastructures import FormData
 from api.access import Signed, require_form_token, require_right
 from api.context import Conn, Ctx
 from api.pages.forms import read_form
-from api.pages.local_times import read_local_or_none
+from api.pages.local_times import read_local_or_none, write_local
 from api.pages.windows import problem_of
 from api.pages.words import KINDS, OPEN_POINTS, PROVISION_WORDS, STEP_WORDS, TRIAL_STATES
 from api.rendering import page_of, respond
@@ -33,7 +33,7 @@ from trials.workflow.entries import (
     TrialEntry,
 )
 from trials.workflow.life import MOST_NOTE, next_steps, step
-from trials.workflow.programme import change, enter
+from trials.workflow.programme import change, change_trial, enter
 
 router = APIRouter()
 Sent = Annotated[FormData, Depends(read_form)]
@@ -239,6 +239,25 @@ def move(
     return RedirectResponse(f"/trials/{found.code}/life", status_code=303)
 
 
+@router.post("/trials/{trial}", response_class=HTMLResponse, dependencies=[Depends(require_form_token)])
+def change_facts(
+    request: Request, trial: str, conn: Conn, context: Ctx, viewer: Signed, form: Sent
+) -> Response:
+    """Change title, evaluator, need, time zone or end of a trial."""
+    found = visible_trial(conn, viewer, trial)
+
+    def act() -> None:
+        zone = _line(form, "time_zone")
+        stated: dict[str, Any] = {name: _line(form, name) or None for name in ("evaluator", "need")}
+        stated |= {"title": _texts(form, "title"), "time_zone": zone}
+        stated["ends_at"] = read_local_or_none(_line(form, "ends_at"), zone)
+        change_trial(conn, found, stated, viewer=viewer, by=viewer.login, now=context.clock.now())
+
+    if problem := problem_of(conn, act):
+        return _show_life(request, conn, viewer, found, problem)
+    return RedirectResponse(f"/trials/{found.code}/life", status_code=303)
+
+
 def _show_life(
     request: Request, conn: Connection, viewer: Viewer, trial: Trial, problem: str = ""
 ) -> HTMLResponse:
@@ -257,4 +276,7 @@ def _show_life(
         provision_words=PROVISION_WORDS,
         most=MOST_NOTE,
         problem=problem,
+        evaluators=[one for one in list_organisations(conn) if one.kind is OrganisationKind.EVALUATOR],
+        needs=list_needs(conn),
+        ends_at=write_local(trial.ends_at, trial.time_zone),
     )

@@ -29,7 +29,7 @@ from trials.workflow.entries import (
     TrialEntry,
 )
 from trials.workflow.life import MOST_NOTE, OPEN_WORDS, next_steps, step
-from trials.workflow.programme import change, enter
+from trials.workflow.programme import change, change_trial, enter
 
 router = APIRouter()
 
@@ -204,6 +204,25 @@ def post_need(body: NeedEntry, conn: Conn, context: Ctx, viewer: Signed) -> Done
 def post_trial(body: TrialEntry, conn: Conn, context: Ctx, viewer: Signed) -> DoneOut:
     """Enter a trial with its parties; for the lab. Its life begins with `need`."""
     return _enter(conn, context, viewer, body)
+
+
+class TrialChange(BaseModel):
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"evaluator": "institute"}})
+
+    title: dict[str, str] = Field(default_factory=dict)
+    evaluator: str | None = None
+    need: str | None = None
+    time_zone: str = ""
+    ends_at: datetime | None = None
+
+
+@router.post("/trials/{trial}", responses=OF_BODIES)
+def post_trial_change(trial: str, body: TrialChange, conn: Conn, context: Ctx, viewer: Signed) -> DoneOut:
+    """Change what the body names, and keep the rest; for the lab. Host and company stay."""
+    found = visible_trial(conn, viewer, trial)
+    stated = body.model_dump(include=body.model_fields_set)
+    done = change_trial(conn, found, stated, viewer=viewer, by=viewer.login, now=context.clock.now())
+    return DoneOut(kind=done.kind, code=done.code, is_new=False, changes=done.changes or [])
 
 
 class OpenOut(BaseModel):

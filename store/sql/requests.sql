@@ -10,6 +10,14 @@ SELECT r.request_id, t.code AS trial, r.asked_at, r.asked_by, r.started_at, r.en
 FROM evaluation_request r JOIN trial t USING (trial_id) WHERE t.code = %(trial)s::text
 ORDER BY r.request_id DESC LIMIT %(most)s::int;
 
+-- name: failed_requests
+-- Trials whose newest request for an evaluation failed, with it.
+SELECT * FROM (
+    SELECT DISTINCT ON (t.code) r.request_id, t.code AS trial, r.asked_at, r.asked_by, r.started_at, r.ended_at, r.evaluation_id, r.problem
+    FROM evaluation_request r JOIN trial t USING (trial_id) WHERE t.code = ANY(%(trials)s::text[])
+    ORDER BY t.code, r.request_id DESC) newest
+WHERE problem IS NOT NULL ORDER BY trial;
+
 -- name: open_requests
 -- Requests that wait or run, oldest first.
 SELECT r.request_id, t.code AS trial, r.asked_at, r.asked_by, r.started_at, r.ended_at, r.evaluation_id, r.problem

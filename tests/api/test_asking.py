@@ -76,6 +76,8 @@ def test_the_page_says_how_far_it_is(own_client: SignIn, jobs: Connection) -> No
     assert "being computed" in own_client("boreal").get(TRIAL).text
     requests.end(jobs, request, SYSTEM.now(), problem="The <b>reason</b>.")
     jobs.commit()
+    assert "The &lt;b&gt;reason&lt;/b&gt;." in judge.get("/").text, "it waits for who may evaluate"
+    assert "The evaluation failed" not in own_client("boreal").get("/").text
     page = judge.get(TRIAL).text
     assert "The &lt;b&gt;reason&lt;/b&gt;." in page
     assert f'action="{TRIAL}/evaluate"' in page

@@ -56,6 +56,7 @@ NO_LINE = {
     **dict.fromkeys(
         (
             *("/register/{kind}", "/register/{kind}/{code}", "/trials/new", "/trials/{trial}/life"),
+            *("/trials/{trial}", "/api/v1/trials/{trial}"),
             *("/sites", "/sites/{site}", "/api/v1/organisations", "/api/v1/organisations/{organisation}"),
             *("/api/v1/sites", "/api/v1/sites/{site}", "/api/v1/properties", "/api/v1/needs"),
             *("/api/v1/trials", "/api/v1/trials/{trial}/life"),

@@ -212,8 +212,8 @@ def test_the_forms_enter_and_change_and_keep_what_was_typed(own_client: SignIn, 
     assert 'value="ville"' in twice.text
     assert "<img src=x" not in twice.text
     came_from = {"referer": f"{lab.base_url}/register"}
-    wrong = {"form": form_token(lab, "/trials"), "code": "No"}
-    page = lab.post("/register/organisations", data=wrong, headers=came_from).text
+    refused = {"form": form_token(lab, "/trials"), "code": "No"}
+    page = lab.post("/register/organisations", data=refused, headers=came_from).text
     assert 'name="next" value="/register"' in page, "another language leads back to the form"
     assert send(lab, "/register/organisations/ville", name="Ville", kind="host").status_code == 303
     assert send(lab, "/register/people", code="x").status_code == 404
@@ -238,8 +238,21 @@ def test_the_forms_enter_and_change_and_keep_what_was_typed(own_client: SignIn, 
         assert made.ends_at is not None
         assert made.ends_at.isoformat() == "2026-12-31T23:00:00+00:00"
         assert (made.need, made.evaluator, made.host) == ("calm", None, "Ville")
+        changes = {"title_en": "Noise 2", "evaluator": "judge", "time_zone": "Europe/Paris"}
+        assert send(lab, "/trials/bruit", **changes).status_code == 400, "no organisation of that code"
+        changes["evaluator"] = "evaluation-demo"
+        assert send(lab, "/trials/bruit", **changes).status_code == 303
+        conn.rollback()
+        made = get_trial(conn, "bruit")
+        assert (made.title, made.need, made.ends_at) == ({"en": "Noise 2"}, None, None)
+        assert made.evaluator is not None
+        answer = lab.post("/api/v1/trials/bruit", json={"need": "calm"})
+        assert answer.json()["changes"] == ["need was nothing, is 'calm'"]
+        assert lab.post("/api/v1/trials/bruit", json={"host": "metro-demo"}).status_code == 422
+        assert own_client("metro").post("/api/v1/trials/platform-air", json={}).status_code == 404
+        conn.rollback()
         lines = [(line.login, line.action) for line in audit(conn)[-2:]]
-        assert lines[-1] == ("person:lab", "enter trial")
+        assert lines[-1] == ("person:lab", "change trial")
 
 
 def test_the_life_says_what_is_open_before_a_step_and_takes_only_the_next_one(own_client: SignIn) -> None:

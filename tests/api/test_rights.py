@@ -200,6 +200,8 @@ def body_of(route: str, ward: Ward, login: str) -> dict[str, Any]:
         return window | ({"device": device} if "{trial}" in route else {})
     if route.endswith("/correction"):
         return {"kind": "access", "start": "2026-01-01T00:00:00Z", "reason": "why"}
+    if route.endswith("/trials/{trial}"):
+        return {}
     if route.endswith("/sites/{site}"):
         return {"kind": "ward"}
     return (

@@ -213,6 +213,8 @@ def lab_enters_everything(story: Story, password: str) -> dict[str, str]:
     with story.signed_in("lab", password) as page:
         page.goto(f"{story.address}/trials/new")
         assert page.locator("form[action='/trials/new']").count() == 0, "there is no host yet"
+        page.goto(story.address)
+        press(page, "ul.waiting a[href='/register']")
         page.goto(f"{story.address}/register")
         for code, name, kind in (
             ("clinic", HOSTILE, "host"),
@@ -330,7 +332,8 @@ def test_from_an_empty_installation_to_a_decision_without_a_shell(story: Story) 
     company_brings_its_data(story)
     evaluator_locks(story)
     with story.signed_in("lab", password[1]) as page:
-        page.goto(f"{story.address}/trials/ward/life")
+        page.goto(story.address)
+        press(page, "ul.waiting a[href='/trials/ward/life']")
         press(page, "#to-running ~ form button")
     operator_declares(story)
     evaluator_evaluates(story)

@@ -6,6 +6,7 @@ act leaves a line in the audit log; the caller owns the transaction.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -13,10 +14,15 @@ from insitu.errors import AlreadyExists, CorrectInput, NotFound
 from store.access import Viewer
 from store.audit import record
 from store.catalogue.entries import amend, compare
-from store.catalogue.organisations import add_need, add_organisation, find_organisation
+from store.catalogue.organisations import (
+    add_need,
+    add_organisation,
+    find_organisation,
+    list_organisations,
+)
 from store.catalogue.properties import add_property, agree_on_scale
 from store.catalogue.sites import add_site, list_host_sites
-from store.catalogue.trials import add_trial
+from store.catalogue.trials import Trial, add_trial
 from store.database import Connection
 from store.rights import Act, Reach
 from trials.workflow.entries import (
@@ -65,6 +71,18 @@ def change(conn: Connection, entry: Named, *, viewer: Viewer | None, by: str, no
             detail = {"changes": changes}
             record(conn, at=now, login=by, action=f"change {kind}", subject=code, detail=detail)
     return Done(kind, code, [named, *changes] if named else changes)
+
+
+def change_trial(
+    conn: Connection, trial: Trial, stated: Mapping[str, Any], *, viewer: Viewer, by: str, now: datetime
+) -> Done:
+    """The same for what is stated of a trial; its parties of before stay. Raises also CorrectInput for fields
+    that are none.
+    """
+    codes = {one.organisation_id: one.code for one in list_organisations(conn)}
+    known = {"code": trial.code, "title": trial.title}
+    known |= {"host": codes[trial.host_id], "company": codes[trial.company_id]}
+    return change(conn, TrialEntry.read({**known, **stated}), viewer=viewer, by=by, now=now)
 
 
 def enter_or_change(conn: Connection, entry: Named, *, by: str, now: datetime) -> Done:
