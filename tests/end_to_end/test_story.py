@@ -297,13 +297,14 @@ def evaluator_evaluates(story: Story) -> None:
     with story.signed_in("eve") as page:
         page.goto(f"{story.address}/trials/ward")
         press(page, "form[action='/trials/ward/evaluate'] button")
-        for _ in range(60):
+        for _ in range(180):
             if page.locator("li.evaluation").count():
                 break
             page.wait_for_timeout(1000)
             page.goto(f"{story.address}/trials/ward?look=again#evaluations")
         newest = page.locator("li.evaluation.newest")
-        assert newest.count() == 1, page.inner_text("main")
+        log = (story.up.folder / "data" / "logs" / "work.log").read_text("utf-8", "replace")
+        assert newest.count() == 1, page.inner_text("#evaluations ~ .notice") + log[-3000:]
         assert "criteria set after the fact" in newest.inner_text(), "it was locked late"
         with page.expect_download() as download:
             newest.get_by_text("Package").click()
