@@ -37,11 +37,14 @@ from api.pages import (
     keys,
     life,
     people,
+    programme,
     protocols,
     rejects,
     session,
+    sites,
     start,
     streams,
+    windows,
 )
 from api.pages import devices as device_pages
 from api.pages import trials as trial_pages
@@ -64,8 +67,10 @@ from api.routes import alerts as alert_routes
 from api.routes import audit as audit_routes
 from api.routes import decisions as decision_routes
 from api.routes import life as life_routes
+from api.routes import programme as programme_routes
 from api.routes import protocols as protocol_routes
 from api.routes import rejects as reject_routes
+from api.routes import windows as window_routes
 from api.snippets import PublicAddress
 from api.strips import Strips
 from api.uses import Uses
@@ -178,6 +183,9 @@ def _include(app: FastAPI) -> None:
         alerts.router,
         start.router,
         fleet.router,
+        programme.router,  # before the trials: /trials/new is none
+        sites.router,
+        windows.router,
         trial_pages.router,
         protocols.router,
         device_pages.router,
@@ -198,6 +206,8 @@ def _include_api(app: FastAPI) -> None:
     """The part of the HTTP API for signed-in people and their programs."""
     signed = [Depends(require_act_below("/api/v1"))]
     for tag, router in (
+        ("programme", programme_routes.router),
+        ("windows", window_routes.router),
         ("trials", trials.router),
         ("devices", devices.router),
         ("datastreams", datastreams.router),

@@ -42,7 +42,7 @@ FOREIGN_HOST: Final = (
 )
 FOREIGN_PAGE: Final = "A page of another site sent this, so nothing was done."
 DOES_NOT_WORK: Final = "This token does not work: it is wrong, was ended, or its time is over."
-ONLY_READS: Final = "This token only reads: sign in to change something."
+ONLY_READS: Final = "This token only reads: make one that also acts, or sign in, to change something."
 _NOBODYS: Final = ("/static/",)
 """The same for everyone: served without a look-up of the session, so also while the database is down."""
 
@@ -183,13 +183,13 @@ def _require_factor(request: Request, viewer: Viewer | None) -> None:
 
 
 async def _bearer(request: Request, token: str) -> Viewer | None:
-    """The person with whose rights a program reads the API; nobody for a token of another kind."""
+    """The person with whose rights a program uses the API; nobody for a token of another kind."""
     if not token.startswith(PROGRAM_PREFIX) or not request.url.path.startswith(_API):
         return None
     bearer = await context_of(request).door.bearer(token)
     if bearer is None:
         raise NotAcceptedHere(DOES_NOT_WORK)
-    if request.method not in ("GET", "HEAD"):
+    if request.method not in ("GET", "HEAD") and not bearer.acts:
         raise HTTPException(403, ONLY_READS, {"WWW-Authenticate": 'Bearer error="insufficient_scope"'})
     return bearer
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from babel.dates import format_timedelta
 from fastapi import Request
@@ -142,11 +143,22 @@ def language_of(request: Request, viewer: Viewer | None) -> Language:
     return next((known for text in wanted for known in LANGUAGES if known == text), "en")
 
 
+def _address_of(request: Request) -> str:
+    """Path and query of the page; of an answer to a form, those of the page with the form: the address of the
+    form itself cannot be opened again.
+    """
+    here = urlsplit(str(request.url))
+    if request.method not in ("GET", "HEAD"):
+        before = urlsplit(request.headers.get("referer", ""))
+        here = before if before.netloc == here.netloc and before.path else urlsplit("/")
+    return here.path + (f"?{here.query}" if here.query else "")
+
+
 def page_of(request: Request, viewer: Viewer | None, time_zone: str | None = None) -> Page:
     context = context_of(request)
     readiness = readiness_of(context) if viewer else None
     return Page(
-        path=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+        path=_address_of(request),
         viewer=viewer,
         reader=Reader(language_of(request, viewer), time_zone or context.settings.time_zone),
         now=context.clock.now(),

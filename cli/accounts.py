@@ -131,8 +131,9 @@ def token(
     name: Annotated[str, typer.Option(help="Name of the program.")],
     days: Annotated[int, typer.Option(min=1, max=400, help="Days until it ends.")],
     machine: Annotated[bool, typer.Option(help="It belongs to the person's organisation.")] = False,
+    acts: Annotated[bool, typer.Option("--acts", help="It also changes what the person may change.")] = False,
 ) -> None:
-    """Make a token with which a program reads the HTTP API; shown once."""
+    """Make a token with which a program reads the HTTP API, or also acts; shown once."""
     target, conn, actor = open_acting("insitu people token")
     secret = new_token()
     with conn:
@@ -142,13 +143,15 @@ def token(
             person_id=member.person_id,
             login=member.login,
             is_machine=machine,
+            acts=acts,
             name=name.strip(),
             token_sha256=digest(secret),
             lifetime=timedelta(days=days),
             by=actor,
             now=target.clock.now(),
         )
-    say(f"{name.strip()} reads with the rights of {member.login}. The token is shown this once:\n")
+    does = "reads and acts" if acts else "reads"
+    say(f"{name.strip()} {does} with the rights of {member.login}. The token is shown this once:\n")
     say(f"    {secret}\n")
 
 

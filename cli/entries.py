@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from cli.fields import Code, Entry, Line, Moment, Name
+from insitu.entered import Code, Entry, Line, Moment, Name
 from insitu.errors import AlreadyExists, CorrectInput
 from store.audit import SERVICE, record
 from store.catalogue.deployments import correct_place, deploy, end_deployment, list_deployments

@@ -171,7 +171,7 @@ def evaluate(
         show({"evaluation": None, "document": document_of(result)}, [summary(result)], as_json=as_json)
         return
 
-    target, conn, actor = open_acting("insitu evaluate", login, act=Act.LOCK, trial=trial)
+    target, conn, actor = open_acting("insitu evaluate", login, act=Act.EVALUATE, trial=trial)
     with conn:
         check_quality(conn, trial, now=target.clock.now())
         number, result = evaluate_trial(

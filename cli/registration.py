@@ -5,52 +5,47 @@ command line.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 
 from cli.actor import LoginOption, open_acting
 from cli.agreement import sentence
 from cli.entries import DeviceEntry, enter_device
-from cli.fields import Code, Entry, Line, Login, Moment, Name, Texts, ZoneName, to_utc
+from cli.fields import to_utc
 from cli.mapping import DatastreamEntry, enter_datastream, enter_mappings
 from cli.networks import AddressEntry, ServerEntry, enter_address, enter_server
 from cli.output import say, warn
 from cli.people import add_account, new_password
 from cli.topics import TopicEntry, await_topics, enter_topic
 from ingest.mapping_entry import MappingEntry
-from insitu.errors import AlreadyExists, CorrectInput, NotFound
+from insitu.entered import Code, Entry, Login, Name
+from insitu.errors import CorrectInput, NotFound
 from insitu.language import Language
-from insitu.model import AveragingScale, OrganisationKind, Role, TrialState, WindowKind
-from insitu.scales import require_scale
-from insitu.units import require_unit
+from insitu.model import Role, TrialState, WindowKind
 from store.access import password_of, role_in
 from store.audit import record
 from store.catalogue.devices import find_device
 from store.catalogue.entries import amend, compare
-from store.catalogue.organisations import add_need, add_organisation
-from store.catalogue.properties import add_property, agree_on_scale
-from store.catalogue.sites import add_site
-from store.catalogue.trials import add_trial, move_trial
-from store.catalogue.windows import add_window
 from store.corrections import correct_deployment
-from trials.workflow.agreeing import load_agreed
+from trials.workflow.entries import (
+    Named,
+    NeedEntry,
+    OrganisationEntry,
+    PropertyEntry,
+    SiteEntry,
+    TrialEntry,
+)
+from trials.workflow.life import move as move_trial
+from trials.workflow.programme import Done, enter_or_change
+from trials.workflow.windows import Target, Wanted, declare
 
 if TYPE_CHECKING:
     from store.database import Connection
-
-
-_NEEDS_AGREEMENT: Final = (TrialState.DEPLOYMENT, TrialState.RUNNING)
-
-
-class OrganisationEntry(Entry):
-    code: Code
-    name: Name
-    kind: OrganisationKind
 
 
 class PersonEntry(Entry):
@@ -59,46 +54,6 @@ class PersonEntry(Entry):
     organisation: Code
     role: Role | None = None
     language: Language = "fr"
-
-
-class SiteEntry(Entry):
-    code: Code
-    host: Code
-    name: Name
-    kind: Line = ""
-    latitude: float | None = Field(default=None, ge=-90, le=90, allow_inf_nan=False)
-    longitude: float | None = Field(default=None, ge=-180, le=180, allow_inf_nan=False)
-
-    @model_validator(mode="after")
-    def _both(self) -> SiteEntry:
-        if (self.latitude is None) != (self.longitude is None):
-            raise ValueError("latitude and longitude belong together: give both, or none")
-        return self
-
-
-class PropertyEntry(Entry):
-    code: Code
-    name: Texts
-    unit: str
-    averaging_scale: AveragingScale | None = None
-
-
-class NeedEntry(Entry):
-    code: Code
-    host: Code
-    title: Texts
-    description: Texts | None = None
-
-
-class TrialEntry(Entry):
-    code: Code
-    title: Texts
-    host: Code
-    company: Code
-    evaluator: Code | None = None
-    need: Code | None = None
-    time_zone: ZoneName = "Europe/Paris"
-    ends_at: Moment | None = None
 
 
 class Registration(Entry):
@@ -131,17 +86,14 @@ def read_registration(path: Path) -> Registration:
     except ValidationError as error:
         lines = [f"  {'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()[:10]]
         raise CorrectInput(f"{path}:\n" + "\n".join(lines)) from error
-    wrong = [problem for number, entry in enumerate(wanted.property) for problem in _wrong(number, entry)]
+    wrong = [
+        f"property.{number}: {problem}"
+        for number, entry in enumerate(wanted.property)
+        for problem in entry.problems()
+    ]
     if wrong:
         raise CorrectInput(f"{path}:\n" + "\n".join(f"  {problem}" for problem in wrong))
     return wanted
-
-
-def _wrong(number: int, entry: PropertyEntry) -> Iterator[str]:
-    try:
-        require_scale(entry.code, require_unit(entry.unit), entry.averaging_scale)
-    except CorrectInput as error:
-        yield f"property.{number}: {error}"
 
 
 def register_file(
@@ -185,30 +137,16 @@ def _enter_all(
     actor: str,
 ) -> list[str]:
     """Enters the tables up to the devices; returns what is refused."""
-
-    def person(login: str, organisation: str, role: Role | None, **more: Any) -> str:
-        role = role_in(conn, organisation, role)
-        if password_of(conn, login) is not None:  # before a hash is made, which takes its time
-            raise AlreadyExists()
-        password = new_password()
-        add_account(
-            conn, login=login, organisation=organisation, role=role, password=password, now=now, **more
-        )
-        return f", password {password} (shown this once)"
-
-    enter: dict[str, Callable[..., Any]] = {
-        "organisation": lambda **given: add_organisation(conn, now=now, **given),
-        "person": person,
-        "site": lambda **given: add_site(conn, **given),
-        "property": lambda **given: _observed(conn, now, actor, **given),
-        "need": lambda description, **given: add_need(conn, now=now, description=description or {}, **given),
-        "trial": lambda **given: add_trial(conn, now=now, **given),
-    }
     refused = []
-    for kind, add in enter.items():
+    for kind in ("organisation", "person", "site", "property", "need", "trial"):
         for entry in getattr(wanted, kind):
             try:
-                tell(_enter(conn, kind, add, entry, now, actor))
+                told = (
+                    _person(conn, entry, now, actor)
+                    if kind == "person"
+                    else _entered(conn, entry, now, actor)
+                )
+                tell(told)
             except (CorrectInput, NotFound) as error:
                 refused.append(str(error))
     for device in wanted.device:
@@ -219,43 +157,38 @@ def _enter_all(
     return refused
 
 
-def _observed(conn: Connection, now: datetime, actor: str, **given: Any) -> str:
-    """Enters a property, or the averaging scale that an existing one lacks."""
-    try:
-        with conn.transaction():
-            add_property(conn, **given)
-    except AlreadyExists:
-        code, scale = given["code"], given["averaging_scale"]
-        if not agree_on_scale(conn, code, scale):
-            raise
-        amend(conn, "property", code, compare(conn, "property", code, given))
-        record(conn, at=now, login=actor, action="name scale", subject=code, detail={"scale": str(scale)})
-        return f": averaging scale {scale}, where there was none; evaluate its trials again"
-    return ""
-
-
-def _enter(
-    conn: Connection, kind: str, add: Callable[..., Any], entry: Entry, now: datetime, actor: str
-) -> str:
+def _entered(conn: Connection, entry: Named, now: datetime, actor: str) -> str:
     """The line that says what happened."""
+    return _line(enter_or_change(conn, entry, by=actor, now=now))
+
+
+def _line(done: Done) -> str:
+    if done.changes is None:
+        return f"entered {done.kind} {done.code}"
+    if not done.changes:
+        return f"there   {done.kind} {done.code}"
+    return f"changed {done.kind} {done.code}: {'; '.join(done.changes)}"
+
+
+def _person(conn: Connection, entry: PersonEntry, now: datetime, actor: str) -> str:
+    """The line that says what happened, with the password of a new person."""
     given = dict(entry)
-    name = given.get("code") or given["login"]
-    try:
+    given["role"] = role_in(conn, entry.organisation, entry.role)
+    if password_of(conn, entry.login) is None:  # before a hash is made, which takes its time
         with conn.transaction():
-            more = add(**given)
+            password = new_password()
+            add_account(conn, password=password, now=now, **given)
             facts = entry.model_dump(mode="json", exclude_none=True)
-            record(conn, at=now, login=actor, action=f"enter {kind}", subject=name, detail=facts)
-    except AlreadyExists:
-        with conn.transaction():
-            found = compare(conn, kind, name, entry.stated())
-            if not found:
-                return f"there   {kind} {name}"
-            amend(conn, kind, name, found)
-            changes = [str(one) for one in found]
+            record(conn, at=now, login=actor, action="enter person", subject=entry.login, detail=facts)
+        return f"entered person {entry.login}, password {password} (shown this once)"
+    with conn.transaction():
+        found = compare(conn, "person", entry.login, entry.stated())
+        amend(conn, "person", entry.login, found)
+        changes = [str(one) for one in found]
+        if changes:
             detail = {"changes": changes}
-            record(conn, at=now, login=actor, action=f"change {kind}", subject=name, detail=detail)
-        return f"changed {kind} {name}: {'; '.join(changes)}"
-    return f"entered {kind} {name}{more if isinstance(more, str) else ''}"
+            record(conn, at=now, login=actor, action="change person", subject=entry.login, detail=detail)
+    return _line(Done("person", entry.login, changes))
 
 
 def move(
@@ -267,15 +200,9 @@ def move(
     """Move a trial to its next state: need, shortlisted, agreement, deployment, running, evaluated; or stop
     it without an evaluation. `insitu decide` enters a decision.
     """
-    if to in (TrialState.BUY, TrialState.ITERATE):
-        raise CorrectInput(
-            f"A decision rests on an evaluation and has a reason: insitu decide {trial} {to} --evaluation N "
-            "--reason WHY."
-        )
     target, conn, actor = open_acting("insitu move", login)
     with conn:
-        move_trial(conn, trial=trial, to=to, at=target.clock.now(), login=actor, note=note)
-        open_points = load_agreed(conn, trial).open_points if to in _NEEDS_AGREEMENT else []
+        open_points = move_trial(conn, trial, to, note, by=actor, now=target.clock.now())
     say(f"{trial} is now: {to}.")
     for point in open_points:
         warn(f"open in the agreement: {sentence(point)}")
@@ -300,22 +227,11 @@ def window(
         raise CorrectInput(
             "A window is for one site or for one device: give --site or --device TRIAL/DEVICE."
         )
-    if to_utc(end) <= to_utc(start):
-        raise CorrectInput(f"The window ends at {end} but begins at {start}: the end must come later.")
     target, conn, actor = open_acting("insitu window", login)
     with conn:
-        number = find_device(conn, *_pair(device)).device_id if device else None
-        add_window(
-            conn,
-            kind=kind,
-            site=site or None,
-            device_id=number,
-            start=to_utc(start),
-            end=to_utc(end),
-            reason=reason,
-            declared_by=actor,
-            now=target.clock.now(),
-        )
+        wanted = Wanted(kind, to_utc(start), to_utc(end), reason)
+        aim = Target("device", device) if device else Target("site", site)
+        declare(conn, aim, wanted, viewer=None, by=actor, now=target.clock.now())
     say(
         f"Declared: {kind} of {site or device} from {to_utc(start):%Y-%m-%d %H:%M} to "
         f"{to_utc(end):%Y-%m-%d %H:%M} UTC."
@@ -356,10 +272,3 @@ def deployment(
         f"{until} (UTC)."
     )
     say(f"To replay its rejects: insitu replay --trial {trial}")
-
-
-def _pair(text: str) -> tuple[str, str]:
-    trial, _, device = text.partition("/")
-    if not trial or not device:
-        raise CorrectInput(f"{text!r}: write TRIAL/DEVICE.")
-    return trial, device

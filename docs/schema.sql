@@ -576,7 +576,7 @@ CREATE TABLE public.access_token (
     last_used_at timestamp with time zone,
     CONSTRAINT access_token_check CHECK ((expires_at <= (created_at + '401 days'::interval))),
     CONSTRAINT access_token_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100))),
-    CONSTRAINT access_token_scopes_check CHECK (((scopes <@ ARRAY['read'::text]) AND (scopes <> '{}'::text[]))),
+    CONSTRAINT access_token_scopes_check CHECK ((((scopes = ARRAY['read'::text]) OR (scopes = ARRAY['read'::text, 'act'::text])) AND ((organisation_id IS NULL) OR (scopes = ARRAY['read'::text])))),
     CONSTRAINT access_token_token_sha256_check CHECK ((octet_length(token_sha256) = 32))
 );
 
@@ -891,9 +891,16 @@ CREATE TABLE public.declared_window (
     reason text NOT NULL,
     declared_by text NOT NULL,
     declared_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    ended_by text,
+    withdrawn_at timestamp with time zone,
+    withdrawn_by text,
+    withdrawn_for text,
     CONSTRAINT declared_window_check CHECK ((num_nonnulls(trial_id, site_id, device_id) = 1)),
+    CONSTRAINT declared_window_ended_check CHECK (((num_nonnulls(ended_at, ended_by) = ANY (ARRAY[0, 2])) AND ((ended_at IS NULL) OR (period @> ended_at)))),
     CONSTRAINT declared_window_kind_check CHECK ((kind = ANY (ARRAY['maintenance'::text, 'access'::text, 'incident'::text]))),
-    CONSTRAINT declared_window_period_check CHECK ((NOT isempty(period)))
+    CONSTRAINT declared_window_period_check CHECK ((NOT isempty(period))),
+    CONSTRAINT declared_window_withdrawn_check CHECK ((num_nonnulls(withdrawn_at, withdrawn_by, withdrawn_for) = ANY (ARRAY[0, 3])))
 );
 
 ALTER TABLE public.declared_window ALTER COLUMN window_id ADD GENERATED ALWAYS AS IDENTITY (
@@ -1061,6 +1068,28 @@ CREATE TABLE public.evaluation (
 
 ALTER TABLE public.evaluation ALTER COLUMN evaluation_id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.evaluation_evaluation_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.evaluation_request (
+    request_id integer NOT NULL,
+    trial_id integer NOT NULL,
+    asked_at timestamp with time zone NOT NULL,
+    asked_by text NOT NULL,
+    started_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    evaluation_id integer,
+    problem text,
+    CONSTRAINT evaluation_request_check CHECK ((((ended_at IS NULL) = (num_nonnulls(evaluation_id, problem) = 0)) AND (num_nonnulls(evaluation_id, problem) <= 1))),
+    CONSTRAINT evaluation_request_problem_check CHECK ((length(problem) <= 2000))
+);
+
+ALTER TABLE public.evaluation_request ALTER COLUMN request_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.evaluation_request_request_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -2053,6 +2082,9 @@ ALTER TABLE ONLY public.erasure
 ALTER TABLE ONLY public.evaluation
     ADD CONSTRAINT evaluation_pkey PRIMARY KEY (evaluation_id);
 
+ALTER TABLE ONLY public.evaluation_request
+    ADD CONSTRAINT evaluation_request_pkey PRIMARY KEY (request_id);
+
 ALTER TABLE ONLY public.fact_change
     ADD CONSTRAINT fact_change_pkey PRIMARY KEY (change_id);
 
@@ -2288,11 +2320,15 @@ CREATE INDEX credential_by_device ON public.credential USING btree (device_id);
 
 CREATE INDEX datastream_by_property ON public.datastream USING btree (property_id);
 
+CREATE INDEX declared_window_by_site ON public.declared_window USING btree (site_id) WHERE (site_id IS NOT NULL);
+
 CREATE INDEX delivery_by_number ON public.delivery USING btree (client_id, number);
 
 CREATE INDEX deployment_by_site ON public.deployment USING btree (site_id);
 
 CREATE INDEX evaluation_by_trial ON public.evaluation USING btree (trial_id, evaluation_id DESC);
+
+CREATE INDEX evaluation_request_by_trial ON public.evaluation_request USING btree (trial_id, request_id DESC);
 
 CREATE INDEX fact_change_by_key ON public.fact_change USING btree (kind, key, change_id DESC);
 
@@ -2311,6 +2347,7 @@ CREATE INDEX notice_by_alert ON public.notice USING btree (alert_id);
 CREATE INDEX notice_due ON public.notice USING btree (due_at) WHERE (ended_at IS NULL);
 
 CREATE INDEX outage_by_end ON public.outage USING btree (ended_at);
+CREATE UNIQUE INDEX one_open_request ON public.evaluation_request USING btree (trial_id) WHERE (ended_at IS NULL);
 
 CREATE INDEX probe_by_age ON public.probe USING btree (committed_at);
 
@@ -2779,6 +2816,12 @@ ALTER TABLE ONLY public.erased_rows
 ALTER TABLE ONLY public.evaluation
     ADD CONSTRAINT evaluation_protocol_id_fkey FOREIGN KEY (protocol_id) REFERENCES public.protocol(protocol_id);
 
+ALTER TABLE ONLY public.evaluation_request
+    ADD CONSTRAINT evaluation_request_evaluation_id_fkey FOREIGN KEY (evaluation_id) REFERENCES public.evaluation(evaluation_id);
+
+ALTER TABLE ONLY public.evaluation_request
+    ADD CONSTRAINT evaluation_request_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
+
 ALTER TABLE ONLY public.evaluation
     ADD CONSTRAINT evaluation_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
 
@@ -2910,6 +2953,8 @@ ALTER TABLE public.erasure ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.evaluation ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.evaluation_request ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.ledger ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.ledger_reason ENABLE ROW LEVEL SECURITY;
@@ -2941,6 +2986,8 @@ CREATE POLICY seen ON public.erased_rows USING ((( SELECT public.sees_all() AS s
 CREATE POLICY seen ON public.erasure USING ((( SELECT public.sees_all() AS sees_all) OR (trial = ANY (( SELECT public.seen_codes() AS seen_codes)::text[]))));
 
 CREATE POLICY seen ON public.evaluation USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
+
+CREATE POLICY seen ON public.evaluation_request USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
 
 CREATE POLICY seen ON public.ledger USING ((( SELECT public.sees_all() AS sees_all) OR (trial = ANY (( SELECT public.seen_codes() AS seen_codes)::text[]))));
 
@@ -2979,6 +3026,8 @@ CREATE POLICY service ON public.erased_rows TO insitu_service USING (true) WITH 
 CREATE POLICY service ON public.erasure TO insitu_service USING (true) WITH CHECK (true);
 
 CREATE POLICY service ON public.evaluation TO insitu_service USING (true) WITH CHECK (true);
+
+CREATE POLICY service ON public.evaluation_request TO insitu_service USING (true) WITH CHECK (true);
 
 CREATE POLICY service ON public.ledger TO insitu_service USING (true) WITH CHECK (true);
 

@@ -18,6 +18,7 @@ from jobs.evaluations import Night, evaluate_when_due
 from jobs.life import erase_when_due
 from jobs.packing import WORK_S, Packer
 from jobs.quality import check_new_observations
+from jobs.requests import evaluate_asked
 from jobs.seals import seal_when_due
 from jobs.witness import Witness, vouch_when_due
 from store.database import Connection, connect, require_current
@@ -50,6 +51,7 @@ def run_jobs(
     a database that is away.
     """
     jobs: list[Job] = [
+        lambda conn: evaluate_asked(conn, clock, stop),
         lambda conn: check_new_observations(conn, clock, stop),
         lambda conn: evaluate_when_due(conn, clock, night, stop),
         lambda conn: erase_when_due(conn, clock, night, stop),

@@ -27,6 +27,8 @@ _WORDS: Final = {
     "withdraw import": "withdrawal of import {key}",
     "move": "move of {subject} to {key}",
     "window": "window {key}",
+    "end window": "end of window {key}",
+    "withdraw window": "withdrawal of window {key}",
     "erase": "erasure {key}",
 }
 _FIELDS: Final = {"at": "time", "by": "person", "sha256": "SHA-256"}

@@ -41,6 +41,10 @@ class Act(StrEnum):
     WITHDRAW = "withdraw an import"
     REPLAY = "replay rejects"
     CONNECT = "connect devices"
+    RUN_PROGRAMME = "run the programme"
+    MANAGE_SITES = "manage sites"
+    DECLARE = "declare windows"
+    EVALUATE = "evaluate"
     READ_RETENTION = "read the retention"
     SET_RETENTION = "set the retention"
     MANAGE_PEOPLE = "manage people"
@@ -67,6 +71,10 @@ decide                     any  -         own    -          -        -        th
 withdraw an import         any  -         -      -          own      -        with a reason
 replay rejects             any  -         -      -          own      -        and try mappings on them
 connect devices            any  -         -      -          own      -        credentials, snippets, label
+run the programme          any  -         -      -          -        -        trials, parties, needs, life
+manage sites               any  own       -      -          -        -        of the own organisation
+declare windows            any  sites     -      -          own      -        also afterwards, marked so
+evaluate                   any  -         -      own        -        -        by the locked protocol
 read the retention         any  -         own    own        own      any      purpose, days, erasures
 set the retention          any  -         -      -          -        -        for a trial, with its purpose
 manage people              any  -         -      -          -        -        or their own, if marked

@@ -1,4 +1,6 @@
-"""Tokens with which programs read: a person's own, and those of machines. The caller owns the transaction."""
+"""Tokens of programs: a person's own, which read or also act, and those of machines, which read. The caller
+owns the transaction.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +18,8 @@ LONGEST_LIFE: Final = timedelta(days=400)
 MOST_ADDRESSES: Final = 200
 """Addresses that are remembered for each token."""
 READ: Final = "read"
+ACT: Final = "act"
+"""Of a person's own token that also changes what the person may change."""
 
 
 class _SQL(Queries, file="tokens"):
@@ -38,6 +42,11 @@ class Bearer(Viewer):
     token_sha256: bytes
     access_token_id: int
     token_name: str
+    scopes: list[str]
+
+    @property
+    def acts(self) -> bool:
+        return ACT in self.scopes
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +91,14 @@ def add_token(
     lifetime: timedelta,
     by: str,
     now: datetime,
+    acts: bool = False,
 ) -> None:
-    """A token that reads with the rights of a person; for a machine, within the person's organisation."""
+    """A token that reads with the rights of a person, or also acts; for a machine it reads, within the
+    person's organisation.
+    """
+    scopes = [READ, ACT] if acts else [READ]
+    if acts and is_machine:
+        raise CorrectInput("A machine's token reads: an act needs a person who answers for it by name.")
     if not name or len(name) > 100:
         raise CorrectInput("Name the token in 1 to 100 characters.")
     if not timedelta(0) < lifetime <= LONGEST_LIFE:
@@ -95,13 +110,13 @@ def add_token(
         is_machine=is_machine,
         name=name,
         token_sha256=token_sha256,
-        scopes=[READ],
+        scopes=scopes,
         created_by=by,
         lifetime=lifetime,
     )
     if number is None:
         raise NotFound(f"There is no person {login!r} who could answer for a token.")
-    detail = {"token": number, "name": name, "scopes": [READ], "is_machine": is_machine}
+    detail = {"token": number, "name": name, "scopes": scopes, "is_machine": is_machine}
     record(conn, at=now, login=by, action="make token", subject=login, detail=detail)
 
 

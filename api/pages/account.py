@@ -176,6 +176,7 @@ def make_token(
     viewer: Signed,
     name: Annotated[str, Form(max_length=100)],
     days: Annotated[int, Form(ge=1, le=400)],
+    acts: Annotated[bool, Form()] = False,
 ) -> HTMLResponse:
     """Make a token and show it, this once."""
     page, secret = page_of(request, viewer), access.new_token()
@@ -186,6 +187,7 @@ def make_token(
         person_id=viewer.person_id,
         login=viewer.login,
         is_machine=False,
+        acts=acts,
         name=name.strip(),
         token_sha256=digest(secret),
         lifetime=timedelta(days=days),

@@ -24,6 +24,8 @@ from store.read.fleet import load_scope
 from store.read.ledger_lines import list_ledger
 from store.read.progress import TrialFacts, load_trial_facts
 from store.read.refused import ReasonCount, count_reasons
+from store.requests import Request as EvaluationRequest
+from store.requests import list_failed
 from store.rights import Act, Reach
 
 router = APIRouter()
@@ -52,7 +54,13 @@ def start_page(request: Request, conn: Conn, context: Ctx, viewer: Signed) -> HT
     reasons = count_reasons(conn, within, since=page.now - timedelta(days=1))
     lines = list_ledger(conn, within)
     troubled = _devices(page, devices) if viewer.may(Act.LOOK_AFTER) else ()
-    waiting = [*troubled, *_trials(page, viewer, trials, facts)]
+    mine = [one.code for one in trials if viewer.may(Act.EVALUATE, one)]
+    waiting = [
+        *_programme(page, viewer, trials, facts),
+        *_failed(page, list_failed(conn, mine)),
+        *troubled,
+        *_trials(page, viewer, trials, facts),
+    ]
     if viewer.may(Act.REPLAY):
         waiting += _rejects(page, reasons)
     waiting[:0] = _alerts(page, list_open_alerts(conn, viewer.person_id))
@@ -130,6 +138,30 @@ def _rejects(page: Page, reasons: Sequence[ReasonCount]) -> Iterator[Waiting]:
             )
 
 
+def _programme(
+    page: Page, viewer: Viewer, trials: Sequence[Trial], facts: dict[str, TrialFacts]
+) -> Iterator[Waiting]:
+    """Steps of the lab: the first trial, and trials that are ready to run."""
+    if not viewer.may(Act.RUN_PROGRAMME):
+        return
+    if not trials:
+        title = page.t("Enter the first trial")
+        detail = page.t("First its host and its company, on the page Programme.")
+        yield Waiting("late", title, detail, "/register")
+    for trial in trials:
+        own = facts[trial.code]
+        if trial.state is TrialState.DEPLOYMENT and own.locked_at is not None and own.devices:
+            title = page.t("Let it run: {trial}", trial=page.pick(trial.title))
+            detail = page.t("Its protocol is locked and its devices are registered.")
+            yield Waiting("late", title, detail, f"/trials/{trial.code}/life")
+
+
+def _failed(page: Page, failed: Sequence[EvaluationRequest]) -> Iterator[Waiting]:
+    for one in failed:
+        title = page.t("The evaluation failed: {trial}", trial=one.trial)
+        yield Waiting("silent", title, one.problem or "", f"/trials/{one.trial}#evaluations")
+
+
 def _trials(
     page: Page, viewer: Viewer, trials: Sequence[Trial], facts: dict[str, TrialFacts]
 ) -> Iterator[Waiting]:
@@ -159,5 +191,8 @@ def _trials(
             and viewer.may(Act.LOCK, trial)
         ):
             yield Waiting(
-                "late", page.t("Evaluate: {trial}", trial=title), page.t("The trial has ended."), href
+                "late",
+                page.t("Evaluate: {trial}", trial=title),
+                page.t("The trial has ended."),
+                f"{href}#evaluations",
             )

@@ -20,6 +20,7 @@ from api.pages.words import (
     OPEN_POINTS,
     OUTCOMES,
     PERIODS,
+    PROGRESS,
     PROVISION_WORDS,
     ROLES,
     TRIAL_STATES,
@@ -39,6 +40,7 @@ from store.mappings import mappings_of_trial
 from store.read.fleet import Scope
 from store.read.ledger_lines import list_ledger
 from store.read.progress import list_evaluations, load_trial_facts
+from store.requests import list_requests
 from store.retention import retention_of
 from store.rights import Act
 from store.trials import StoredProtocol, evaluation, protocols, unblindings
@@ -46,6 +48,7 @@ from trials.condition.completeness import share_stored
 from trials.plan.agreement import PROVISIONS
 from trials.plan.parts import Capture
 from trials.workflow.agreeing import load_agreed
+from trials.workflow.asking import ask_for_evaluation
 from trials.workflow.blinding import unblind
 
 router = APIRouter()
@@ -151,6 +154,10 @@ def trial_page(request: Request, trial: str, conn: Conn, context: Ctx, viewer: S
         if viewer.may(Act.READ_EVALUATIONS, found)
         else [],
         locked=any(one.locked_at for one in stored),
+        asked=next(iter(list_requests(conn, found.code, 1)), None)
+        if viewer.may(Act.READ_EVALUATIONS, found)
+        else None,
+        progress=PROGRESS,
         unblinded={one.endpoint: one for one in unblindings(conn, found.code)},
         may_unblind=viewer.may(Act.UNBLIND, found),
         may_lock=viewer.may(Act.LOCK, found),
@@ -211,6 +218,13 @@ def unblind_endpoint(
         simulated=clock.is_simulated,
     )
     return RedirectResponse(f"/trials/{found.code}#evaluations", status_code=303)
+
+
+@router.post("/trials/{trial}/evaluate", dependencies=[Depends(require_form_token)])
+def evaluate(trial: str, conn: Conn, context: Ctx, viewer: Signed) -> RedirectResponse:
+    """Ask for an evaluation, which a job makes; for the trial's evaluator and the lab."""
+    ask_for_evaluation(conn, trial, viewer=viewer, now=context.clock.now())
+    return RedirectResponse(f"/trials/{trial}#evaluations", status_code=303)
 
 
 @router.post("/trials/{trial}/imports/{number}/withdraw", dependencies=[Depends(require_form_token)])

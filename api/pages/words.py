@@ -10,6 +10,7 @@ from insitu.model import (
     DeviceState,
     Flag,
     GapCause,
+    OrganisationKind,
     PeriodName,
     RejectReason,
     RemarkCode,
@@ -18,7 +19,9 @@ from insitu.model import (
     Verdict,
     WindowKind,
 )
+from store.requests import Progress
 from trials.plan.agreement import SENTENCES, Answered
+from trials.workflow.life import OPEN_WORDS
 
 PASSWORD_NEWS: Final = {
     "wrong": "The old password is wrong.",
@@ -101,6 +104,26 @@ TRIAL_STATES: Final = {
     TrialState.ITERATE: "iterate",
     TrialState.STOP: "stop",
 }
+
+STEP_WORDS: Final = OPEN_WORDS
+"""Things that are missing before a step of a trial's life."""
+
+KINDS: Final = {
+    OrganisationKind.HOST: "host",
+    OrganisationKind.COMPANY: "company",
+    OrganisationKind.EVALUATOR: "evaluator",
+    OrganisationKind.LAB: "lab",
+    OrganisationKind.AUDITOR: "auditor",
+}
+"""Kinds of organisations."""
+
+PROGRESS: Final = {
+    Progress.QUEUED: "queued",
+    Progress.RUNNING: "being computed",
+    Progress.DONE: "done",
+    Progress.FAILED: "failed",
+}
+"""Requests for evaluations."""
 
 OUTCOMES: Final = {
     TrialState.BUY: "Buy",

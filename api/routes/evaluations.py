@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
@@ -12,11 +13,13 @@ from api.access import Signed, require_right
 from api.context import Conn, Ctx
 from api.pages.trials import evaluation_of
 from api.problems import OF_BODIES
-from api.routes.shapes import Code, EvaluationOut, Limit, Listed, number_cursor, tagged, texts_in
+from api.routes.shapes import Code, EvaluationOut, Limit, Listed, example, number_cursor, tagged, texts_in
 from insitu.errors import NotFound
 from store.access import visible_trial
 from store.read.progress import list_evaluations as list_stored_evaluations
+from store.requests import Progress, list_requests
 from store.rights import Act
+from trials.workflow.asking import ask_for_evaluation
 from trials.workflow.blinding import unblind
 
 router = APIRouter()
@@ -34,6 +37,48 @@ class UnblindingOut(BaseModel):
     endpoint: str
     evaluation_id: int | None
     """The new evaluation; null if the trial had none before."""
+
+
+class RequestOut(BaseModel):
+    model_config = example(
+        request_id=4,
+        progress="running",
+        asked_at="2026-05-02T08:00:00Z",
+        asked_by="judge",
+        started_at="2026-05-02T08:00:03Z",
+        ended_at=None,
+        evaluation_id=None,
+        problem=None,
+    )
+
+    request_id: int
+    progress: Progress
+    asked_at: datetime
+    asked_by: str
+    started_at: datetime | None
+    ended_at: datetime | None
+    evaluation_id: int | None
+    """Once it is done."""
+    problem: str | None
+    """Why there is none, if it failed."""
+
+
+@router.post("/trials/{trial}/evaluations", status_code=202, responses=OF_BODIES)
+def post_evaluation(trial: str, conn: Conn, context: Ctx, viewer: Signed) -> RequestOut:
+    """Ask for an evaluation by the locked protocol, which a job makes; for the trial's evaluator and the lab.
+    While one is queued or running, the answer is that one.
+    """
+    asked = ask_for_evaluation(conn, trial, viewer=viewer, now=context.clock.now())
+    return RequestOut.model_validate(asked, from_attributes=True)
+
+
+@router.get("/trials/{trial}/evaluation-requests")
+def list_evaluation_requests(trial: str, conn: Conn, viewer: Signed) -> Listed[RequestOut]:
+    """The latest requests for evaluations of a trial, newest first."""
+    found = visible_trial(conn, viewer, trial)
+    require_right(viewer, Act.READ_EVALUATIONS, f"evaluation of {trial!r}", found)
+    items = [RequestOut.model_validate(one, from_attributes=True) for one in list_requests(conn, found.code)]
+    return Listed(items=items, next=None)
 
 
 @router.post("/trials/{trial}/endpoints/{endpoint}/unblinding", status_code=201, responses=OF_BODIES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -16,9 +17,11 @@ from insitu.errors import CorrectInput
 from store.access import visible_trial
 from store.rights import Act
 from store.trials import protocols
+from trials.designs.reading import read_for_designs
 from trials.judge.expectations import Outlook
 from trials.judge.outlook import LENGTHS
 from trials.workflow.drafts import check_draft
+from trials.workflow.locking import lock_protocol
 
 router = APIRouter()
 _MOST_DAYS: Final = 1830
@@ -63,6 +66,18 @@ _OUTLOOK: Final = {
         }
     ],
 }
+
+
+class LockedOut(BaseModel):
+    model_config = example(
+        trial="platform-air", version=1, sha256="9f2c…", locked_at="2026-03-28T08:00:00Z", locked_by="judge"
+    )
+
+    trial: str
+    version: int
+    sha256: str
+    locked_at: datetime
+    locked_by: str
 
 
 class PowerOut(BaseModel):
@@ -169,13 +184,45 @@ def check_protocol(
     found = visible_trial(conn, viewer, trial)
     require_right(viewer, Act.CHECK_DRAFT, f"protocol of {trial!r}", found)
     lengths = lengths_of(days)
-    try:
-        text = body.decode()
-    except UnicodeDecodeError as error:
-        raise CorrectInput(f"A protocol is JSON in UTF-8: byte {error.start + 1} is none.") from error
-    clock = context.clock
+    text, clock = _text_of(body), context.clock
     checked = check_draft(
         conn, found.code, text, now=clock.now(), simulated=clock.is_simulated, lengths=lengths, power=power
     )
     problems = [ProblemOut(field=one.field, line=one.line, message=one.message) for one in checked.problems]
     return CheckOut(lockable=not problems, problems=problems, outlook=checked.outlook)
+
+
+@router.post(
+    "/trials/{trial}/protocol/lock",
+    status_code=201,
+    responses=OF_BODIES,
+    openapi_extra={
+        "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
+    },
+)
+def post_lock(
+    trial: str, conn: Conn, context: Ctx, viewer: Signed, body: Annotated[bytes, Depends(raw_body)]
+) -> LockedOut:
+    """Lock a protocol, which cannot be undone; a later change is an amendment with a reason. The refusal of
+    one that cannot be locked names every problem. For the trial's evaluator, and the lab.
+    """
+    found = visible_trial(conn, viewer, trial)
+    require_right(viewer, Act.LOCK, f"protocol of {trial!r} that you may lock", found)
+    protocol = read_for_designs(_text_of(body))
+    if protocol.trial != found.code:
+        raise CorrectInput(f"This is the protocol of {protocol.trial!r}, and here is {found.code!r}.")
+    locked = lock_protocol(conn, protocol, now=context.clock.now(), login=viewer.login)
+    return LockedOut(
+        trial=found.code,
+        version=locked.version,
+        sha256=locked.sha256,
+        locked_at=locked.locked_at,
+        locked_by=viewer.login,
+    )
+
+
+def _text_of(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise CorrectInput(f"A protocol is JSON in UTF-8: byte {error.start + 1} is none.") from error

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from insitu.model import OrganisationKind, require_code
-from store.database import Connection, require_found, row, scalar
+from store.database import Connection, require_found, row, rows, scalar
 from store.queries import Queries
 
 
@@ -15,6 +15,8 @@ class _SQL(Queries, file="catalogue/organisations"):
     add_organisation: str
     organisation_by_code: str
     add_need: str
+    organisations_entered: str
+    needs: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,16 @@ class Organisation:
     kind: OrganisationKind
 
 
+@dataclass(frozen=True, slots=True)
+class Need:
+    need_id: int
+    code: str
+    host: str
+    host_name: str
+    title: dict[str, str]
+    description: dict[str, str]
+
+
 def add_organisation(conn: Connection, *, code: str, name: str, kind: OrganisationKind, now: datetime) -> int:
     """Raises AlreadyExists if the code is taken."""
     require_code(code, "organisation")
@@ -33,6 +45,15 @@ def add_organisation(conn: Connection, *, code: str, name: str, kind: Organisati
 
 def find_organisation(conn: Connection, code: str) -> Organisation | None:
     return row(conn, Organisation, _SQL.organisation_by_code, code=code)
+
+
+def list_organisations(conn: Connection) -> list[Organisation]:
+    """By kind and code."""
+    return rows(conn, Organisation, _SQL.organisations_entered)
+
+
+def list_needs(conn: Connection) -> list[Need]:
+    return rows(conn, Need, _SQL.needs)
 
 
 def add_need(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from insitu.model import (
     require_code,
@@ -14,6 +15,7 @@ from store.queries import Queries
 class _SQL(Queries, file="catalogue/sites"):
     add_site: str
     sites_of_trial: str
+    sites_of_host: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,16 @@ class Site:
     kind: str
     latitude: float | None
     longitude: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class HostSite(Site):
+    """`devices`: how many stand there now."""
+
+    host_id: int
+    host: str
+    host_name: str
+    devices: int
 
 
 def add_site(
@@ -53,3 +65,10 @@ def add_site(
 
 def list_sites(conn: Connection, trial: str) -> list[Site]:
     return rows(conn, Site, _SQL.sites_of_trial, trial=trial)
+
+
+def list_host_sites(
+    conn: Connection, host_id: int | None, *, now: datetime, code: str | None = None
+) -> list[HostSite]:
+    """The sites of a host, or of all (None); `code`: only that one."""
+    return rows(conn, HostSite, _SQL.sites_of_host, host_id=host_id, now=now, code=code)

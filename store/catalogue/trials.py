@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from insitu.errors import CorrectInput, NotFound
 from insitu.model import TrialState, require_code
@@ -13,6 +14,9 @@ from insitu.zones import require_zone
 from store.audit import record
 from store.database import Connection, require_found, row, rows, run, scalar
 from store.queries import Queries
+
+NEW: Final = "new"
+"""`/trials/new` enters a trial."""
 
 
 class _SQL(Queries, file="catalogue/trials"):
@@ -68,6 +72,8 @@ def add_trial(
     require_zone(time_zone)
     if code in (HEARTBEAT, CHECK):
         raise CorrectInput(f"A trial cannot be called {code!r}: the service uses that name on the broker.")
+    if code == NEW:
+        raise CorrectInput(f"A trial cannot be called {code!r}: the page that enters trials has that name.")
     number = scalar(
         conn,
         _SQL.add_trial,

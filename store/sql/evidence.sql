@@ -32,6 +32,12 @@ WITH record AS (
     FROM declared_window w
     WHERE w.window_id > coalesce((SELECT (content::jsonb->>'window')::int FROM installation WHERE name = 'audited since'), 0)
     UNION ALL
+    SELECT 'end window', '', w.window_id::text, jsonb_build_object('at', w.ended_at, 'by', w.ended_by)
+    FROM declared_window w WHERE w.ended_at IS NOT NULL
+    UNION ALL
+    SELECT 'withdraw window', '', w.window_id::text, jsonb_build_object('at', w.withdrawn_at, 'by', w.withdrawn_by, 'reason', w.withdrawn_for)
+    FROM declared_window w WHERE w.withdrawn_at IS NOT NULL
+    UNION ALL
     SELECT 'erase', '', e.erasure_id::text, jsonb_build_object('at', e.at, 'by', e.by_login, 'reason', e.reason, 'trial', e.trial,
            'device', e.device, 'person', e.person_id, 'from', e.from_time, 'to', e.to_time, 'parts', to_jsonb(e.parts),
            'erased', coalesce((SELECT jsonb_object_agg(x.table_name, x.erased) FROM (SELECT r.table_name, sum(r.erased)::bigint AS erased
@@ -40,17 +46,19 @@ WITH record AS (
                                FROM erased_rows r WHERE r.erasure_id = e.erasure_id GROUP BY 1 HAVING sum(r.booked) > 0) x), '{}'))
     FROM erasure e
 ), line AS (
-    SELECT a.action, CASE WHEN a.action IN ('withdraw import', 'window', 'erase') THEN '' ELSE a.subject END AS subject,
+    SELECT a.action, CASE WHEN a.action IN ('withdraw import', 'window', 'end window', 'withdraw window', 'erase') THEN '' ELSE a.subject END AS subject,
            CASE a.action WHEN 'lock' THEN a.detail->>'version' WHEN 'evaluate' THEN a.detail->>'evaluation'
                 WHEN 'decide' THEN a.detail->>'evaluation' WHEN 'agree' THEN a.detail->>'agreement'
                 WHEN 'unblind' THEN a.detail->>'endpoint' WHEN 'withdraw import' THEN a.detail->>'import'
-                WHEN 'window' THEN a.detail->>'window' WHEN 'erase' THEN a.detail->>'erasure'
+                WHEN 'window' THEN a.detail->>'window' WHEN 'end window' THEN a.detail->>'window'
+                WHEN 'withdraw window' THEN a.detail->>'window' WHEN 'erase' THEN a.detail->>'erasure'
                 ELSE (a.detail->>'to') || ' ' || to_char(a.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') END AS key,
            jsonb_build_object('at', a.at, 'by', regexp_replace(a.login, '^person:', ''))
            || CASE a.action WHEN 'window' THEN a.detail || jsonb_build_object('start', (a.detail->>'start')::timestamptz,
                                                                                'end', (a.detail->>'end')::timestamptz)
                    ELSE a.detail END AS facts, a.audit_id
-    FROM audit a WHERE a.action IN ('lock', 'evaluate', 'unblind', 'decide', 'agree', 'withdraw import', 'move', 'window', 'erase')
+    FROM audit a WHERE a.action IN ('lock', 'evaluate', 'unblind', 'decide', 'agree', 'withdraw import', 'move', 'window', 'end window',
+                                         'withdraw window', 'erase')
 )
 SELECT action, subject, key, r.facts AS record, l.facts AS line, l.audit_id
 FROM record r FULL JOIN line l USING (action, subject, key) ORDER BY action, subject, key, l.audit_id;

@@ -1,7 +1,7 @@
 -- name: bearers
--- The people with whose rights these tokens read. A machine's token needs its person in its organisation, and
+-- The people with whose rights these tokens read or act. A machine's token needs its person in its organisation, and
 -- no second factor of that person, because no person holds it.
-SELECT t.token_sha256, t.access_token_id, t.name AS token_name, p.person_id, p.login, p.name, p.language, p.role, o.organisation_id,
+SELECT t.token_sha256, t.access_token_id, t.name AS token_name, t.scopes, p.person_id, p.login, p.name, p.language, p.role, o.organisation_id,
        o.name AS organisation, t.organisation_id IS NOT NULL
            OR EXISTS (SELECT FROM second_factor f WHERE f.person_id = p.person_id AND f.confirmed_at IS NOT NULL) AS has_factor
 FROM access_token t JOIN person p USING (person_id) JOIN organisation o ON o.organisation_id = p.organisation_id

@@ -41,12 +41,15 @@ EVERYBODY = ("/", "/fleet", "/trials", "/rejects", "/alerts", "/docs")
 TRIALS_ROUTE, SERIES_ROUTE = "/api/v1/trials", "/api/v1/datastreams/{datastream_id}/observations"
 AUDIT_ROUTE = "/api/v1/audit"
 ALERT_ROUTES = {f"/api/v1/alerts{below}" for below in ("", "/rules", "/channels")}
-"""The only GETs of the API without a trial in their path."""
+PROGRAMME_ROUTES = {
+    f"/api/v1/{name}" for name in ("organisations", "sites", "sites/{site}/windows", "properties", "needs")
+}
+"""With these the only GETs of the API without a trial in their path."""
 
 
 def pages_of(trial: str) -> list[str]:
     devices = [f"/trials/{trial}/devices/{device}" for device in TRIALS[trial]]
-    return [f"/trials/{trial}", f"/trials/{trial}/protocol", *devices]
+    return [f"/trials/{trial}", f"/trials/{trial}/protocol", f"/trials/{trial}/windows", *devices]
 
 
 def documented(client: httpx.Client) -> list[str]:
@@ -56,8 +59,11 @@ def documented(client: httpx.Client) -> list[str]:
 
 
 def routes_of(client: httpx.Client, trial: str) -> list[str]:
-    """Every GET of the API about a trial, filled in; not its decision, which nobody has made."""
-    paths = [path for path in documented(client) if "{trial}" in path and not path.endswith("/decision")]
+    """Every GET of the API about a trial, filled in; not its decision, which nobody has made, nor its
+    life, which is the lab's.
+    """
+    elsewhere = ("/decision", "/life")
+    paths = [path for path in documented(client) if "{trial}" in path and not path.endswith(elsewhere)]
     assert len(paths) >= 6
     filled = []
     for path in paths:
@@ -99,7 +105,7 @@ def test_nobody_reads_the_api_without_signing_in(client: SignIn) -> None:
 
 def test_a_route_without_a_trial_in_its_path_is_named_here(client: SignIn) -> None:
     without = {path for path in documented(client("lab")) if "{trial}" not in path}
-    assert without == {TRIALS_ROUTE, SERIES_ROUTE, AUDIT_ROUTE, *ALERT_ROUTES}
+    assert without == {TRIALS_ROUTE, SERIES_ROUTE, AUDIT_ROUTE, *ALERT_ROUTES, *PROGRAMME_ROUTES}
 
 
 @pytest.mark.parametrize("trial", TRIALS)

@@ -63,6 +63,29 @@ NO_LINE = {
         "their lines are looked at in test_alerts_pages.py",
     ),
     "/account/factor": "a secret that waits for its first code opens nothing",
+    **dict.fromkeys(
+        (
+            *("/register/{kind}", "/register/{kind}/{code}", "/trials/new", "/trials/{trial}/life"),
+            *("/trials/{trial}", "/api/v1/trials/{trial}"),
+            *("/sites", "/sites/{site}", "/api/v1/organisations", "/api/v1/organisations/{organisation}"),
+            *("/api/v1/sites", "/api/v1/sites/{site}", "/api/v1/properties", "/api/v1/needs"),
+            *("/api/v1/trials", "/api/v1/trials/{trial}/life"),
+        ),
+        "test_programme.py compares their lines with those of the command line",
+    ),
+    **dict.fromkeys(
+        (
+            *("/trials/{trial}/windows", "/sites/{site}/windows", "/windows/{number}/end"),
+            *("/windows/{number}/withdrawal", "/windows/{number}/correction"),
+            *("/api/v1/trials/{trial}/windows", "/api/v1/sites/{site}/windows"),
+            *(f"/api/v1/windows/{{number}}/{act}" for act in ("end", "withdrawal", "correction")),
+        ),
+        "test_windows.py compares each line with its row",
+    ),
+    **dict.fromkeys(
+        ("/trials/{trial}/evaluate", "/api/v1/trials/{trial}/evaluations"),
+        "test_asking.py looks at their lines",
+    ),
     "/trials/{trial}/decision": "test_decisions.py looks at its line",
     "/api/v1/trials/{trial}/decision": "test_decisions.py looks at its line",
     **dict.fromkeys(
@@ -94,6 +117,12 @@ def _lock(sign_in: SignIn, world: World) -> None:
     assert answer.status_code == 303, answer.text
 
 
+def _lock_api(sign_in: SignIn, world: World) -> None:
+    document = amended(world) | {"version": 3}
+    answer = sign_in("judge").post(f"{API}/protocol/lock", content=text_of(document))
+    assert answer.status_code == 201, answer.text
+
+
 def _retention(sign_in: SignIn, world: World) -> None:
     _post(sign_in("lab"), f"{TRIAL}/retention", TRIAL, results_days="10", rejects_days="5", purpose="air")
 
@@ -115,6 +144,7 @@ ACTS: dict[str, tuple[Callable[[SignIn, World], object], str, str]] = {
     "/sign-in": (_sign_in, "sign in", "judge"),
     "/sign-out": (_sign_out, "sign out", "judge"),
     "/trials/{trial}/protocol": (_lock, "lock", "judge"),
+    "/api/v1/trials/{trial}/protocol/lock": (_lock_api, "lock", "judge"),
     "/trials/{trial}/endpoints/{endpoint}/unblind": (
         lambda sign_in, world: _post(sign_in("judge"), f"{TRIAL}/endpoints/co2/unblind", reason="done"),
         "unblind",

@@ -17,11 +17,12 @@ from fastapi.routing import iter_route_contexts
 from api.acts import ACTS, OPEN
 from api.app import create_app
 from insitu.clock import SYSTEM
-from insitu.model import OrganisationKind, Role, TrialState
+from insitu.model import OrganisationKind, Role, TrialState, WindowKind
 from insitu.settings import Settings
 from store.access import add_person, viewer_of
 from store.catalogue.deployments import deploy
 from store.catalogue.devices import add_device
+from store.catalogue.windows import add_window, get_window, withdraw_window
 from store.database import Connection, connect
 from store.imports import Origin, add_parts, begin_import
 from store.rights import RIGHTS, Act, Reach
@@ -66,6 +67,8 @@ class Ward:
     import_id: int
     datastream: int
     reject: int
+    windows: dict[str, int]
+    """Device → a window of it."""
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +82,7 @@ def ward(database_server: str, filled: tuple[str, World]) -> Iterator[Ward]:
 
 def _prepare(conn: Connection, url: str, world: World) -> Ward:
     """A neighbour's device, an import, a decision, and an amendment that blinds the endpoint."""
+    stays = world.devices["ward-a"]
     device = add_device(conn, trial=TRIAL, code="ward-c", now=world.now)
     deploy(conn, device_id=device, site="depot-east", position="hall-c", start=world.now)
     ((stream,),) = conn.execute(
@@ -94,7 +98,24 @@ def _prepare(conn: Connection, url: str, world: World) -> Ward:
     number_of = world.evaluation_id
     decide(conn, TRIAL, TrialState.BUY, evaluation_id=number_of, reason=why, viewer=buyer, now=world.now)
     ((reject,),) = conn.execute("SELECT min(reject_id) FROM reject WHERE trial = %s", (TRIAL,)).fetchall()
-    return Ward(url, number_of, number, stream, reject)
+    windows = {code: _window(conn, number, world) for code, number in (("ward-c", device), ("ward-a", stays))}
+    return Ward(url, number_of, number, stream, reject, windows)
+
+
+def _window(conn: Connection, device: int, world: World) -> int:
+    """A withdrawn one, so that the package of the evaluation can still be made."""
+    number = add_window(
+        conn,
+        kind=WindowKind.ACCESS,
+        device_id=device,
+        start=world.now,
+        end=None,
+        reason="why",
+        declared_by="lab",
+        now=world.now,
+    )
+    withdraw_window(conn, get_window(conn, number), at=world.now, login="lab", reason="why")
+    return number
 
 
 @pytest.fixture(scope="module")
@@ -147,14 +168,22 @@ def test_an_auditor_changes_nothing() -> None:
 
 def filled_in(route: str, ward: Ward, login: str) -> str:
     """The path of a route about the ward's trial."""
+    device = "ward-c" if RELATIONS.get(login) is Reach.SITES else "ward-a"
+    nobodys = 2**31 - 1  # of a session or a token
     parts = {
         "trial": TRIAL,
-        "device": "ward-c" if RELATIONS.get(login) is Reach.SITES else "ward-a",
+        "device": device,
+        "site": "hospital-south",
+        "organisation": "hospital-demo",
+        "kind": "needs",
+        "code": "nothing",
         "evaluation_id": ward.evaluation,
         "file": "report.json",
         "version": 1,
         "endpoint": "co2",
-        "number": ward.import_id if "/imports/" in route else 2**31 - 1,  # else a session or token of nobody
+        "number": ward.import_id
+        if "/imports/" in route
+        else (ward.windows[device] if "/windows/" in route else nobodys),
         "import_id": ward.import_id,
         "datastream_id": ward.datastream,
         "reject_id": ward.reject,
@@ -163,8 +192,18 @@ def filled_in(route: str, ward: Ward, login: str) -> str:
     return route.split()[1].format(**parts)
 
 
-def body_of(route: str, ward: Ward) -> dict[str, Any]:
+def body_of(route: str, ward: Ward, login: str) -> dict[str, Any]:
     """A body that the route accepts."""
+    if route.endswith("/windows"):  # it ends too early, so that nothing is declared
+        window = {"kind": "access", "start": "2026-01-02T00:00Z", "end": "2026-01-01T00:00Z", "reason": "why"}
+        device = "ward-c" if RELATIONS.get(login) is Reach.SITES else "ward-a"
+        return window | ({"device": device} if "{trial}" in route else {})
+    if route.endswith("/correction"):
+        return {"kind": "access", "start": "2026-01-01T00:00:00Z", "reason": "why"}
+    if route.endswith("/trials/{trial}"):
+        return {}
+    if route.endswith("/sites/{site}"):
+        return {"kind": "ward"}
     return (
         {"reason": "why", "outcome": "buy", "evaluation_id": ward.evaluation}
         if "decision" in route
@@ -190,10 +229,13 @@ def send_once(client: httpx.Client, login: str, route: str, ward: Ward) -> httpx
     if route.startswith("GET"):
         return client.get(path)
     if path.startswith("/api"):
-        return client.post(path, json=body_of(route, ward))
+        return client.post(path, json=body_of(route, ward, login))
     form = {"form": form_token(client, "/trials" if login else "/sign-in"), "action": "review"}
     content = {"reason": "why", "outcome": "buy", "evaluation": str(ward.evaluation)}
     wanted = content if "decision" in path else {} if "replay" in path else {"reason": "why"}
+    if "/windows" in path:
+        device = "ward-c" if RELATIONS.get(login) is Reach.SITES else "ward-a"
+        wanted |= {"target": f"device:{device}", "start": "2026-01-02T00:00", "end": "2026-01-01T00:00"}
     return client.post(path, data={**form, **wanted})
 
 
@@ -229,7 +271,7 @@ def test_every_route_answers_as_the_table_says(ask: SignIn, ward: Ward, data_dir
         if not login:
             right = status in (401, 303)
         elif is_allowed(route, login):
-            right = status in (200, 201, 303) or (route.startswith("POST") and status in (400, 409, 422))
+            right = status in (200, 201, 202, 303) or (route.startswith("POST") and status in (400, 409, 422))
             right |= route.endswith("{number}/end") and status == 404  # a token of nobody
         else:
             right = status == 404 or (" /people" in route and status == 422)  # a field is missing as well

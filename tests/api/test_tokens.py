@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from api.access import digest, new_token
-from insitu.errors import CorrectInput
+from insitu.errors import CorrectInput, RowRefused
 from store import people, tokens
 from store.audit import audit, audit_problem
 from store.database import Connection, connect
@@ -23,7 +23,7 @@ from tests.api.test_people import browser, post, shown
 from tests.api.world import PEOPLE, World
 
 
-def give(url: str, login: str, *, machine: bool = False, days: int = 30) -> str:
+def give(url: str, login: str, *, machine: bool = False, days: int = 30, acts: bool = False) -> str:
     """A new token of a person."""
     secret = new_token()
     with connect(url, application="tests") as conn:
@@ -33,6 +33,7 @@ def give(url: str, login: str, *, machine: bool = False, days: int = 30) -> str:
             person_id=member.person_id,
             login=login,
             is_machine=machine,
+            acts=acts,
             name="notebook",
             token_sha256=digest(secret),
             lifetime=timedelta(days=days),
@@ -302,3 +303,36 @@ def test_sessions_say_when_they_were_last_used_at_one_write_a_minute(
         form_token(client, "/account")
     ((idle,),) = conn.execute("SELECT clock_timestamp() - last_used_at FROM signed_in")
     assert idle < timedelta(minutes=1)
+
+
+def test_a_token_that_also_acts_changes_what_its_person_may_change_in_the_persons_name(
+    address: str, own_world_url: str, conn: Connection
+) -> None:
+    with browser(address, own_world_url, "lab") as own:
+        acting = shown(post(own, "/account/tokens", name="programme", days="90", acts="true"))
+    path, body = f"{address}/api/v1/trials/platform-air/retention", {"rejects_days": 5}
+    assert httpx.post(path, json=body, headers=bearer(acting)).status_code == 200
+    conn.rollback()
+    line = audit(conn)[-1]
+    assert (line.action, line.login) == ("set retention", "person:lab")
+    with browser(address, own_world_url, "metro") as own:
+        other = shown(post(own, "/account/tokens", name="programme", days="90", acts="true"))
+    assert httpx.post(path, json=body, headers=bearer(other)).status_code == 404
+    assert httpx.get(f"{address}/account", headers=bearer(acting)).status_code in (303, 401)
+
+
+def test_a_machine_only_reads(conn: Connection) -> None:
+    member = people.get_member(conn, "lab")
+    facts = {
+        "person_id": member.person_id,
+        "login": "lab",
+        "name": "x",
+        "by": "lab",
+        "now": member.created_at,
+    }
+    key, lifetime = secrets.token_bytes(32), timedelta(days=1)
+    with pytest.raises(CorrectInput, match="a person who answers"):
+        tokens.add_token(conn, is_machine=True, acts=True, token_sha256=key, lifetime=lifetime, **facts)
+    tokens.add_token(conn, is_machine=True, token_sha256=key, lifetime=lifetime, **facts)
+    with pytest.raises(RowRefused, match="machine's reads"):
+        conn.execute("UPDATE access_token SET scopes = ARRAY['read', 'act']")

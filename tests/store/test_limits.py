@@ -26,6 +26,7 @@ LIMITED = {
     "datastream": "device_id",
     "protocol": "trial_id",
     "evaluation": "trial_id",
+    "evaluation_request": "trial_id",
     "unblinding": "trial_id",
     "decision": "trial_id",
     "agreement": "trial_id",

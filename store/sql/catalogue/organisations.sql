@@ -12,3 +12,12 @@ SELECT organisation_id, code, name, kind FROM organisation WHERE code = %(code)s
 INSERT INTO need (code, host_id, title, description, created_at)
 SELECT %(code)s::text, organisation_id, %(title)s::jsonb, %(description)s::jsonb, %(now)s::timestamptz
 FROM organisation WHERE code = %(host)s::text AND kind = 'host' RETURNING need_id;
+
+-- name: organisations_entered
+-- Every organisation.
+SELECT organisation_id, code, name, kind FROM organisation ORDER BY kind, code;
+
+-- name: needs
+-- Every need with its host.
+SELECT n.need_id, n.code, o.code AS host, o.name AS host_name, n.title, n.description
+FROM need n JOIN organisation o ON o.organisation_id = n.host_id ORDER BY n.code;

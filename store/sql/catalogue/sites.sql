@@ -8,3 +8,11 @@ FROM organisation WHERE code = %(host)s::text AND kind = 'host' RETURNING site_i
 -- Sites where devices of a trial are or were deployed.
 SELECT DISTINCT s.site_id, s.code, s.name, s.kind, s.latitude, s.longitude FROM site s JOIN deployment p USING (site_id)
 JOIN device d USING (device_id) JOIN trial t USING (trial_id) WHERE t.code = %(trial)s::text ORDER BY s.code;
+
+-- name: sites_of_host
+-- Sites of a host, or all; only one if a code is given. `devices` stand there now.
+SELECT s.site_id, s.code, s.name, s.kind, s.latitude, s.longitude, s.host_id, o.code AS host, o.name AS host_name,
+       (SELECT count(*) FROM deployment p WHERE p.site_id = s.site_id AND p.period @> %(now)s::timestamptz)::int AS devices
+FROM site s JOIN organisation o ON o.organisation_id = s.host_id
+WHERE (%(host_id)s::int IS NULL OR s.host_id = %(host_id)s::int) AND (%(code)s::text IS NULL OR s.code = %(code)s::text)
+ORDER BY o.code, s.code;

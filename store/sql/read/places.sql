@@ -17,11 +17,13 @@ WHERE d.trial_id = (SELECT trial_id FROM device WHERE device_id = %(device_id)s:
 ORDER BY lower(p.period) DESC, d.code;
 
 -- name: windows
--- Declared windows that apply to some devices and overlap `[start, end)`: their own, their trial's, and those of sites where they
--- were deployed during the window.
+-- Declared windows that count for some devices and overlap `[start, end)`: their own, their trial's, and those of sites where they
+-- were deployed during the window. An ended one ends there.
 SELECT x.device_id, v.window_id, v.kind, w.code AS site, lower(v.period) AS start, upper(v.period) AS end, v.reason,
        v.declared_by, v.declared_at
-FROM declared_window v LEFT JOIN site w USING (site_id)
+FROM (SELECT window_id, kind, trial_id, site_id, device_id, reason, declared_by, declared_at,
+             tstzrange(lower(period), coalesce(ended_at, upper(period)), '[)') AS period
+      FROM declared_window WHERE withdrawn_at IS NULL) v LEFT JOIN site w USING (site_id)
 CROSS JOIN LATERAL (
     SELECT d.device_id FROM device d WHERE d.device_id = v.device_id OR d.trial_id = v.trial_id
     UNION SELECT p.device_id FROM deployment p WHERE p.site_id = v.site_id AND p.period && v.period

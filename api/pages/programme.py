@@ -1,0 +1,282 @@
+"""The lab's programme: organisations, properties and needs; a new trial; the life of a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from starlette.datastructures import FormData
+
+from api.access import Signed, require_form_token, require_right
+from api.context import Conn, Ctx
+from api.pages.forms import read_form
+from api.pages.local_times import read_local_or_none, write_local
+from api.pages.windows import problem_of
+from api.pages.words import KINDS, OPEN_POINTS, PROVISION_WORDS, STEP_WORDS, TRIAL_STATES
+from api.rendering import page_of, respond
+from insitu.errors import AlreadyExists, NotFound
+from insitu.model import AveragingScale, OrganisationKind, TrialState
+from store.access import Viewer, visible_trial
+from store.catalogue.organisations import list_needs, list_organisations
+from store.catalogue.properties import list_properties
+from store.catalogue.trials import Trial, list_trial_steps
+from store.database import Connection
+from store.rights import Act
+from trials.plan.agreement import PROVISIONS
+from trials.workflow.entries import (
+    Named,
+    NeedEntry,
+    OrganisationEntry,
+    PropertyEntry,
+    TrialEntry,
+)
+from trials.workflow.life import MOST_NOTE, next_steps, step
+from trials.workflow.programme import change, change_trial, enter
+
+router = APIRouter()
+Sent = Annotated[FormData, Depends(read_form)]
+
+
+def _texts(form: FormData, name: str) -> dict[str, str]:
+    """A text by language, without the empty ones."""
+    found = {language: _line(form, f"{name}_{language}") for language in ("en", "fr")}
+    return {language: text for language, text in found.items() if text}
+
+
+def _line(form: FormData, name: str) -> str:
+    text = form.get(name, "")
+    return text.strip() if isinstance(text, str) else ""
+
+
+def _organisation(form: FormData, code: str) -> Named:
+    return OrganisationEntry.read({"code": code, "name": _line(form, "name"), "kind": _line(form, "kind")})
+
+
+def _property(form: FormData, code: str) -> Named:
+    stated: dict[str, Any] = {"code": code, "name": _texts(form, "name"), "unit": _line(form, "unit")}
+    scale = _line(form, "averaging_scale")
+    return PropertyEntry.read(stated | ({"averaging_scale": scale} if scale else {}))
+
+
+def _need(form: FormData, code: str) -> Named:
+    stated: dict[str, Any] = {"code": code, "host": _line(form, "host"), "title": _texts(form, "title")}
+    description = _texts(form, "description")
+    return NeedEntry.read(stated | ({"description": description} if description else {}))
+
+
+_READ: Final[dict[str, Callable[[FormData, str], Named]]] = {
+    "organisations": _organisation,
+    "properties": _property,
+    "needs": _need,
+}
+
+
+@router.get("/register", response_class=HTMLResponse)
+def register_page(request: Request, conn: Conn, viewer: Signed) -> HTMLResponse:
+    """Organisations, properties and needs, each with a form."""
+    return _show_register(request, conn, viewer)
+
+
+@router.post("/register/{kind}", response_class=HTMLResponse, dependencies=[Depends(require_form_token)])
+def add(request: Request, kind: str, conn: Conn, context: Ctx, viewer: Signed, form: Sent) -> Response:
+    """Enter an organisation, a property or a need."""
+    read = _reader(kind)
+
+    def act() -> None:
+        entry = read(form, _line(form, "code"))
+        enter(conn, entry, viewer=viewer, by=viewer.login, now=context.clock.now())
+
+    return _done(request, conn, viewer, kind, act, form)
+
+
+@router.post(
+    "/register/{kind}/{code}", response_class=HTMLResponse, dependencies=[Depends(require_form_token)]
+)
+def change_entry(
+    request: Request, kind: str, code: str, conn: Conn, context: Ctx, viewer: Signed, form: Sent
+) -> Response:
+    """Change an organisation, a property or a need."""
+    read = _reader(kind)
+
+    def act() -> None:
+        change(conn, read(form, code), viewer=viewer, by=viewer.login, now=context.clock.now())
+
+    return _done(request, conn, viewer, kind, act, FormData())
+
+
+def _reader(kind: str) -> Callable[[FormData, str], Named]:
+    if kind not in _READ:
+        raise NotFound("There is no such page, or you may not see it.")
+    return _READ[kind]
+
+
+def _done(
+    request: Request,
+    conn: Connection,
+    viewer: Viewer,
+    kind: str,
+    act: Callable[[], object],
+    form: FormData,
+) -> Response:
+    """Back to the list; with a problem the page again, with what was typed."""
+    try:
+        problem = problem_of(conn, act)
+    except AlreadyExists as error:
+        problem = str(error)
+    if problem:
+        return _show_register(request, conn, viewer, problem=problem, kind=kind, given=dict(form))
+    return RedirectResponse(f"/register#{kind}", status_code=303)
+
+
+def _show_register(
+    request: Request,
+    conn: Connection,
+    viewer: Viewer,
+    *,
+    problem: str = "",
+    kind: str = "",
+    given: dict[str, Any] | None = None,
+) -> HTMLResponse:
+    require_right(viewer, Act.RUN_PROGRAMME, "such page")
+    organisations = list_organisations(conn)
+    return respond(
+        request,
+        "register.j2",
+        page_of(request, viewer),
+        status=400 if problem else 200,
+        organisations=organisations,
+        hosts=[one for one in organisations if one.kind is OrganisationKind.HOST],
+        properties=list_properties(conn),
+        needs=list_needs(conn),
+        kinds=KINDS,
+        scales=list(AveragingScale),
+        problem=problem,
+        given={name: (given or {}) if name == kind else {} for name in _READ},
+    )
+
+
+@router.get("/trials/new", response_class=HTMLResponse)
+def new_trial_page(request: Request, conn: Conn, viewer: Signed) -> HTMLResponse:
+    """The form of a new trial."""
+    return _show_new(request, conn, viewer, "", FormData())
+
+
+@router.post("/trials/new", response_class=HTMLResponse, dependencies=[Depends(require_form_token)])
+def new_trial(request: Request, conn: Conn, context: Ctx, viewer: Signed, form: Sent) -> Response:
+    """Enter a trial."""
+
+    def act() -> None:
+        optional = {name: _line(form, name) for name in ("evaluator", "need")}
+        zone = _line(form, "time_zone")
+        stated: dict[str, Any] = {
+            name: _line(form, name) for name in ("code", "host", "company", "time_zone")
+        }
+        stated |= {"title": _texts(form, "title"), **{name: text for name, text in optional.items() if text}}
+        if (ends_at := read_local_or_none(_line(form, "ends_at"), zone)) is not None:
+            stated["ends_at"] = ends_at
+        entry = TrialEntry.read(stated)
+        enter(conn, entry, viewer=viewer, by=viewer.login, now=context.clock.now())
+
+    try:
+        problem = problem_of(conn, act)
+    except (AlreadyExists, NotFound) as error:
+        problem = str(error)
+    if problem:
+        return _show_new(request, conn, viewer, problem, form)
+    return RedirectResponse(f"/trials/{_line(form, 'code')}/life", status_code=303)
+
+
+def _show_new(
+    request: Request, conn: Connection, viewer: Viewer, problem: str, form: FormData
+) -> HTMLResponse:
+    require_right(viewer, Act.RUN_PROGRAMME, "such page")
+    organisations = list_organisations(conn)
+    page = page_of(request, viewer)
+    return respond(
+        request,
+        "new_trial.j2",
+        page,
+        status=400 if problem else 200,
+        organisations={
+            kind: [one for one in organisations if one.kind.value == kind]
+            for kind in ("host", "company", "evaluator")
+        },
+        needs=list_needs(conn),
+        time_zone=page.reader.time_zone,
+        problem=problem,
+        given=dict(form),
+    )
+
+
+@router.get("/trials/{trial}/life", response_class=HTMLResponse)
+def life_page(request: Request, trial: str, conn: Conn, viewer: Signed) -> HTMLResponse:
+    """The steps that may follow, with what is open before each."""
+    found = visible_trial(conn, viewer, trial)
+    require_right(viewer, Act.RUN_PROGRAMME, f"life of {trial!r}", found)
+    return _show_life(request, conn, viewer, found)
+
+
+@router.post("/trials/{trial}/life", response_class=HTMLResponse, dependencies=[Depends(require_form_token)])
+def move(
+    request: Request,
+    trial: str,
+    conn: Conn,
+    context: Ctx,
+    viewer: Signed,
+    to: Annotated[TrialState, Form()],
+    note: Annotated[str, Form(max_length=MOST_NOTE)] = "",
+) -> Response:
+    """Move a trial to its next state."""
+    found = visible_trial(conn, viewer, trial)
+
+    def act() -> None:
+        step(conn, found.code, to, note, viewer=viewer, now=context.clock.now())
+
+    if problem := problem_of(conn, act):
+        return _show_life(request, conn, viewer, found, problem)
+    return RedirectResponse(f"/trials/{found.code}/life", status_code=303)
+
+
+@router.post("/trials/{trial}", response_class=HTMLResponse, dependencies=[Depends(require_form_token)])
+def change_facts(
+    request: Request, trial: str, conn: Conn, context: Ctx, viewer: Signed, form: Sent
+) -> Response:
+    """Change title, evaluator, need, time zone or end of a trial."""
+    found = visible_trial(conn, viewer, trial)
+
+    def act() -> None:
+        zone = _line(form, "time_zone")
+        stated: dict[str, Any] = {name: _line(form, name) or None for name in ("evaluator", "need")}
+        stated |= {"title": _texts(form, "title"), "time_zone": zone}
+        stated["ends_at"] = read_local_or_none(_line(form, "ends_at"), zone)
+        change_trial(conn, found, stated, viewer=viewer, by=viewer.login, now=context.clock.now())
+
+    if problem := problem_of(conn, act):
+        return _show_life(request, conn, viewer, found, problem)
+    return RedirectResponse(f"/trials/{found.code}/life", status_code=303)
+
+
+def _show_life(
+    request: Request, conn: Connection, viewer: Viewer, trial: Trial, problem: str = ""
+) -> HTMLResponse:
+    return respond(
+        request,
+        "life.j2",
+        page_of(request, viewer, trial.time_zone),
+        status=400 if problem else 200,
+        trial=trial,
+        next=next_steps(conn, trial),
+        steps=list(reversed(list_trial_steps(conn, trial.trial_id))),
+        states=TRIAL_STATES,
+        step_words=STEP_WORDS,
+        open_words=OPEN_POINTS,
+        provisions=PROVISIONS,
+        provision_words=PROVISION_WORDS,
+        most=MOST_NOTE,
+        problem=problem,
+        evaluators=[one for one in list_organisations(conn) if one.kind is OrganisationKind.EVALUATOR],
+        needs=list_needs(conn),
+        ends_at=write_local(trial.ends_at, trial.time_zone),
+    )

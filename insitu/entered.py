@@ -1,0 +1,55 @@
+"""Fields of what people enter, tried before anything is stored: codes, texts, zones, times."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from insitu.errors import CorrectInput
+from insitu.logins import require_login
+from insitu.model import CODE_PATTERN
+from insitu.times import require_usual
+from insitu.zones import find_zone
+
+
+def _printable(text: str) -> str:
+    if any(ord(letter) < 32 or ord(letter) == 127 for letter in text):
+        raise ValueError("a text of one line, without control characters")
+    return text
+
+
+def _zone(name: str) -> str:
+    if find_zone(name) is None:
+        raise ValueError(f"{name!r} is not a time zone: write a name such as Europe/Paris or UTC")
+    return name
+
+
+def _login(text: str) -> str:
+    try:
+        return require_login(text)
+    except CorrectInput as error:
+        raise ValueError(str(error)) from error
+
+
+Code = Annotated[str, Field(pattern=CODE_PATTERN)]
+Login = Annotated[str, AfterValidator(_login)]
+"""An e-mail address or a short name, in its stored form."""
+Line = Annotated[str, Field(max_length=500), AfterValidator(_printable)]
+Name = Annotated[Line, Field(min_length=1)]
+Texts = Annotated[dict[Literal["en", "fr"], Name], Field(min_length=1)]
+"""A text in English, in French, or in both."""
+ZoneName = Annotated[str, AfterValidator(_zone)]
+Moment = Annotated[datetime, AfterValidator(require_usual)]
+"""Without an offset: UTC."""
+
+
+class Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    def stated(self) -> dict[str, object]:
+        """The fields that are named; the others stay as they are."""
+        return {
+            name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set
+        }
