@@ -150,7 +150,9 @@ def token(
             by=actor,
             now=target.clock.now(),
         )
-    say(f"{name.strip()} {'reads and acts' if acts else 'reads'} with the rights of {member.login}. The token is shown this once:\n")
+    say(
+        f"{name.strip()} {'reads and acts' if acts else 'reads'} with the rights of {member.login}. The token is shown this once:\n"
+    )
     say(f"    {secret}\n")
 
 

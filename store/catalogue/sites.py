@@ -14,6 +14,7 @@ from store.queries import Queries
 class _SQL(Queries, file="catalogue/sites"):
     add_site: str
     sites_of_trial: str
+    possible_sites: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +54,8 @@ def add_site(
 
 def list_sites(conn: Connection, trial: str) -> list[Site]:
     return rows(conn, Site, _SQL.sites_of_trial, trial=trial)
+
+
+def list_possible_sites(conn: Connection, trial: str) -> list[Site]:
+    """Where a device of the trial may be deployed: sites of its host, and those where its devices are or were."""
+    return rows(conn, Site, _SQL.possible_sites, trial=trial)

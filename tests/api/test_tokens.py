@@ -322,7 +322,13 @@ def test_a_token_that_also_acts_changes_what_its_person_may_change_in_the_person
 
 def test_a_machine_only_reads(conn: Connection) -> None:
     member = people.get_member(conn, "lab")
-    facts = {"person_id": member.person_id, "login": "lab", "name": "x", "by": "lab", "now": member.created_at}
+    facts = {
+        "person_id": member.person_id,
+        "login": "lab",
+        "name": "x",
+        "by": "lab",
+        "now": member.created_at,
+    }
     key, lifetime = secrets.token_bytes(32), timedelta(days=1)
     with pytest.raises(CorrectInput, match="a person who answers"):
         tokens.add_token(conn, is_machine=True, acts=True, token_sha256=key, lifetime=lifetime, **facts)

@@ -8,3 +8,10 @@ FROM organisation WHERE code = %(host)s::text AND kind = 'host' RETURNING site_i
 -- Sites where devices of a trial are or were deployed.
 SELECT DISTINCT s.site_id, s.code, s.name, s.kind, s.latitude, s.longitude FROM site s JOIN deployment p USING (site_id)
 JOIN device d USING (device_id) JOIN trial t USING (trial_id) WHERE t.code = %(trial)s::text ORDER BY s.code;
+
+-- name: possible_sites
+-- Sites of the host of a trial, and others where devices of it are or were deployed.
+SELECT s.site_id, s.code, s.name, s.kind, s.latitude, s.longitude FROM site s CROSS JOIN trial t
+WHERE t.code = %(trial)s::text AND (s.host_id = t.host_id OR EXISTS (
+    SELECT FROM deployment p JOIN device d USING (device_id) WHERE p.site_id = s.site_id AND d.trial_id = t.trial_id))
+ORDER BY s.code;
