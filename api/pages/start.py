@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -51,7 +51,8 @@ def start_page(request: Request, conn: Conn, context: Ctx, viewer: Signed) -> HT
     reasons = count_reasons(conn, within, since=page.now - timedelta(days=1))
     lines = list_ledger(conn, within)
     troubled = _devices(page, devices) if viewer.may(Act.LOOK_AFTER) else ()
-    waiting = [*troubled, *_trials(page, viewer, trials, facts)]
+    first = _first_devices(page, viewer, trials, {one.row.trial for one in devices})
+    waiting = [*troubled, *first, *_trials(page, viewer, trials, facts)]
     if viewer.may(Act.REPLAY):
         waiting += _rejects(page, reasons)
     if viewer.reach(Act.SEE_HEALTH) is Reach.ANY:
@@ -118,6 +119,18 @@ def _rejects(page: Page, reasons: Sequence[ReasonCount]) -> Iterator[Waiting]:
             yield Waiting(
                 "degraded", title, page.t("The page says how to fix it."), f"/rejects?reason={one.reason}"
             )
+
+
+def _first_devices(
+    page: Page, viewer: Viewer, trials: Sequence[Trial], with_devices: Collection[str]
+) -> Iterator[Waiting]:
+    """Trials of the reader's own company without a device."""
+    for trial in trials:
+        is_own = trial.company_id == viewer.organisation_id and viewer.may(Act.CONNECT, trial)
+        if is_own and trial.code not in with_devices and not trial.state.is_decision:
+            title = page.t("Connect the first device: {trial}", trial=page.pick(trial.title))
+            detail = page.t("It takes five minutes: credential, program, first message.")
+            yield Waiting("late", title, detail, f"/trials/{trial.code}/connect")
 
 
 def _trials(

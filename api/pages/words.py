@@ -288,3 +288,14 @@ GATEWAY_CLOCKS: Final = {
     "behind": "The clock of gateway {subject} is {span} behind: its times are not used.",
     "ahead": "The clock of gateway {subject} is {span} ahead: its times are not used.",
 }
+
+EVERY: Final = {
+    "PT1M": "every minute",
+    "PT5M": "every 5 minutes",
+    "PT10M": "every 10 minutes",
+    "PT15M": "every quarter of an hour",
+    "PT30M": "every half hour",
+    "PT1H": "every hour",
+    "P1D": "every day",
+}
+"""Planned time between two results → English word."""

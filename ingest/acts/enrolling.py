@@ -79,8 +79,17 @@ class Enrolled:
     """Names of datastreams that a device got that was there before."""
 
 
-def enrol(conn: Connection, wanted: Enrolment, *, now: datetime, by: str, any_site: bool = False) -> Enrolled:
-    """Give a device a credential, and register it if it is not there yet. Older credentials stay valid.
+def enrol(
+    conn: Connection,
+    wanted: Enrolment,
+    *,
+    now: datetime,
+    by: str,
+    any_site: bool = False,
+    ends_others: bool = False,
+) -> Enrolled:
+    """Give a device a credential, and register it if it is not there yet. Older credentials stay valid, unless this
+    one `ends_others`.
 
     `any_site`: also a site of another host than the trial's. Raises CorrectInput that says what is missing, AlreadyExists.
     """
@@ -111,6 +120,8 @@ def enrol(conn: Connection, wanted: Enrolment, *, now: datetime, by: str, any_si
         login=by,
         key=wanted.key,
     )
+    if ends_others:
+        revoke(conn, wanted.trial, wanted.device, now=now, by=by, keep=login.username)
     return Enrolled(device_id, login, is_new, added)
 
 
