@@ -98,7 +98,6 @@ def _show_waiting(
         "connected.j2",
         page,
         status=400 if problem else 200,
-        device=row,
         given=given,
         is_used=given is None or given.effect.state is AtBroker.USED,
         is_elsewhere=given is not None and given.effect.state is AtBroker.ELSEWHERE,

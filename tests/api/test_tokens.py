@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from api.access import digest, new_token
-from insitu.errors import CorrectInput
+from insitu.errors import CorrectInput, RowRefused
 from store import people, tokens
 from store.audit import audit, audit_problem
 from store.database import Connection, connect
@@ -333,5 +333,5 @@ def test_a_machine_only_reads(conn: Connection) -> None:
     with pytest.raises(CorrectInput, match="a person who answers"):
         tokens.add_token(conn, is_machine=True, acts=True, token_sha256=key, lifetime=lifetime, **facts)
     tokens.add_token(conn, is_machine=True, token_sha256=key, lifetime=lifetime, **facts)
-    with pytest.raises(CorrectInput, match="machine's reads"):
+    with pytest.raises(RowRefused, match="machine's reads"):
         conn.execute("UPDATE access_token SET scopes = ARRAY['read', 'act']")
