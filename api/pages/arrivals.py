@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -13,17 +13,19 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.access import Signed, require_form_token
 from api.acting import acting
+from api.conditions import conditions_of
 from api.context import Conn, Context, Ctx
 from api.enrolling import Given, require_connectable
 from api.live import Part
+from api.pages.board import show
 from api.pages.streams import OneDevice, follow, room
 from api.pages.words import FIXES, REASONS
 from api.rendering import Page, fragment, page_of, respond
 from api.snippets import TOKEN_PLACE, client_id_of, sent_of, snippets
-from ingest.acts.effect import AtBroker
+from ingest.acts.effect import Effect
 from ingest.http import Post, WrongToken, posted
 from insitu.wire import PREFIX, STATUS
-from store.access import Viewer, credentials_of_device, seed_of
+from store.access import CredentialLife, Viewer, credentials_of_device, seed_of
 from store.audit import record
 from store.broker_events import EventSum, list_device_events
 from store.catalogue.devices import find_device
@@ -61,11 +63,22 @@ class Arrivals:
     has_status: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The token of a device, on the pages that may show it: after it was made, or after its reader sent it."""
+
+    username: str
+    token: str
+    client_id: str
+
+
 async def show_given(request: Request, context: Context, viewer: Viewer, made: Given) -> HTMLResponse:
     """The page after a new credential, with its token."""
     return await acting(
         request,
-        lambda conn: _show_waiting(request, conn, context, viewer, made.trial, made.device, given=made),
+        lambda conn: _show_waiting(
+            request, conn, context, viewer, made.trial, made.device, token=made.token, effect=made.effect
+        ),
     )
 
 
@@ -85,48 +98,66 @@ def _show_waiting(
     trial: str,
     device: str,
     *,
-    given: Given | None = None,
+    token: str = "",
+    effect: Effect | None = None,
     notice: str = "",
     problem: str = "",
 ) -> HTMLResponse:
+    """`effect`: of a credential that was made just now."""
     found = require_connectable(conn, viewer, trial)
     page = page_of(request, viewer, found.time_zone)
     row = get_device(conn, viewer, found.code, device, now=page.now)
+    page = replace(page, path=f"/trials/{row.trial}/devices/{row.device}/connect")  # also after a form
+    judged = conditions_of(conn, context, viewer, [row], page.now)[row.device_id]
     lives = credentials_of_device(conn, row.device_id)
+    known = _known(row, lives, token)
     response = respond(
         request,
         "connected.j2",
         page,
         status=400 if problem else 200,
-        given=given,
-        is_used=given is None or given.effect.state is AtBroker.USED,
-        is_elsewhere=given is not None and given.effect.state is AtBroker.ELSEWHERE,
-        snippets=given.snippets if given else _snippets(request, conn, context, row),
-        has_credential=any(life.revoked_at is None for life in lives),
+        known=known,
+        effect=effect,
+        snippets=_snippets(request, conn, context, row, lives, known),
         notice=notice,
         problem=problem,
-        **_arrived(conn, page, viewer, row),
+        one=show(page, row, judged),
+        **_arrived(conn, page, row),
     )
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
-def _snippets(request: Request, conn: Connection, context: Context, row: FleetRow) -> dict[str, str]:
-    lives = credentials_of_device(conn, row.device_id)
-    username = next((one.username for one in lives if one.revoked_at is None), f"{row.trial}.{row.device}")
+def _known(row: FleetRow, lives: Sequence[CredentialLife], token: str) -> Known | None:
+    """None for a token that is not the device's."""
+    client_id = client_id_of(row.trial, row.device, seed_of(lives))
+    digest = hashlib.sha256(token.encode()).digest()
+    names = [one.username for one in lives if bytes(one.token_sha256) == digest and one.revoked_at is None]
+    return Known(names[0], token, client_id) if names else None
+
+
+def _snippets(
+    request: Request,
+    conn: Connection,
+    context: Context,
+    row: FleetRow,
+    lives: Sequence[CredentialLife],
+    known: Known | None,
+) -> dict[str, str]:
+    active = next((one.username for one in lives if one.revoked_at is None), f"{row.trial}.{row.device}")
     return snippets(
         context.mqtt_public,
         trial=row.trial,
         device=row.device,
-        username=username,
-        token=TOKEN_PLACE,
+        username=known.username if known else active,
+        token=known.token if known else TOKEN_PLACE,
         client_id=client_id_of(row.trial, row.device, seed_of(lives)),
         fields=sent_of(list_streams(conn, [row.device_id])),
         http=str(request.base_url).rstrip("/"),
     )
 
 
-def _arrived(conn: Connection, page: Page, viewer: Viewer, row: FleetRow) -> dict[str, Any]:
+def _arrived(conn: Connection, page: Page, row: FleetRow) -> dict[str, Any]:
     return {"device": row, "arrivals": load_arrivals(conn, page, row)}
 
 
@@ -169,7 +200,8 @@ async def post_test(
     found, row = await acting(request, lambda conn: _tested(conn, context, viewer, trial, device))
     page = page_of(request, viewer, found.time_zone)
     notice = problem = ""
-    digest = hashlib.sha256(token.strip().encode()).digest()
+    token = token.strip()
+    digest = hashlib.sha256(token.encode()).digest()
     message = posted(f"{PREFIX}/{row.trial}/{row.device}/{STATUS}", TEST_STATUS, context.clock)
     try:
         answer = await context.posts.store(Post(row.trial, row.device, digest, message))
@@ -184,16 +216,24 @@ async def post_test(
                 "result of the trial."
             )
 
-    def show(conn: Connection) -> HTMLResponse:
+    def answer_page(conn: Connection) -> HTMLResponse:
         if notice:
             subject = f"{row.trial}/{row.device}"
             now = context.clock.now()
             record(conn, at=now, login=viewer.login, action="send test message", subject=subject)
         return _show_waiting(
-            request, conn, context, viewer, row.trial, row.device, notice=notice, problem=problem
+            request,
+            conn,
+            context,
+            viewer,
+            row.trial,
+            row.device,
+            token=token,
+            notice=notice,
+            problem=problem,
         )
 
-    return await acting(request, show)
+    return await acting(request, answer_page)
 
 
 def _tested(
@@ -231,5 +271,5 @@ class NewDevice(OneDevice):
     """The state of a device and what has arrived of it so far."""
 
     def parts_of(self, conn: Connection, page: Page, row: FleetRow) -> list[Part]:
-        arrived = fragment("arrived.j2", page, **_arrived(conn, page, self.viewer, row))
+        arrived = fragment("arrived.j2", page, **_arrived(conn, page, row))
         return [*super().parts_of(conn, page, row)[:1], Part("arrived", str(arrived))]

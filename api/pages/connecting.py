@@ -118,7 +118,7 @@ def _show_form(
         filled=filled,
         every=EVERY,
         problem=problem,
-        pattern=CODE_PATTERN.strip("^$"),
+        pattern=CODE_PATTERN.strip("^$").replace("_-]", r"_\-]"),
         most_position=MOST_POSITION,
     )
 
