@@ -53,6 +53,18 @@ NO_LINE = {
         "their lines are looked at in test_factors.py and test_oidc.py",
     ),
     "/account/factor": "a secret that waits for its first code opens nothing",
+    **dict.fromkeys(
+        (
+            *("/trials/{trial}/connect", "/api/v1/trials/{trial}/devices"),
+            *(
+                f"{prefix}/trials/{{trial}}/devices/{{device}}/{act}"
+                for prefix in ("", "/api/v1")
+                for act in ("credentials", "revocation", "datastreams", "sensors", "swap")
+            ),
+        ),
+        "test_twins.py compares their lines with those of the verbs",
+    ),
+    "/trials/{trial}/devices/{device}/test": "test_connecting.py looks at its line",
     "/trials/{trial}/decision": "test_decisions.py looks at its line",
     "/api/v1/trials/{trial}/decision": "test_decisions.py looks at its line",
     **dict.fromkeys(

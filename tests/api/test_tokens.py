@@ -23,7 +23,7 @@ from tests.api.test_people import browser, post, shown
 from tests.api.world import PEOPLE, World
 
 
-def give(url: str, login: str, *, machine: bool = False, days: int = 30) -> str:
+def give(url: str, login: str, *, machine: bool = False, days: int = 30, acts: bool = False) -> str:
     """A new token of a person."""
     secret = new_token()
     with connect(url, application="tests") as conn:
@@ -33,6 +33,7 @@ def give(url: str, login: str, *, machine: bool = False, days: int = 30) -> str:
             person_id=member.person_id,
             login=login,
             is_machine=machine,
+            acts=acts,
             name="notebook",
             token_sha256=digest(secret),
             lifetime=timedelta(days=days),
