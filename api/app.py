@@ -47,6 +47,7 @@ from api.pages import (
     streams,
 )
 from api.pages import devices as device_pages
+from api.pages import mappings as mapping_pages
 from api.pages import trials as trial_pages
 from api.posts import Posts
 from api.rendering import STATIC
@@ -188,6 +189,7 @@ def _include(app: FastAPI) -> None:
         arrivals.router,
         credentials.router,
         sensors.router,
+        mapping_pages.router,
         rejects.router,
         files.router,
         streams.router,

@@ -41,6 +41,7 @@ class Act(StrEnum):
     WITHDRAW = "withdraw an import"
     REPLAY = "replay rejects"
     CONNECT = "connect devices"
+    MAP = "map payloads"
     READ_RETENTION = "read the retention"
     SET_RETENTION = "set the retention"
     MANAGE_PEOPLE = "manage people"
@@ -65,8 +66,9 @@ lock a protocol            any  -         -      own        -        -        on
 unblind an endpoint        -    -         -      own        -        -        on the page and over the API
 decide                     any  -         own    -          -        -        the lab on behalf of the host
 withdraw an import         any  -         -      -          own      -        with a reason
-replay rejects             any  -         -      -          own      -        and try mappings on them
-connect devices            any  -         -      -          own      -        credentials, snippets, label
+replay rejects             any  -         -      -          own      -        refused messages, once more
+connect devices            any  -         -      -          own      -        credentials, sensors, swaps, label
+map payloads               any  -         -      -          own      -        try mappings on rejects, save them
 read the retention         any  -         own    own        own      any      purpose, days, erasures
 set the retention          any  -         -      -          -        -        for a trial, with its purpose
 manage people              any  -         -      -          -        -        or their own, if marked

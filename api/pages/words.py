@@ -299,3 +299,10 @@ EVERY: Final = {
     "P1D": "every day",
 }
 """Planned time between two results → English word."""
+OUTCOMES_OF_FIELDS: Final = {
+    "stored": "would be stored",
+    "health": "would be health",
+    "ignored": "would be ignored",
+    "refused": "would still be refused",
+}
+"""What a trial run says about a field → English words."""

@@ -62,6 +62,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/datastreams": {"measure": ["humidity"]},
     "/sensors": {"make": "Make", "model": "1", "reason": "why"},
     "/swap": {"new": "nobody", "reason": "why"},
+    "/mappings": {"mappings": [{"trial": TRIAL, "field": "x", "property": "co2"}]},
 }
 """End of a route of the API → what it is sent."""
 

@@ -4,6 +4,8 @@ that begin alike: they leave the same rows, but for times, tokens and who acted.
 
 from __future__ import annotations
 
+import json
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -74,7 +76,7 @@ class Twin:
         self.url = url
 
 
-STORY = ("new", "credential", "more", "change", "correct", "swap", "revoke")
+STORY = ("new", "credential", "more", "map", "change", "correct", "swap", "revoke")
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -98,6 +100,13 @@ class ByVerb(Twin):
                 "SET session_replication_role = replica; "
                 "DELETE FROM audit WHERE audit_id = (SELECT max(audit_id) FROM audit WHERE action = 'enrol')"
             )
+
+    def map(self) -> None:
+        file = Path(os.environ["INSITU_DATA_DIR"]) / "map.toml"
+        entry = {"trial": TRIAL, "field": "carbon", "property": "co2", "unit": "%", "devices": "d*"}
+        lines = "\n".join(f"{name} = {json.dumps(text)}" for name, text in entry.items())
+        file.write_text(f"[[mapping]]\n{lines}\n", "utf-8")
+        call("map", TRIAL, str(file))
 
     def change(self) -> None:
         call("sensor", TRIAL, "p1-south", "--serial", "B-2", "--at", self.at, "--reason", "dead")
@@ -133,6 +142,11 @@ class ByApi(Twin):
     def more(self) -> None:
         self._post("/d9/datastreams", {"measure": ["humidity"], "every": 3600})
 
+    def map(self) -> None:
+        entry = {"trial": TRIAL, "field": "carbon", "property": "co2", "unit": "%", "devices": "d*"}
+        answer = self.client.post(f"/api/v1/trials/{TRIAL}/mappings", json={"mappings": [entry]})
+        assert answer.status_code == 201, answer.text
+
     def change(self) -> None:
         self._post("/p1-south/sensors", {"serial": "B-2", "at": SINCE.isoformat(), "reason": "dead"})
 
@@ -165,6 +179,10 @@ class ByForm(Twin):
 
     def more(self) -> None:
         self._post("/devices/d9/datastreams", property="humidity", every="PT1H")
+
+    def map(self) -> None:
+        row = {"field": ["", "carbon"], "chosen": ["", "co2"], "unit": ["", "%"], "devices": ["*", "d*"]}
+        self._post("/mappings", action="save", **row)
 
     def change(self) -> None:
         at = "2026-01-01T01:00"  # of the trial's clock
