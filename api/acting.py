@@ -10,6 +10,7 @@ from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 
 from api.context import connecting
+from api.lanes import Lane
 from ingest.acts.effect import AtBroker, Effect, effect_at_broker
 from insitu.errors import RetryLater
 from store.database import Connection
@@ -20,9 +21,9 @@ PATIENCE_S: Final = 6.0
 _PAUSE_S: Final = 0.15
 
 
-async def acting(request: Request, work: Callable[[Connection], Made]) -> Made:
-    """The result of `work`, committed. Its transaction has the rights of the service."""
-    async with connecting(request, is_limited=False) as conn:
+async def acting(request: Request, work: Callable[[Connection], Made], *, lane: Lane | None = None) -> Made:
+    """The result of `work`, committed. Its transaction has the rights of the service. `lane`: the pages' by default."""
+    async with connecting(request, lane, is_limited=False) as conn:
         return await run_in_threadpool(work, conn)
 
 

@@ -47,6 +47,7 @@ from api.pages import (
     streams,
 )
 from api.pages import devices as device_pages
+from api.pages import imports as import_pages
 from api.pages import mappings as mapping_pages
 from api.pages import trials as trial_pages
 from api.posts import Posts
@@ -73,6 +74,7 @@ from api.routes import protocols as protocol_routes
 from api.routes import rejects as reject_routes
 from api.snippets import PublicAddress
 from api.strips import Strips
+from api.uploads import Uploads
 from api.uses import Uses
 from api.vega import Bundle
 from insitu.clock import Clock
@@ -190,6 +192,7 @@ def _include(app: FastAPI) -> None:
         credentials.router,
         sensors.router,
         mapping_pages.router,
+        import_pages.router,
         rejects.router,
         files.router,
         streams.router,
@@ -259,6 +262,7 @@ def _context(
         bundle=Bundle(cache),
         strips=Strips(),
         outlooks=Outlooks(),
+        uploads=Uploads(cache / "uploads"),
         provider=Provider(settings) if settings.oidc_issuer else None,
         cache=cache,
         factor_roles=parse_roles(settings.totp_required),

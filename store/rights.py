@@ -42,6 +42,7 @@ class Act(StrEnum):
     REPLAY = "replay rejects"
     CONNECT = "connect devices"
     MAP = "map payloads"
+    IMPORT = "import results"
     READ_RETENTION = "read the retention"
     SET_RETENTION = "set the retention"
     MANAGE_PEOPLE = "manage people"
@@ -69,6 +70,7 @@ withdraw an import         any  -         -      -          own      -        wi
 replay rejects             any  -         -      -          own      -        refused messages, once more
 connect devices            any  -         -      -          own      -        credentials, sensors, swaps, label
 map payloads               any  -         -      -          own      -        try mappings on rejects, save them
+import results             any  -         -      own        own      -        from a file, with what it leaves open
 read the retention         any  -         own    own        own      any      purpose, days, erasures
 set the retention          any  -         -      -          -        -        for a trial, with its purpose
 manage people              any  -         -      -          -        -        or their own, if marked

@@ -306,3 +306,26 @@ OUTCOMES_OF_FIELDS: Final = {
     "refused": "would still be refused",
 }
 """What a trial run says about a field → English words."""
+IMPORT_OPTIONS: Final = {
+    "device": "Device",
+    "zone": "Clock of the file",
+    "columns": "Columns",
+    "time_columns": "Columns of the time",
+    "time_format": "Form of the time",
+    "device_column": "Column that names the device",
+    "long": "Columns of property and result",
+    "decimal": "Decimal sign",
+    "delimiter": "Between the columns",
+    "encoding": "Encoding",
+    "names": "Names of the columns",
+    "missing": "Marks for no result",
+    "keep": "Numbers that are results all the same",
+    "ignore": "Statements of the file that are wrong",
+    "where": "Only rows with",
+    "sheet": "Sheet",
+    "member": "File in the zip file",
+    "skip_lines": "Lines above the header",
+    "skip_after": "Lines below the header",
+    "units_row": "The line below the header has units",
+}
+"""Field of the form of an import → English word; the refusals of an import name them."""

@@ -65,6 +65,8 @@ NO_LINE = {
         "test_twins.py compares their lines with those of the verbs",
     ),
     "/trials/{trial}/devices/{device}/test": "test_connecting.py looks at its line",
+    "/trials/{trial}/imports": "test_import_pages.py looks at its line",
+    "/api/v1/trials/{trial}/imports": "test_import_pages.py looks at its line",
     "/trials/{trial}/mappings": "test_mapping_pages.py looks at its line",
     "/api/v1/trials/{trial}/mappings": "test_mapping_pages.py looks at its line",
     "/trials/{trial}/decision": "test_decisions.py looks at its line",
