@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +28,9 @@ from store.database import Connection
 from store.rights import Act
 
 _FIRST_ROWS: Final = 5
+_OPTION: Final = re.compile(r"--([a-z-]+)")
+_FIELDS: Final = {"map": "columns", "time-column": "time_columns", "long": "property_column"}
+"""Options of the command line whose field has another name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,11 @@ def _time(text: str) -> datetime | None:
         return datetime.fromisoformat(text)
     except ValueError:
         return None
+
+
+def rename_options(text: str, name_of: Callable[[str], str]) -> str:
+    """A refusal that names options of the command line, with what `name_of` says of each field of a description."""
+    return _OPTION.sub(lambda found: name_of(_FIELDS.get(found[1], found[1].replace("-", "_"))), text)
 
 
 def without_path(error: CorrectInput, path: Path) -> CorrectInput:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -12,7 +11,7 @@ from fastapi.responses import HTMLResponse
 from api.access import Signed, require_form_token
 from api.acting import acting
 from api.context import Conn, Context, Ctx
-from api.importing import Understood, describe, keep_file, require_importable, run_import
+from api.importing import Understood, describe, keep_file, rename_options, require_importable, run_import
 from api.pages.words import IMPORT_OPTIONS, REASONS
 from api.rendering import page_of, respond
 from api.uploads import MOST_BYTES, owner_of
@@ -40,9 +39,6 @@ _TEXTS: Final = (
 )
 _MORE: Final = ("member", "long")
 _NUMBERS: Final = ("skip_lines", "skip_after")
-_OPTION: Final = re.compile(r"--([a-z-]+)")
-_FIELDS: Final = {"map": "columns", "time-column": "time_columns"}
-"""Options of the command line whose field has another name."""
 Answers = dict[str, str]
 
 
@@ -88,13 +84,9 @@ def _pair(line: str) -> tuple[str, str]:
 
 
 def in_words_of_the_form(text: str) -> str:
-    """A refusal that names options of the command line, with the names of the fields instead."""
-
-    def label(found: re.Match[str]) -> str:
-        name = _FIELDS.get(found[1], found[1].replace("-", "_"))
-        return f"“{IMPORT_OPTIONS[name]}”" if name in IMPORT_OPTIONS else found[0]
-
-    return _OPTION.sub(label, text)
+    """A refusal with the labels of the form."""
+    labels = {**IMPORT_OPTIONS, "property_column": IMPORT_OPTIONS["long"]}
+    return rename_options(text, lambda name: f"“{labels.get(name, name)}”")
 
 
 @router.get("/trials/{trial}/imports", response_class=HTMLResponse)

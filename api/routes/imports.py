@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.access import Signed, require_right
 from api.acting import acting
 from api.context import Conn, Ctx
-from api.importing import Understood, describe, keep_file, require_importable, run_import
+from api.importing import Understood, describe, keep_file, rename_options, require_importable, run_import
 from api.problems import OF_BODIES
 from api.routes.shapes import Listed
 from api.uploads import owner_of
@@ -182,6 +182,8 @@ async def post_import(
         try:
             path = context.uploads.find(owner, token)
             return run_import(conn, path, said, clock=context.clock, by=viewer.login, dry=dry_run)
+        except CorrectInput as error:
+            raise CorrectInput(rename_options(str(error), lambda name: f"`{name}`")) from None
         finally:
             context.uploads.drop(owner, token)
 

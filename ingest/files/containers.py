@@ -212,14 +212,14 @@ def require_small(path: Path, most: int) -> None:
         start = file.read(4)
     if start.startswith(b"\x1f\x8b"):
         with path.open("rb") as file:
-            _count_unpacked(path, file, 31, most)
+            _count_unpacked(path, file, 31, most, most)
     elif start.startswith(b"PK\x03\x04"):
         left = most
         for offset, method in _stored_parts(path):
             with path.open("rb") as file:
                 file.seek(offset)
                 if method == zipfile.ZIP_DEFLATED:
-                    left -= _count_unpacked(path, file, -15, left)
+                    left -= _count_unpacked(path, file, -15, left, most)
 
 
 def _stored_parts(path: Path) -> list[tuple[int, int]]:
@@ -239,8 +239,8 @@ def _stored_parts(path: Path) -> list[tuple[int, int]]:
     return parts
 
 
-def _count_unpacked(path: Path, file: IO[bytes], bits: int, most: int) -> int:
-    """Bytes of the stream that begins here, unpacked."""
+def _count_unpacked(path: Path, file: IO[bytes], bits: int, left: int, most: int) -> int:
+    """Bytes of the stream that begins here, unpacked; at most `left` of the `most` are left."""
     stream, count = zlib.decompressobj(bits), 0
     try:
         while not stream.eof:
@@ -248,7 +248,7 @@ def _count_unpacked(path: Path, file: IO[bytes], bits: int, most: int) -> int:
             if not packed:
                 return count
             count += len(stream.decompress(packed, 1 << 20))
-            if count > most:
+            if count > left:
                 raise CorrectInput(f"{path} unpacks to more than {most >> 20} MB: save a part of it as CSV.")
     except zlib.error as error:
         raise CorrectInput(f"{path} is damaged, it cannot be unpacked: {error}.") from error

@@ -166,7 +166,7 @@ def test_a_dry_run_over_the_api_stores_nothing(api: httpx.Client, conn: Connecti
         ('{"zone": 7}', "zone"),
         ('{"trial": "ward-ventilation", "sheet": "x"}', "no workbook"),
         ('{"unknown": 1}', "unknown"),
-        ('{"device": "nobody"}', "nobody"),
+        ('{"device": "p1-north"}', "Say `zone`"),
         ('{"device": "p1-north", "zone": "Mars/Base"}', "Mars"),
     ],
 )

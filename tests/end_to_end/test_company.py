@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -267,5 +268,68 @@ def test_a_device_is_rotated_swapped_and_revoked_on_its_page(
     page.wait_for_url("**/devices/new#connect")
     assert "ended" in page.inner_text("#connect ~ ul")
     assert run_snippet(tmp_path, snippets["new"]).returncode != 0
+    page.context.close()
+    assert not reader.troubles, "\n".join(reader.troubles)
+
+
+def test_what_was_refused_is_mapped_tried_and_replayed_and_a_file_is_imported(
+    up: Up, browser: Browser, tmp_path: Path
+) -> None:
+    reader = open_reader(
+        browser, address_of(up), viewport={"width": 390, "height": 844}, locale="fr-FR", color_scheme="dark"
+    )
+    page, address = reader.page, reader.address
+    accept(reader, invite(up, "dora"), "fr")
+    page.goto(f"{address}/trials/station-air/connect")
+    page.check("input[value=pm25]")
+    page.fill("input[name=device]", "logger")
+    page.press("input[name=device]", "Enter")
+    page.wait_for_selector(".secret pre")
+    token = page.inner_text(".secret pre")
+    path = f"{address}/api/v1/trials/station-air/devices/logger/observations"
+    for n in range(3):
+        body = {
+            "time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}.{n}Z",
+            "results": {"PM_fine": 0.02 + n / 1000},
+        }
+        httpx.post(path, json=body, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+    page.wait_for_selector("#arrived >> text=3 messages")
+    page.click("#arrived a:has-text('Dire ce que sont ses champs')")
+    page.wait_for_selector("text=PM_fine")
+    reader.look("11-mappings")
+    row = "li:has(input[value=PM_fine])"
+    page.select_option(f"{row} select", "pm25")
+    page.fill(f"{row} input[name=unit]", "mg/m3")
+    page.press(f"{row} input[name=unit]", "Enter")  # the first button tries
+    page.wait_for_selector("#outcome")
+    assert "20" in page.inner_text("section:has(#outcome)")
+    reader.look("12-tried")
+    page.click("button:has-text('Enregistrer')")
+    page.wait_for_selector("text=Les associations sont enregistrées.")
+    page.click("button:has-text('Relire')")
+    page.wait_for_url("**/rejects?*")
+    assert "3" in page.inner_text(".notice.good")
+
+    begin = datetime.now(UTC).replace(tzinfo=None)
+    lines = [f"{begin + timedelta(seconds=10 * n):%d/%m/%Y %H:%M:%S};{n},5" for n in range(6)]
+    (tmp_path / "carte <b>.csv").write_text("Date;pm25\n" + "\n".join(lines), "utf-8")
+    page.goto(f"{address}/trials/station-air")
+    page.click("a:has-text('Importer un fichier')")
+    page.wait_for_selector("input[type=file]")
+    reader.look("13-import")
+    page.set_input_files("input[type=file]", str(tmp_path / "carte <b>.csv"))
+    page.select_option("select[name=device]", "logger")
+    page.click("button[value=preview]")
+    page.wait_for_selector("#problem")
+    reader.look("14-asked")
+    asked = "Failed to load resource: the server responded with a status of 400 (Bad Request)"
+    assert reader.troubles.pop() == asked  # chromium's word for a page that asks back
+    page.fill("input[name=zone]", "UTC")
+    page.click("button[value=preview]")
+    page.wait_for_selector("#understood")
+    reader.look("15-understood")
+    page.click("button[value=import]")
+    page.wait_for_selector(".notice.good:has-text('6 résultats sont conservés')")
+    reader.look("16-imported")
     page.context.close()
     assert not reader.troubles, "\n".join(reader.troubles)
