@@ -1,4 +1,4 @@
-"""What pages and routes share about the enrolment of devices: the right, the act, and what its reader gets."""
+"""The part of the enrolment of devices that pages and routes share: the right, the act, the answer."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ def require_connectable(conn: Connection, viewer: Viewer, trial: str) -> Trial:
 
 
 async def give(request: Request, viewer: Viewer, wanted: Enrolment, *, ends_others: bool = False) -> Given:
-    """Enrol, and wait until the broker knows it. `ends_others`: the older credentials end in the same moment."""
+    """Enrol, and wait until the broker knows it. `ends_others`: the older credentials end in the same moment.
+    """
     context = context_of(request)
     http = str(request.base_url).rstrip("/")
 

@@ -1,4 +1,4 @@
-"""What pages and routes share about the import of a file: the checks of what was sent, the preview, the import."""
+"""The part of an import that pages and routes share: checks of the file, preview, import."""
 
 from __future__ import annotations
 
@@ -125,7 +125,9 @@ def _time(text: str) -> datetime | None:
 
 
 def rename_options(text: str, name_of: Callable[[str], str]) -> str:
-    """A refusal that names options of the command line, with what `name_of` says of each field of a description."""
+    """A refusal that names options of the command line, with what `name_of` says of each field of a
+    description.
+    """
     return _OPTION.sub(lambda found: name_of(_FIELDS.get(found[1], found[1].replace("-", "_"))), text)
 
 

@@ -1,4 +1,6 @@
-"""Files of results between the questions about them and their import: for an hour at most, for their person alone."""
+"""Files of results between the questions about them and their import: for an hour at most, for their person
+alone.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,8 @@ _NAME: Final = re.compile(r"[^\w.() +=@-]")
 
 
 class Uploads:
-    """Files below `folder`, one folder for each: PERSON-TRIAL-TOKEN/NAME. Another process of the pages with another
-    folder does not find them, and asks for the file again.
+    """Files below `folder`, one folder for each: PERSON-TRIAL-TOKEN/NAME. Another process of the pages with
+    another folder does not find them, and asks for the file again.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -151,7 +151,8 @@ def token(
             now=target.clock.now(),
         )
     say(
-        f"{name.strip()} {'reads and acts' if acts else 'reads'} with the rights of {member.login}. The token is shown this once:\n"
+        f"{name.strip()} {'reads and acts' if acts else 'reads'} with the rights of {member.login}. The "
+        "token is shown this once:\n"
     )
     say(f"    {secret}\n")
 

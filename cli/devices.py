@@ -124,7 +124,8 @@ def _enrolled(conn: Connection, wanted: Enrolment, now: datetime, actor: str) ->
         done = enrol_device(conn, wanted, now=now, by=actor, any_site=True)
     except SayMeasure as error:
         raise CorrectInput(
-            f"{error} For example: --measure pm25; or register a [[mapping]] of the trial (docs/operations.md)."
+            f"{error} For example: --measure pm25; or register a [[mapping]] of the trial "
+            "(docs/operations.md)."
         ) from error
     except SaySite as error:
         raise CorrectInput(f"{error} Say --site.") from error

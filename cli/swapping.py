@@ -89,6 +89,6 @@ def _swapped(
         sites = [one.site for one in list_deployments(conn, trial) if one.device_id == before.device_id]
         place = f" --site {sites[-1]}" if sites else ""
         raise CorrectInput(
-            f"{trial} has no device {new!r} yet: first run `insitu enrol {trial} {new}{place}{measures}`, then "
-            f"`insitu swap {trial} {old} {new}` again."
+            f"{trial} has no device {new!r} yet: first run `insitu enrol {trial} {new}{place}{measures}`, "
+            f"then `insitu swap {trial} {old} {new}` again."
         ) from error

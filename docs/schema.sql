@@ -526,7 +526,7 @@ CREATE TABLE public.access_token (
     last_used_at timestamp with time zone,
     CONSTRAINT access_token_check CHECK ((expires_at <= (created_at + '401 days'::interval))),
     CONSTRAINT access_token_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100))),
-    CONSTRAINT access_token_scopes_check CHECK (((scopes <@ ARRAY['read'::text]) AND (scopes <> '{}'::text[]))),
+    CONSTRAINT access_token_scopes_check CHECK ((((scopes = ARRAY['read'::text]) OR (scopes = ARRAY['read'::text, 'act'::text])) AND ((organisation_id IS NULL) OR (scopes = ARRAY['read'::text])))),
     CONSTRAINT access_token_token_sha256_check CHECK ((octet_length(token_sha256) = 32))
 );
 

@@ -68,9 +68,9 @@ unblind an endpoint        -    -         -      own        -        -        on
 decide                     any  -         own    -          -        -        the lab on behalf of the host
 withdraw an import         any  -         -      -          own      -        with a reason
 replay rejects             any  -         -      -          own      -        refused messages, once more
-connect devices            any  -         -      -          own      -        credentials, sensors, swaps, label
-map payloads               any  -         -      -          own      -        try mappings on rejects, save them
-import results             any  -         -      own        own      -        from a file, with what it leaves open
+connect devices            any  -         -      -          own      -        credentials, sensors, swaps
+map payloads               any  -         -      -          own      -        try on rejects, and save
+import results             any  -         -      own        own      -        from a file
 read the retention         any  -         own    own        own      any      purpose, days, erasures
 set the retention          any  -         -      -          -        -        for a trial, with its purpose
 manage people              any  -         -      -          -        -        or their own, if marked

@@ -93,8 +93,8 @@ def add_token(
     now: datetime,
     acts: bool = False,
 ) -> None:
-    """A token that reads with the rights of a person, or also acts with them; for a machine it reads, within the
-    person's organisation.
+    """A token that reads with the rights of a person, or also acts with them; for a machine it reads, within
+    the person's organisation.
     """
     scopes = [READ, ACT] if acts else [READ]
     if acts and is_machine:

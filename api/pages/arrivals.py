@@ -1,4 +1,5 @@
-"""What arrives of a device: the page after a new credential, its live stream, and a test message."""
+"""Messages of a device as they arrive: the page after a new credential, its live stream, and a test message.
+"""
 
 from __future__ import annotations
 
@@ -52,12 +53,12 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """What a device has sent so far."""
+    """Messages of a device so far."""
 
     received: int = 0
     stored: int = 0
     refused: int = 0
-    """Messages of which nothing or only a part was stored."""
+    """Messages that were refused, whole or in part."""
     rejects: list[Refused] = field(default_factory=list)
     denied: EventSum | None = None
     has_status: bool = False
@@ -65,7 +66,8 @@ class Arrivals:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The token of a device, on the pages that may show it: after it was made, or after its reader sent it."""
+    """The token of a device, on the pages that may show it: after it was made, or after its reader sent it.
+    """
 
     username: str
     token: str
@@ -86,7 +88,7 @@ async def show_given(request: Request, context: Context, viewer: Viewer, made: G
 def waiting_page(
     request: Request, trial: str, device: str, conn: Conn, context: Ctx, viewer: Signed
 ) -> HTMLResponse:
-    """What has arrived of a device so far; live."""
+    """The messages of a device so far; live."""
     return _show_waiting(request, conn, context, viewer, trial, device)
 
 
@@ -212,8 +214,8 @@ async def post_test(
             problem = "; ".join(f"{reason}: {text}" for reason, (_, text) in answer.refused.items())
         else:
             notice = page.t(
-                "The test message is stored: address, token and device are right. It is a sign of life, and no "
-                "result of the trial."
+                "The test message is stored: address, token and device are right. It is a sign of life, and "
+                "no result of the trial."
             )
 
     def answer_page(conn: Connection) -> HTMLResponse:
@@ -261,7 +263,7 @@ async def arrivals_stream(
     device: str,
     own: Annotated[int, Depends(_own)],
 ) -> AsyncIterator[ServerSentEvent]:
-    """What arrives of a new device, within a second or two."""
+    """Messages of a new device, within a second or two."""
     one = NewDevice(request, context, viewer, trial, device, own)
     async for event in follow(request, context, viewer, ("arrivals", trial, device), one):
         yield event

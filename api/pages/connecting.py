@@ -1,4 +1,6 @@
-"""The way from the invitation to the first result: what a device measures, where it is, and how often it sends."""
+"""The way from the invitation to the first result: what a device measures, where it is, and how often it
+sends.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,8 @@ Text = Annotated[str, Form(max_length=500)]
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What the form offers. `own`: properties that the trial plans or measures; `others`: the rest."""
+    """Choices that the form offers. `own`: properties that the trial plans or measures; `others`: the rest.
+    """
 
     trial: Trial
     sites: list[Site]
@@ -49,7 +52,7 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """What the reader has filled in."""
+    """The form as the reader has filled it in."""
 
     device: str = ""
     properties: tuple[str, ...] = ()
@@ -102,7 +105,9 @@ def connect_page(request: Request, trial: str, conn: Conn, context: Ctx, viewer:
     """The form: what the device measures, where it is, and how often it sends."""
     choices = load_choices(conn, viewer, trial, context)
     only = choices.sites[0].code if len(choices.sites) == 1 else ""
-    filled = Filled(choices.suggested, tuple(one.code for one in choices.own[:1]), site=only)
+    likely = choices.own or choices.others if len(choices.own + choices.others) == 1 else choices.own
+    chosen = () if choices.is_mapped else tuple(one.code for one in likely[:1])
+    filled = Filled(choices.suggested, chosen, site=only)
     return _show_form(request, viewer, choices, filled)
 
 

@@ -1,8 +1,9 @@
-"""Import of a file: what is understood of it, what it leaves open, what would become of it, then the import."""
+"""Import of a file: what is understood of it, what it leaves open, what would become of it, then the import.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Form, Request, UploadFile
@@ -44,7 +45,7 @@ Answers = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:
-    """What the page shows about a file. `token`: of the file, until it is imported."""
+    """The state of the page about a file. `token`: of the file, until it is imported."""
 
     token: str = ""
     understood: Understood | None = None
@@ -182,7 +183,8 @@ def _answer(
         return Dialogue(kept, problem=in_words_of_the_form(str(error)), tables=tables)
     if is_import:
         uploads.drop(owner, token)
-    return Dialogue("" if is_import else token, done, is_done=is_import)
+    sentences = [in_words_of_the_form(one) for one in done.sentences]
+    return Dialogue("" if is_import else token, replace(done, sentences=sentences), is_done=is_import)
 
 
 def _is_kept(context: Context, owner: str, token: str) -> bool:

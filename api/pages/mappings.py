@@ -15,11 +15,10 @@ from api.access import Signed, require_form_token, require_right
 from api.context import Conn, Ctx, ServiceConn
 from api.pages.words import OUTCOMES_OF_FIELDS, REASONS
 from api.rendering import page_of, respond
-from api.routes.mappings import shown_sent
 from ingest.acts.mapping import save_mappings
 from ingest.mapping_edits import edit_mappings
 from ingest.mapping_entry import MappingEntry
-from ingest.trial_run import FieldOutcome, Tried, try_mappings
+from ingest.trial_run import FieldOutcome, Tried, try_mappings, write_sent
 from insitu.errors import CorrectInput
 from store.access import Viewer, visible_trial
 from store.catalogue.properties import ObservedProperty, list_properties
@@ -132,7 +131,7 @@ def _with_sent(row: Row, known: FieldOutcome | None) -> Row:
     if known is None:
         return row
     return Row(
-        row.field, row.chosen, row.unit, row.devices, shown_sent(known.sent), known.times, known.detail
+        row.field, row.chosen, row.unit, row.devices, write_sent(known.sent), known.times, known.detail
     )
 
 
@@ -181,7 +180,7 @@ def _show(
         properties=list_properties(conn),
         reasons={str(code): word for code, word in REASONS.items()},
         outcomes=OUTCOMES_OF_FIELDS,
-        shown_sent=shown_sent,
+        write_sent=write_sent,
         ignore=IGNORE,
         remove=REMOVE,
     )

@@ -91,8 +91,8 @@ def post_sensor(
     calibrated_at: Moment = "",
     at: Moment = "",
 ) -> Response:
-    """Enter the first sensor, another one or a new calibration from a time on, or correct the present entry. A field
-    that is left empty stays as it is.
+    """Enter the first sensor, another one or a new calibration from a time on, or correct the present entry.
+    A field that is left empty stays as it is.
     """
     found, now = require_connectable(conn, viewer, trial), context.clock.now()
     row = get_device(conn, viewer, found.code, device, now=now)
@@ -161,7 +161,8 @@ async def post_swap(
     reason: Line = "",
     at: Moment = "",
 ) -> HTMLResponse:
-    """The other device takes the place of this one and continues its series; the credential of this one ends."""
+    """The other device takes the place of this one and continues its series; the credential of this one ends.
+    """
 
     def work(conn: Connection) -> Swapped:
         found, now = require_connectable(conn, viewer, trial), context.clock.now()

@@ -305,7 +305,7 @@ OUTCOMES_OF_FIELDS: Final = {
     "ignored": "would be ignored",
     "refused": "would still be refused",
 }
-"""What a trial run says about a field → English words."""
+"""Outcome of a field in a trial run → English words."""
 IMPORT_OPTIONS: Final = {
     "device": "Device",
     "zone": "Clock of the file",

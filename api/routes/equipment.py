@@ -29,7 +29,9 @@ Line = Annotated[str, Field(max_length=MOST_TEXT)]
 
 
 class SensorIn(BaseModel):
-    """The first sensor of a device, a change, a new calibration, or a correction. A key that is left out stays as it is."""
+    """The first sensor of a device, a change, a new calibration, or a correction. A key that is left out
+    stays as it is.
+    """
 
     model_config = ConfigDict(
         extra="forbid",
@@ -149,7 +151,9 @@ def _listed(sensors: list[Sensor]) -> SensorsOut:
 def post_sensor(
     trial: str, device: str, body: SensorIn, conn: Conn, context: Ctx, viewer: Signed
 ) -> SensorsOut:
-    """Enter the first sensor of a device, another one from a time on, a new calibration, or correct such an entry."""
+    """Enter the first sensor of a device, another one from a time on, a new calibration, or correct such an
+    entry.
+    """
     found, now = require_connectable(conn, viewer, trial), context.clock.now()
     number = find_device(conn, found.code, device).device_id
     stated = body.stated() | ({"calibrated_at": usual(body.calibrated_at)} if body.calibrated_at else {})
@@ -166,7 +170,8 @@ def post_sensor(
 async def post_swap(
     request: Request, trial: str, device: str, body: SwapIn, context: Ctx, viewer: Signed
 ) -> SwapOut:
-    """Another device takes the place of this one and continues its series; the credential of this one ends."""
+    """Another device takes the place of this one and continues its series; the credential of this one ends.
+    """
 
     def work(conn: Connection) -> Swapped:
         found, now = require_connectable(conn, viewer, trial), context.clock.now()

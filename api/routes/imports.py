@@ -169,8 +169,8 @@ async def post_import(
     ] = "{}",
     dry_run: Annotated[bool, Form()] = False,
 ) -> ImportedOut:
-    """Import results from a CSV file or a workbook of at most 8 MiB, as if the devices had sent them; for the trial's
-    company, its evaluator and the lab. It stops with 400 where the file leaves open what it means.
+    """Import results from a CSV file or a workbook of at most 8 MiB, as if the devices had sent them; for the
+    trial's company, its evaluator and the lab. It stops with 400 where the file leaves open what it means.
     """
     content, name = await file.read(), file.filename or "file"
 

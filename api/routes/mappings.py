@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
@@ -18,7 +17,7 @@ from api.routes.shapes import example
 from ingest.acts.mapping import etag_of_mappings, save_mappings
 from ingest.mapping_edits import edit_mappings
 from ingest.mapping_entry import MappingEntry
-from ingest.trial_run import FieldOutcome, try_mappings
+from ingest.trial_run import FieldOutcome, try_mappings, write_sent
 from insitu.errors import CorrectInput
 from store.access import visible_trial
 from store.database import Connection
@@ -27,7 +26,6 @@ from store.mappings import hold_mappings, mappings_of_trial
 from store.rights import Act
 
 router = APIRouter()
-_MOST_TEXT = 200
 
 
 class ToTry(BaseModel):
@@ -126,7 +124,7 @@ class SavedOut(BaseModel):
     model_config = example(lines=["entered mapping t/PM2.5: ug/m3 → pm25 in ug/m3 (1 entered)"], entered=1)
 
     lines: list[str]
-    """What each entry did."""
+    """One about each entry."""
     entered: int
     """Datastreams that devices got."""
 
@@ -138,7 +136,7 @@ def _require_trial(trial: str, entries: Sequence[MappingEntry]) -> None:
 
 @router.get("/trials/{trial}/mappings")
 def list_mappings(trial: str, response: Response, conn: Conn, viewer: Signed) -> MappingsOut:
-    """What the fields of the trial's devices are."""
+    """The meaning of the fields of the trial's devices."""
     found = visible_trial(conn, viewer, trial)
     require_right(viewer, Act.READ_PROTOCOL, f"mapping of {trial!r}", found)
     response.headers["ETag"] = etag_of_mappings(conn, found.code)
@@ -170,8 +168,8 @@ def save_trial_mappings(
     viewer: Signed,
     if_match: Annotated[str, Header(alias="If-Match", max_length=100)] = "",
 ) -> SavedOut:
-    """Enter, change and remove mappings; for the lab, and for a company and its own trials. With `If-Match` and the ETag
-    of the list: 412 if somebody changed it meanwhile. What was refused is stored by a replay.
+    """Enter, change and remove mappings; for the lab, and for a company and its own trials. With `If-Match`
+    and the ETag of the list: 412 if somebody changed it meanwhile. What was refused is stored by a replay.
     """
     found = visible_trial(conn, viewer, trial)
     require_right(viewer, Act.MAP, f"mapping of {trial!r} to save", found)
@@ -196,14 +194,10 @@ def _shown(one: FieldOutcome) -> FieldOut:
         reason=one.reason,
         detail=one.detail,
         times=one.times,
-        sent=shown_sent(one.sent),
+        sent=write_sent(one.sent),
         result=one.result,
         unit=one.unit,
         property=one.property,
         time=one.time,
         device=one.device,
     )
-
-
-def shown_sent(sent: object) -> str:
-    return json.dumps(sent, ensure_ascii=False, default=str)[:_MOST_TEXT]

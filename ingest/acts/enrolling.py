@@ -52,8 +52,9 @@ class Login:
 class Enrolment:
     """A device to be given its credential, or to be registered before.
 
-    `measure`: its datastreams, as NAME or NAME=PROPERTY; those that it has stay; none: those of the trial's mappings,
-    for a new device. `site` empty: the only one of the trial. `position` empty: the device's own name.
+    `measure`: its datastreams, as NAME or NAME=PROPERTY; those that it has stay; none: those of the trial's
+    mappings, for a new device. `site` empty: the only one of the trial. `position` empty: the device's own
+    name.
     """
 
     trial: str
@@ -88,10 +89,11 @@ def enrol(
     any_site: bool = False,
     ends_others: bool = False,
 ) -> Enrolled:
-    """Give a device a credential, and register it if it is not there yet. Older credentials stay valid, unless this
-    one `ends_others`.
+    """Give a device a credential, and register it if it is not there yet. Older credentials stay valid,
+    unless this one `ends_others`.
 
-    `any_site`: also a site of another host than the trial's. Raises CorrectInput that says what is missing, AlreadyExists.
+    `any_site`: also a site of another host than the trial's. Raises CorrectInput that says what is missing,
+    AlreadyExists.
     """
     if not 0 <= wanted.days <= LONGEST_DAYS:
         raise CorrectInput(
@@ -136,8 +138,8 @@ def give_credential(
     login: str = SERVICE,
     key: str = "",
 ) -> Login:
-    """Create a new credential for a device; older ones stay valid until they are revoked. With a `key`, raises
-    AlreadyExists if one was made with it before.
+    """Create a new credential for a device; older ones stay valid until they are revoked. With a `key`,
+    raises AlreadyExists if one was made with it before.
     """
     token = secrets.token_urlsafe(32)
     username = f"{trial}.{device}"
@@ -145,8 +147,8 @@ def give_credential(
         username = f"{username}.{hashlib.sha256(key.encode()).hexdigest()[:12]}"
         if username_taken(conn, username):
             raise AlreadyExists(
-                f"A credential of {trial}/{device} was made with this key already. Its token was shown then, and "
-                "only then: if it is lost, make another credential and end this one."
+                f"A credential of {trial}/{device} was made with this key already. Its token was shown then, "
+                "and only then: if it is lost, make another credential and end this one."
             )
     elif username_taken(conn, username):
         username = f"{username}.{secrets.token_hex(3)}"
@@ -186,8 +188,8 @@ def measure(
     now: datetime,
     by: str,
 ) -> list[str]:
-    """Give a device that is there further datastreams, as NAME or NAME=PROPERTY; those that it has stay. Returns the
-    names of new ones.
+    """Give a device that is there further datastreams, as NAME or NAME=PROPERTY; those that it has stay.
+    Returns the names of new ones.
     """
     found, name = find_device(conn, trial, device), f"{trial}/{device}"
     added = _add_streams(conn, found.device_id, wanted, every, name)
@@ -238,8 +240,8 @@ def _add_streams(
         if name in present:
             if present[name] != observed:
                 raise CorrectInput(
-                    f"{device} has a datastream {name!r} already, of {present[name]}, not {observed}: give the new "
-                    f"one another name, as NAME={observed}."
+                    f"{device} has a datastream {name!r} already, of {present[name]}, not {observed}: give the "
+                    f"new one another name, as NAME={observed}."
                 )
             continue
         add_datastream(

@@ -1,5 +1,5 @@
-"""Results from a file: understood first, then imported. Unlike other acts an import commits after each batch, so that an
-interruption loses nothing; the same file again completes it.
+"""Results from a file: understood first, then imported. Unlike other acts an import commits after each batch,
+so that an interruption loses nothing; the same file again completes it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 
 class SayColumns(CorrectInput):
-    """The device of the file has no datastream. `tables`: `[[mapping]]` that would give it some, to be checked."""
+    """The device of the file has no datastream. `tables`: `[[mapping]]` that would give it some, to be
+    checked.
+    """
 
     def __init__(self, text: str, tables: str) -> None:
         super().__init__(text)
@@ -55,7 +57,9 @@ def loader_of(
     dry: bool = False,
     reason: str = "",
 ) -> Loader:
-    """What imports the file. `dry`: nothing is written. `reason`: stored results that differ are corrected, and why."""
+    """The importer of the file. `dry`: nothing is written. `reason`: stored results that differ are
+    corrected, and why.
+    """
     name, digest = without_persons(path.name), fingerprint(path)
     understood = [without_persons(one) for one in layout.sentences]
     origin = Origin(name, by, layout.trial, digest, understood)

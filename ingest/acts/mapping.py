@@ -25,16 +25,17 @@ _LASTING: Final = ("entered", "changed", "removed")
 @dataclass(frozen=True, slots=True)
 class Saved:
     lines: list[str]
-    """What each entry did, in words, in their order."""
+    """One about each entry, in their order."""
     changes: list[Change]
-    """What happened to datastreams."""
+    """Of datastreams."""
 
 
 def save_mappings(
     conn: Connection, trial: str, entries: Sequence[MappingEntry], *, now: datetime, by: str = SERVICE
 ) -> Saved:
-    """Enter, change and remove mappings of one trial; the others stay, and its devices get the resulting datastreams. A
-    repeat changes nothing and leaves no line. CorrectInput for an entry that is wrong or comes twice.
+    """Enter, change and remove mappings of one trial; the others stay, and its devices get the resulting
+    datastreams. A repeat changes nothing and leaves no line. CorrectInput for an entry that is wrong or comes
+    twice.
     """
     with conn.transaction():
         hold_mappings(conn, trial)

@@ -1,4 +1,5 @@
-"""Sensors of devices, and their calibrations: entered, changed, corrected. The caller owns the transaction."""
+"""Sensors of devices, and their calibrations: entered, changed, corrected. The caller owns the transaction.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +29,10 @@ MOST_TEXT: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class SensorChange:
-    """What a person states about the sensor of a device: fields of SensorFacts that are new.
+    """A statement about the sensor of a device: fields of SensorFacts that are new.
 
-    `at`: since when it is there; None: now, or with `corrects` as entered. `there_at`: with `corrects`, the entry
-    of that time, else the present one.
+    `at`: since when it is there; None: now, or with `corrects` as entered. `there_at`: with `corrects`, the
+    entry of that time, else the present one.
     """
 
     stated: Mapping[str, Any]
@@ -64,8 +65,8 @@ def enter_sensor(
 def change_or_correct(
     conn: Connection, trial: str, device: str, change: SensorChange, *, now: datetime, by: str
 ) -> list[Sensor]:
-    """Another sensor from a time on, or a new calibration; or the correction of such an entry. Returns the sensors in
-    order of time. CorrectInput says what is missing or contradicts an entry.
+    """Another sensor from a time on, or a new calibration; or the correction of such an entry. Returns the
+    sensors in order of time. CorrectInput says what is missing or contradicts an entry.
     """
     name = f"{trial}/{device}"
     _require_lines(change.stated)

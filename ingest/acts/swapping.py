@@ -48,8 +48,9 @@ def swap(
     now: datetime,
     by: str,
 ) -> Swapped:
-    """`new` gets the place, datastreams, mappings and fixed topics of `old`, whose credential ends. `at`: since when;
-    None: now. Raises EnrolFirst if `new` is not there, CorrectInput if it cannot continue the series.
+    """`new` gets the place, datastreams, mappings and fixed topics of `old`, whose credential ends. `at`:
+    since when; None: now. Raises EnrolFirst if `new` is not there, CorrectInput if it cannot continue the
+    series.
     """
     since = now if at is None else at
     if since > now:

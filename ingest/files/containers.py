@@ -205,8 +205,8 @@ def _zero_bytes(start: bytes) -> str:
 
 
 def require_small(path: Path, most: int) -> None:
-    """Raises CorrectInput for a packed file that really unpacks to more than `most` bytes, whatever it says about itself:
-    a workbook is unpacked by a library that knows no bound. Reads the file as a stream.
+    """Raises CorrectInput for a packed file that really unpacks to more than `most` bytes, whatever it says
+    about itself: a workbook is unpacked by a library that knows no bound. Reads the file as a stream.
     """
     with path.open("rb") as file:
         start = file.read(4)

@@ -57,5 +57,7 @@ def list_sites(conn: Connection, trial: str) -> list[Site]:
 
 
 def list_possible_sites(conn: Connection, trial: str) -> list[Site]:
-    """Where a device of the trial may be deployed: sites of its host, and those where its devices are or were."""
+    """Where a device of the trial may be deployed: sites of its host, and those where its devices are or
+    were.
+    """
     return rows(conn, Site, _SQL.possible_sites, trial=trial)

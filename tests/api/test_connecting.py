@@ -1,4 +1,6 @@
-"""Devices are connected over the API and on the pages: what is refused, what hostile texts do, what a repeat does."""
+"""Devices are connected over the API and on the pages: what is refused, what hostile texts do, what a repeat
+does.
+"""
 
 from __future__ import annotations
 

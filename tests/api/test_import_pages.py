@@ -1,4 +1,6 @@
-"""A file is imported on a page and over the API: what is understood, what is asked, what is stored, what stays behind."""
+"""A file is imported on a page and over the API: what is understood, what is asked, what is stored, what
+stays behind.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def api(own_world_url: str, data_dir: Path) -> Iterator[httpx.Client]:
 
 
 def card(now: datetime, *, rows: int = 20, header: str = "time;pm25;temperature") -> bytes:
-    """A logger's file in local time without an offset, a result a minute, at odd seconds that nothing else has."""
+    """A logger's file in local time without an offset, a result a minute, at odd seconds that nothing else
+    has.
+    """
     lines = [header]
     for n in range(rows):
         when = now - timedelta(days=2, minutes=n, seconds=7)

@@ -1,5 +1,5 @@
-"""The same acts by the command line, over the API with a token, and by the forms of the pages, in three installations
-that begin alike: they leave the same rows, but for times, tokens and who acted.
+"""The same acts by the command line, over the API with a token, and by the forms of the pages, in three
+installations that begin alike: they leave the same rows, but for times, tokens and who acted.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ def rows_of(url: str) -> dict[str, list[str]]:
                 for name, kind in kinds
                 if name not in SECRETS and not (table == "broker_state" and name == "wanted")
             ]
-            lines = conn.execute(f"SELECT {', '.join(columns)} FROM {table}").fetchall()  # type: ignore[arg-type]
+            text = f"SELECT {', '.join(columns)} FROM {table}"
+            lines = conn.execute(text).fetchall()  # type: ignore[arg-type]
             found[table] = sorted(
                 _SUFFIX.sub(r"\1.X", _TIME.sub("TIME", str(line)))
                 for line in lines
@@ -240,7 +241,7 @@ def test_three_ways_leave_the_same_rows(twins: list[Twin]) -> None:
 
 
 def _first(expected: dict[str, list[str]], found: dict[str, list[str]], tables: list[str]) -> list[Any]:
-    """What differs, for a reader of the failure."""
+    """The rows that differ, for a reader of the failure."""
     return [
         (
             table,

@@ -1,5 +1,5 @@
-"""A company from its invitation to its first green device, in a real browser and without a shell of its own; keyboard,
-narrow, both languages, no request to another host.
+"""A company from its invitation to its first green device, in a real browser and without a shell of its own;
+keyboard, narrow, both languages, no request to another host.
 """
 
 from __future__ import annotations
@@ -234,7 +234,7 @@ def test_a_device_is_rotated_swapped_and_revoked_on_its_page(
     assert run_snippet(tmp_path, snippets["old"]).returncode == 0
 
     page.goto(f"{address}/trials/station-air/devices/old")
-    page.click("button:has-text('New credential, and end the older ones')")
+    page.click("button:has-text('Replace the credential')")
     page.wait_for_selector(".secret pre")
     page.click("summary:has-text('Python')")
     rotated = page.inner_text("pre[aria-label=Python]")
@@ -310,6 +310,13 @@ def test_what_was_refused_is_mapped_tried_and_replayed_and_a_file_is_imported(
     page.wait_for_url("**/rejects?*")
     assert "3" in page.inner_text(".notice.good")
 
+    _import_a_file(reader, tmp_path)
+    page.context.close()
+    assert not reader.troubles, "\n".join(reader.troubles)
+
+
+def _import_a_file(reader: Reader, tmp_path: Path) -> None:
+    page, address = reader.page, reader.address
     begin = datetime.now(UTC).replace(tzinfo=None)
     lines = [f"{begin + timedelta(seconds=10 * n):%d/%m/%Y %H:%M:%S};{n},5" for n in range(6)]
     (tmp_path / "carte <b>.csv").write_text("Date;pm25\n" + "\n".join(lines), "utf-8")
@@ -331,5 +338,3 @@ def test_what_was_refused_is_mapped_tried_and_replayed_and_a_file_is_imported(
     page.click("button[value=import]")
     page.wait_for_selector(".notice.good:has-text('6 résultats sont conservés')")
     reader.look("16-imported")
-    page.context.close()
-    assert not reader.troubles, "\n".join(reader.troubles)
