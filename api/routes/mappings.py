@@ -169,7 +169,7 @@ def save_trial_mappings(
     if_match: Annotated[str, Header(alias="If-Match", max_length=100)] = "",
 ) -> SavedOut:
     """Enter, change and remove mappings; for the lab, and for a company and its own trials. With `If-Match`
-    and the ETag of the list: 412 if somebody changed it meanwhile. What was refused is stored by a replay.
+    and the ETag of the list: 412 if somebody changed it meanwhile. A replay then stores the refused messages.
     """
     found = visible_trial(conn, viewer, trial)
     require_right(viewer, Act.MAP, f"mapping of {trial!r} to save", found)

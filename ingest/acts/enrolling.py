@@ -240,8 +240,8 @@ def _add_streams(
         if name in present:
             if present[name] != observed:
                 raise CorrectInput(
-                    f"{device} has a datastream {name!r} already, of {present[name]}, not {observed}: give the "
-                    f"new one another name, as NAME={observed}."
+                    f"{device} has a datastream {name!r} already, of {present[name]}, not {observed}: give "
+                    f"the new one another name, as NAME={observed}."
                 )
             continue
         add_datastream(
