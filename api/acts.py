@@ -88,7 +88,7 @@ ACTS: Final[dict[str, Act]] = {
     f"POST {_API}/devices/{{device}}/credentials": Act.CONNECT,
     f"POST {_API}/devices/{{device}}/revocation": Act.CONNECT,
     f"POST {_API}/devices/{{device}}/datastreams": Act.CONNECT,
-    f"GET {_API}/devices/{{device}}/sensors": Act.CONNECT,
+    f"GET {_API}/devices/{{device}}/sensors": Act.SEE_HEALTH,
     f"POST {_API}/devices/{{device}}/sensors": Act.CONNECT,
     f"POST {_API}/devices/{{device}}/swap": Act.CONNECT,
     f"GET {_API}/datastreams": Act.SEE_HEALTH,

@@ -23,6 +23,7 @@ from insitu.times import require_usual
 from store.catalogue.devices import find_device
 from store.catalogue.sensors import Sensor, SensorFacts, list_device_sensors
 from store.database import Connection
+from store.read.fleet import get_device
 
 router = APIRouter()
 Line = Annotated[str, Field(max_length=MOST_TEXT)]
@@ -137,10 +138,10 @@ def usual(when: datetime | None) -> datetime | None:
 
 
 @router.get("/trials/{trial}/devices/{device}/sensors")
-def list_sensors(trial: str, device: str, conn: Conn, viewer: Signed) -> SensorsOut:
+def list_sensors(trial: str, device: str, conn: Conn, context: Ctx, viewer: Signed) -> SensorsOut:
     """The sensors of a device, one after the other."""
-    found = require_connectable(conn, viewer, trial)
-    return _listed(list_device_sensors(conn, find_device(conn, found.code, device).device_id))
+    row = get_device(conn, viewer, trial, device, now=context.clock.now())
+    return _listed(list_device_sensors(conn, row.device_id))
 
 
 def _listed(sensors: list[Sensor]) -> SensorsOut:
@@ -170,8 +171,7 @@ def post_sensor(
 async def post_swap(
     request: Request, trial: str, device: str, body: SwapIn, context: Ctx, viewer: Signed
 ) -> SwapOut:
-    """Another device takes the place of this one and continues its series; the credential of this one ends.
-    """
+    """Another device takes the place of this one and continues its series; the credential of this one ends."""
 
     def work(conn: Connection) -> Swapped:
         found, now = require_connectable(conn, viewer, trial), context.clock.now()

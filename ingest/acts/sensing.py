@@ -1,5 +1,4 @@
-"""Sensors of devices, and their calibrations: entered, changed, corrected. The caller owns the transaction.
-"""
+"""Sensors of devices, and their calibrations: entered, changed, corrected. The caller owns the transaction."""
 
 from __future__ import annotations
 
