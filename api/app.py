@@ -28,7 +28,10 @@ from api.outlooks import Outlooks
 from api.pages import (
     account,
     alerts,
+    arrivals,
     audit,
+    connecting,
+    credentials,
     decisions,
     elsewhere,
     factor,
@@ -40,6 +43,7 @@ from api.pages import (
     programme,
     protocols,
     rejects,
+    sensors,
     session,
     sites,
     start,
@@ -47,6 +51,8 @@ from api.pages import (
     windows,
 )
 from api.pages import devices as device_pages
+from api.pages import imports as import_pages
+from api.pages import mappings as mapping_pages
 from api.pages import trials as trial_pages
 from api.posts import Posts
 from api.rendering import STATIC
@@ -54,6 +60,8 @@ from api.routes import (
     agreements,
     datastreams,
     devices,
+    enrolling,
+    equipment,
     evaluations,
     imports,
     ingest,
@@ -73,6 +81,7 @@ from api.routes import rejects as reject_routes
 from api.routes import windows as window_routes
 from api.snippets import PublicAddress
 from api.strips import Strips
+from api.uploads import Uploads
 from api.uses import Uses
 from api.vega import Bundle
 from insitu.clock import Clock
@@ -189,6 +198,12 @@ def _include(app: FastAPI) -> None:
         trial_pages.router,
         protocols.router,
         device_pages.router,
+        connecting.router,
+        arrivals.router,
+        credentials.router,
+        sensors.router,
+        mapping_pages.router,
+        import_pages.router,
         rejects.router,
         files.router,
         streams.router,
@@ -210,6 +225,8 @@ def _include_api(app: FastAPI) -> None:
         ("windows", window_routes.router),
         ("trials", trials.router),
         ("devices", devices.router),
+        ("devices", enrolling.router),
+        ("devices", equipment.router),
         ("datastreams", datastreams.router),
         ("observations", observations.router),
         ("rejects", reject_routes.router),
@@ -259,6 +276,7 @@ def _context(
         bundle=Bundle(cache),
         strips=Strips(),
         outlooks=Outlooks(),
+        uploads=Uploads(cache / "uploads"),
         provider=Provider(settings) if settings.oidc_issuer else None,
         cache=cache,
         factor_roles=parse_roles(settings.totp_required),

@@ -19,7 +19,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import problems
 from api.access import PROGRAM_PREFIX, AddFactor, bearer_token, session_token
-from api.bodies import MAX_BODY_BYTES, MAX_OPEN_BODY_BYTES, Bodies, ClientGone, discard, replay
+from api.bodies import (
+    MAX_BODY_BYTES,
+    MAX_FILE_BODY_BYTES,
+    MAX_OPEN_BODY_BYTES,
+    Bodies,
+    ClientGone,
+    discard,
+    replay,
+)
 from api.clients import address_of, behind_proxies, place_of
 from api.context import connecting, context_of
 from api.hosts import is_own_host, is_own_page, own_names
@@ -34,6 +42,7 @@ from store.access import Viewer
 from store.tokens import Bearer
 
 _OPEN_FORMS: Final = re.compile(r"/sign-in(?:/code)?|/language|/invitations/[\w-]+")
+_FILES: Final = re.compile(r"(?:/api/v1)?/trials/[^/]+/imports")
 _WITHOUT_FACTOR: Final = re.compile(r"/account/factor(?:/.*)?|/sign-out|/language")
 _API: Final = "/api/"
 FOREIGN_HOST: Final = (
@@ -116,7 +125,7 @@ class Guard:
                 self._require_own_host(request)
                 client, device = await _who(request)
                 if unread and (client is not None or _OPEN_FORMS.fullmatch(request.url.path)):
-                    most = MAX_OPEN_BODY_BYTES if client is None else MAX_BODY_BYTES
+                    most = _most_bytes(request, client)
                     if _announced(scope) > most:
                         raise HTTPException(413, f"A request holds at most {most} bytes.")
                     body = await held.enter_async_context(self._bodies.read(receive, client, most=most))
@@ -213,6 +222,13 @@ def _header(scope: Scope, wanted: bytes) -> bytes | None:
 def _announced(scope: Scope) -> int:
     text = _header(scope, b"content-length") or b"0"
     return int(text) if text.isdigit() else 0
+
+
+def _most_bytes(request: Request, client: Hashable | None) -> int:
+    """Largest body that is read from this sender here."""
+    if client is None:
+        return MAX_OPEN_BODY_BYTES
+    return MAX_FILE_BODY_BYTES if _FILES.fullmatch(request.url.path) else MAX_BODY_BYTES
 
 
 def _sends(scope: Scope) -> bool:

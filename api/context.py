@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from api.outlooks import Outlooks
     from api.posts import Posts
     from api.strips import Strips
+    from api.uploads import Uploads
     from api.uses import Uses
     from api.vega import Bundle
 
@@ -55,6 +56,7 @@ class Context:
     bundle: Bundle
     strips: Strips
     outlooks: Outlooks
+    uploads: Uploads
     provider: Provider | None
     """Of the other sign-in; None without one."""
     cache: Path

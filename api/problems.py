@@ -51,6 +51,7 @@ _HTTP_CODES: Final = {
     404: "not_found",
     405: "method_not_allowed",
     408: "too_slow",
+    412: "changed_meanwhile",
     413: "too_large",
 }
 _DETAILS: Final = {
@@ -68,6 +69,7 @@ _TITLES: Final = {
     405: "This is not possible here",
     408: "Too slow",
     409: "Already taken or locked",
+    412: "Changed meanwhile",
     413: "Too large",
     422: "Something in this request is not right",
     429: "Too many attempts",
@@ -111,7 +113,7 @@ def _documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 RESPONSES: Final = _documented(400, 401, 403, 404, 422, 503)
 """Errors of every route, for the description of the API."""
-OF_BODIES: Final = _documented(408, 409, 413, 507)
+OF_BODIES: Final = _documented(408, 409, 412, 413, 507)
 """Further errors of a route that takes a body and may change something."""
 
 

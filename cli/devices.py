@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-import secrets
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,26 +16,14 @@ from cli.actor import open_acting
 from cli.addresses import public_address, reachable_there
 from cli.output import say
 from cli.target import Target
+from ingest.acts.enrolling import Enrolled, Enrolment, Login, SayMeasure, SaySite
+from ingest.acts.enrolling import enrol as enrol_device
+from ingest.acts.enrolling import revoke as revoke_device
 from ingest.mapping_entry import read_interval
-from insitu.embedded.users import hash_token, mosquitto_hash
-from insitu.errors import CorrectInput, NotFound, RetryLater
-from insitu.model import DatastreamRole, require_code
+from insitu.errors import CorrectInput, RetryLater
 from insitu.settings import load, parse_listen
 from insitu.spacing import Spacing
-from store.access import (
-    add_credential,
-    broker_state,
-    credentials_of_device,
-    revoke_credentials,
-    seed_of,
-    username_taken,
-)
-from store.audit import SERVICE, record
-from store.catalogue.datastreams import add_datastream, list_datastreams
-from store.catalogue.deployments import deploy
-from store.catalogue.devices import add_device, find_device
-from store.catalogue.properties import list_properties
-from store.mappings import accept_usual_units, apply_mappings, fields_of, mappings_of_trial
+from store.access import broker_state, credentials_of_device, seed_of
 from store.read.streams import list_streams
 from store.shards import shards_ready
 
@@ -48,53 +33,6 @@ if TYPE_CHECKING:
 
 APPLY_TIMEOUT_S = 20.0
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """Credential of a device; the token is shown once and stored nowhere."""
-
-    username: str
-    token: str
-
-
-def give_credential(
-    conn: Connection,
-    *,
-    device_id: int,
-    trial: str,
-    device: str,
-    now: datetime,
-    expires_at: datetime | None = None,
-    login: str = SERVICE,
-) -> Login:
-    """Create a new credential for a device; older ones stay valid until they are revoked. The caller
-    commits.
-    """
-    token = secrets.token_urlsafe(32)
-    username = (
-        f"{trial}.{device}"
-        if not _taken(conn, f"{trial}.{device}")
-        else f"{trial}.{device}.{secrets.token_hex(3)}"
-    )
-    add_credential(
-        conn,
-        device_id=device_id,
-        username=username,
-        token_sha256=hashlib.sha256(token.encode()).digest(),
-        nats_hash=hash_token(token),
-        mosquitto_hash=mosquitto_hash(token),
-        now=now,
-        expires_at=expires_at,
-    )
-    record(
-        conn, at=now, login=login, action="enrol", subject=f"{trial}/{device}", detail={"username": username}
-    )
-    return Login(username, token)
-
-
-def _taken(conn: Connection, username: str) -> bool:
-    return username_taken(conn, username)
 
 
 def wait_until_applied(conn: Connection) -> None:
@@ -149,21 +87,11 @@ def enrol(
     days: Annotated[int, typer.Option(help="Days until the credential ends; 0: with the trial.")] = 0,
 ) -> None:
     """Give a device its credential (shown once) and snippets that work as they are."""
-    spacing = _spacing(every)
+    wanted = Enrolment(trial, device, measure or [], site, position, _spacing(every), days)
     target, conn, actor = open_acting("insitu enrol")
     with conn:
-        now = target.clock.now()
-        device_id = _known_or_new(conn, trial, device, measure or [], site, position, spacing, now, actor)
-        expires_at = now + timedelta(days=days) if days else None
-        login = give_credential(
-            conn,
-            device_id=device_id,
-            trial=trial,
-            device=device,
-            now=now,
-            expires_at=expires_at,
-            login=actor,
-        )
+        done = _enrolled(conn, wanted, target.clock.now(), actor)
+        device_id, login = done.device_id, done.login
         fields = sent_of(list_streams(conn, [device_id]))
         client_id = client_id_of(trial, device, seed_of(credentials_of_device(conn, device_id)))
         conn.commit()
@@ -190,106 +118,28 @@ def take_effect(conn: Connection, target: Target, *, tell: Callable[[str], None]
     return None
 
 
+def _enrolled(conn: Connection, wanted: Enrolment, now: datetime, actor: str) -> Enrolled:
+    """A local administrator and the lab may name any site. Refusals name the option that mends them."""
+    try:
+        done = enrol_device(conn, wanted, now=now, by=actor, any_site=True)
+    except SayMeasure as error:
+        raise CorrectInput(
+            f"{error} For example: --measure pm25; or register a [[mapping]] of the trial "
+            "(docs/operations.md)."
+        ) from error
+    except SaySite as error:
+        raise CorrectInput(f"{error} Say --site.") from error
+    if done.added:
+        say(f"{wanted.trial}/{wanted.device} measures now also: {', '.join(done.added)}.")
+    return done
+
+
 def _spacing(text: str) -> Spacing:
     """As in a registration, where a number is one of seconds."""
     try:
         return read_interval(float(text) if _NUMBER.fullmatch(text) else text)
     except ValueError as error:
         raise CorrectInput(f"--every: {error}.") from error
-
-
-def _known_or_new(
-    conn: Connection,
-    trial: str,
-    device: str,
-    measure: list[str],
-    site: str,
-    position: str,
-    every: Spacing,
-    now: datetime,
-    actor: str,
-) -> int:
-    try:
-        found = find_device(conn, trial, device)
-    except NotFound:
-        if not measure and not fields_of(mappings_of_trial(conn, trial), device):
-            raise CorrectInput(
-                f"{trial} has no device {device!r}. To make one, say what it measures, for example "
-                "--measure pm25, "
-                "or register a [[mapping]] of the trial (docs/operations.md)."
-            ) from None
-    else:
-        _measure(conn, found.device_id, measure, every, f"{trial}/{device}", now, actor)
-        return found.device_id
-    require_code(device, "device")
-    site = site or _only_site(conn, trial)
-    device_id = add_device(conn, trial=trial, code=device, name=device, model="", serial="", now=now)
-    deploy(
-        conn,
-        device_id=device_id,
-        site=site,
-        position=position or device,
-        start=now,
-    )
-    _measure(conn, device_id, measure, every, "", now, actor)
-    if not measure:
-        apply_mappings(conn, trial, device=device)
-    place = {"site": site, "position": position or device, "measure": measure}
-    record(conn, at=now, login=actor, action="enter device", subject=f"{trial}/{device}", detail=place)
-    return device_id
-
-
-def _measure(
-    conn: Connection,
-    device_id: int,
-    measure: Sequence[str],
-    every: Spacing,
-    existing: str,
-    now: datetime,
-    actor: str,
-) -> None:
-    """Give a device datastreams, as NAME or NAME=PROPERTY. `existing`: the name of a device that was there
-    before: datastreams that it has stay, and new ones are audited.
-    """
-    units = {p.code: p.unit for p in list_properties(conn)}
-    present = {one.name: one.property for one in list_streams(conn, [device_id])}
-    added = []
-    for text in measure:
-        name, _, named = text.partition("=")
-        observed = named or name
-        if observed not in units:
-            raise CorrectInput(
-                f"{observed!r} is no observed property here; known are {', '.join(sorted(units))}."
-            )
-        if name in present:
-            if present[name] != observed:
-                raise CorrectInput(
-                    f"{existing} has a datastream {name!r} already, of {present[name]}, not {observed}: give "
-                    f"the new one another name, as --measure NAME={observed}."
-                )
-            continue
-        add_datastream(
-            conn,
-            device_id=device_id,
-            name=name,
-            property=observed,
-            unit=units[observed],
-            role=DatastreamRole.CANDIDATE,
-            expected_interval=every,
-        )
-        accept_usual_units(conn, units[observed])
-        added.append(name)
-    if added and existing:
-        record(conn, at=now, login=actor, action="measure", subject=existing, detail={"datastreams": added})
-        say(f"{existing} measures now also: {', '.join(added)}.")
-
-
-def _only_site(conn: Connection, trial: str) -> str:
-    sites = sorted({place.site for stream in list_datastreams(conn, trial) for place in stream.deployments})
-    if len(sites) != 1:
-        known = f" ({', '.join(sites)})" if sites else ""
-        raise CorrectInput(f"Name the site of the device with --site: {trial} has {len(sites)} sites{known}.")
-    return sites[0]
 
 
 def _show(target: Target, trial: str, device: str, login: Login, client_id: str, fields: list[Sent]) -> None:
@@ -337,17 +187,7 @@ def revoke(trial: str, device: str) -> None:
     """End every credential of a device and disconnect it."""
     target, conn, actor = open_acting("insitu revoke")
     with conn:
-        found = find_device(conn, trial, device)
-        now = target.clock.now()
-        ended = revoke_credentials(conn, device_id=found.device_id, at=now)
-        record(
-            conn,
-            at=now,
-            login=actor,
-            action="revoke",
-            subject=f"{trial}/{device}",
-            detail={"credentials": ended},
-        )
+        ended = revoke_device(conn, trial, device, now=target.clock.now(), by=actor)
         conn.commit()
         trouble = take_effect(conn, target) if ended else None
     say(

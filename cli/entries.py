@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from ingest.acts.sensing import differences, told, told_time
 from insitu.entered import Code, Entry, Line, Moment, Name
 from insitu.errors import AlreadyExists, CorrectInput
 from store.audit import SERVICE, record
@@ -220,28 +221,3 @@ def _again_from(
 
 def _stated(entry: SensorEntry) -> dict[str, Any]:
     return {name: value for name, value in entry.stated().items() if name != "since"}
-
-
-def differences(before: Sensor, after: SensorFacts) -> list[str]:
-    """Each field of a sensor that differs, in words."""
-    return [
-        f"sensor.{one.name} was {_shown(was)}, is {_shown(new)}"
-        for one in fields(SensorFacts)
-        if (was := getattr(before.facts, one.name)) != (new := getattr(after, one.name))
-    ]
-
-
-def told(facts: SensorFacts) -> str:
-    """A sensor in words: make, model, serial number, and when it was calibrated."""
-    parts = [facts.make, facts.model, *([facts.serial] if facts.serial else [])]
-    when = f", calibrated {told_time(facts.calibrated_at)}" if facts.calibrated_at else ""
-    return " ".join(parts) + when
-
-
-def _shown(value: object) -> str:
-    return told_time(value) if isinstance(value, datetime) else repr(value) if value else "nothing"
-
-
-def told_time(when: datetime | None) -> str:
-    """To the minute, in UTC."""
-    return "" if when is None else f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -15,17 +15,10 @@ from cli.actor import LoginOption, open_acting
 from cli.options import JsonOption
 from cli.output import console, errors, progress, warn
 from cli.reports import aside, show
-from ingest.files.layout import understand
-from ingest.files.load import Loader, fingerprint
+from ingest.acts.importing import SayColumns, loader_of, understand_file
 from ingest.files.mapping import make_map, read_map
-from ingest.files.undeclared import DeclareDatastreams, Observable, write_mappings
-from ingest.refusals import without_persons
 from insitu.errors import CorrectInput, FreeSpace, InsituError, RetryLater
 from insitu.model import RejectReason
-from store.catalogue.properties import list_properties
-from store.catalogue.snapshot import load_snapshot
-from store.corrections import Correction
-from store.imports import Origin
 
 if TYPE_CHECKING:
     from ingest.files.load import Summary
@@ -118,13 +111,7 @@ def _import(file: Path, said: FileMap, *, dry: bool, reason: str, login: str, as
         conn.rollback()
         for sentence in layout.sentences:
             aside(as_json)(sentence)
-        name = without_persons(file.name)
-        understood = [without_persons(one) for one in layout.sentences]
-        origin = Origin(name, actor, said.trial, fingerprint(file), understood)
-        correction: Correction | None = None
-        if reason:
-            correction = Correction(said.trial, actor, reason, name, fingerprint(file))
-        loader = Loader(conn, layout, clock=target.clock, dry=dry, correction=correction, origin=origin)
+        loader = loader_of(conn, file, layout, clock=target.clock, by=actor, dry=dry, reason=reason)
         try:
             with progress(file.name, errors if as_json else console) as steps:
                 summary = loader.run(
@@ -142,15 +129,11 @@ def _import(file: Path, said: FileMap, *, dry: bool, reason: str, login: str, as
 def _understood(conn: Connection, file: Path, said: FileMap) -> Layout:
     """Raises a CorrectInput with the tables to paste if the device has no datastream yet."""
     try:
-        return understand(file, said, load_snapshot(conn))
-    except DeclareDatastreams as missing:
-        known = [
-            Observable(one.code, frozenset(n.casefold() for n in (one.code, *one.name.values())), one.unit)
-            for one in list_properties(conn)
-        ]
+        return understand_file(conn, file, said)
+    except SayColumns as missing:
         raise CorrectInput(
-            f"{file}: {missing} Say what its columns are: put these tables into a file, check them, enter it "
-            f"with `insitu register FILE`, and run the same import again.\n\n{write_mappings(missing, known)}"
+            f"{missing} Say what its columns are: put these tables into a file, check them, enter it "
+            f"with `insitu register FILE`, and run the same import again.\n\n{missing.tables}"
         ) from missing
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pydantic import (
     BaseModel,
@@ -13,29 +13,19 @@ from pydantic import (
 )
 
 from cli.output import say
-from ingest.mapping_edits import Edit, edit_mappings
+from ingest.acts.mapping import save_mappings
 from ingest.mapping_entry import Code, Every, MappingEntry
 from insitu.errors import CorrectInput
 from insitu.model import Stamp
 from store.audit import SERVICE, record
 from store.catalogue.datastreams import list_datastreams
 from store.mapping import require_interval
-from store.mappings import (
-    apply_mappings,
-    declare_interval,
-    fields_of,
-    hold_mappings,
-    mappings_of_trial,
-    replace_mappings,
-)
+from store.mappings import apply_mappings, declare_interval, fields_of, mappings_of_trial
 
 if TYPE_CHECKING:
     from cli.entries import DeviceEntry
     from store.database import Connection
-    from store.mapping import Mapping
     from store.mappings import Change
-
-_LASTING: Final = ("entered", "changed", "removed")
 
 
 class _Entry(BaseModel):
@@ -121,49 +111,7 @@ def edit_trial(
     """Enter, change and remove mappings of one trial, with a line for each entry. Returns what happened to
     datastreams.
     """
-    with conn.transaction():
-        hold_mappings(conn, trial)
-        edited = edit_mappings(conn, trial, entries)
-        changes = replace_mappings(conn, trial, edited.mappings)
-        lines = [_edit_line(trial, edit, changes) for edit in edited.edits]
-        done: dict[str, list[str]] = {
-            what: [f"{c.device}/{c.field}" for c in changes if c.what == what]
-            for what in ("entered", "changed")
-        }
-        told = [line for line, edit in zip(lines, edited.edits, strict=True) if edit.what in _LASTING]
-        if told or any(done.values()):
-            record(conn, at=now, login=login, action="map", subject=trial, detail={**done, "mappings": told})
-    for line in lines:
+    saved = save_mappings(conn, trial, entries, now=now, by=login)
+    for line in saved.lines:
         tell(line)
-    return changes
-
-
-def _edit_line(trial: str, edit: Edit, changes: Sequence[Change]) -> str:
-    mapping = edit.mapping
-    name = f"mapping {trial}/{mapping.field}"
-    for_devices = "" if list(mapping.devices) == ["*"] else f" for {', '.join(mapping.devices)}"
-    if edit.what == "gone":
-        return f"gone    {name}{for_devices}"
-    more = "".join(f"; {one}" for one in edit.differences)
-    if edit.untouched:
-        more += f"; {', '.join(edit.untouched)} keeps it as it was"
-    if edit.what == "removed":
-        return f"removed {name}{for_devices}: {_use(mapping)}; what devices have stored stays{more}"
-    if not mapping.property:
-        return f"{edit.what:<7} {name}: {_use(mapping)}{more}"
-    devices = {
-        what: sum(c.what == what and c.field == mapping.field and mapping.holds(c.device) for c in changes)
-        for what in ("entered", "changed", "there")
-    }
-    counts = ", ".join(f"{count} {what}" for what, count in devices.items() if count) or "no device yet"
-    return f"{edit.what:<7} {name}: {_use(mapping)} ({counts}){more}"
-
-
-def _use(mapping: Mapping) -> str:
-    """The future of the field, in words."""
-    if mapping.property:
-        return f"{mapping.unit} → {mapping.property} in {mapping.property_unit}"
-    rule = mapping.rule()
-    if rule.expect:
-        return f"must say {' or '.join(str(word) for word in rule.expect)}"
-    return f"health, as {rule.health}" if rule.health else "the time" if rule.time else "ignored"
+    return saved.changes

@@ -11,16 +11,14 @@ from cli.actor import LoginOption, open_acting
 from cli.devices import take_effect
 from cli.fields import to_utc
 from cli.output import say
-from insitu.errors import CorrectInput, NotFound
-from store.access import credentials_of_device, revoke_credentials
-from store.audit import record
+from ingest.acts.swapping import EnrolFirst, Swapped
+from ingest.acts.swapping import swap as swap_devices
+from insitu.errors import CorrectInput
 from store.catalogue.datastreams import list_datastreams
 from store.catalogue.deployments import list_deployments
 from store.catalogue.devices import find_device
-from store.catalogue.swaps import count_later, take_over
 
 if TYPE_CHECKING:
-    from store.catalogue.devices import Device
     from store.database import Connection
 
 
@@ -42,34 +40,21 @@ def swap(
     """
     target, conn, actor = open_acting("insitu swap", login)
     with conn:
-        now = target.clock.now()
-        since = now if at is None else to_utc(at)
-        if since > now:
-            raise CorrectInput(
-                f"--at {since:%Y-%m-%d %H:%M} UTC is in the future: swap when it has happened."
-            )
-        before = find_device(conn, trial, old)
-        after = _find_new(conn, before, new)
-        later = count_later(conn, before, since)
-        names, topics = take_over(conn, before, after, since)
-        ended = revoke_credentials(conn, device_id=before.device_id, at=now)
-        detail = {
-            "new": new,
-            "since": since.isoformat(),
-            "reason": reason,
-            "credentials": ended,
-            "topics": topics,
-            "later_results": later,
-        }
-        record(conn, at=now, login=actor, action="swap", subject=f"{trial}/{old}", detail=detail)
+        done = _swapped(conn, trial, old, new, at and to_utc(at), reason, target.clock.now(), actor)
         conn.commit()
-        trouble = take_effect(conn, target) if ended or topics else None
-        is_silent = bool(ended) and not _is_active(conn, after.device_id, now)
-    say(f"{new} has taken the place of {old} since {since:%Y-%m-%d %H:%M} UTC.")
-    if names:
-        say(f"It continues {', '.join(names)}, with the same units, intervals, stamps and roles.")
-    for topic in topics:
+        trouble = take_effect(conn, target) if done.ended or done.topics else None
+    _tell(trial, old, new, done)
+    if trouble is not None:
+        raise trouble
+
+
+def _tell(trial: str, old: str, new: str, done: Swapped) -> None:
+    say(f"{new} has taken the place of {old} since {done.since:%Y-%m-%d %H:%M} UTC.")
+    if done.names:
+        say(f"It continues {', '.join(done.names)}, with the same units, intervals, stamps and roles.")
+    for topic in done.topics:
         say(f"Its messages on {topic} are those of {new} now.")
+    later, ended = done.later, done.ended
     if later:
         are = "are" if later != 1 else "is"
         say(
@@ -80,31 +65,30 @@ def swap(
         )
     credentials = f"{ended} credential{'s' if ended != 1 else ''} of {trial}/{old} ended."
     say(credentials if ended else f"{trial}/{old} had no credential.")
-    if is_silent:
+    if ended and done.is_silent:
         say(f"{new} has no credential that works: insitu enrol {trial} {new}")
-    if trouble is not None:
-        raise trouble
 
 
-def _find_new(conn: Connection, old: Device, code: str) -> Device:
+def _swapped(
+    conn: Connection,
+    trial: str,
+    old: str,
+    new: str,
+    at: datetime | None,
+    reason: str,
+    now: datetime,
+    actor: str,
+) -> Swapped:
     """CorrectInput names the commands, in their order, where the new device is not there yet."""
     try:
-        return find_device(conn, old.trial, code)
-    except NotFound as error:
-        streams = [one for one in list_datastreams(conn, old.trial) if one.device == old.code]
+        return swap_devices(conn, trial, old, new, at=at, reason=reason, now=now, by=actor)
+    except EnrolFirst as error:
+        before = find_device(conn, trial, old)
+        streams = [one for one in list_datastreams(conn, trial) if one.device == old]
         measures = "".join(f" --measure {one.name}={one.property}" for one in streams)
-        sites = [one.site for one in list_deployments(conn, old.trial) if one.device_id == old.device_id]
+        sites = [one.site for one in list_deployments(conn, trial) if one.device_id == before.device_id]
         place = f" --site {sites[-1]}" if sites else ""
         raise CorrectInput(
-            f"{old.trial} has no device {code!r} yet: first run "
-            f"`insitu enrol {old.trial} {code}{place}{measures}`, then "
-            f"`insitu swap {old.trial} {old.code} {code}` again."
+            f"{trial} has no device {new!r} yet: first run `insitu enrol {trial} {new}{place}{measures}`, "
+            f"then `insitu swap {trial} {old} {new}` again."
         ) from error
-
-
-def _is_active(conn: Connection, device_id: int, now: datetime) -> bool:
-    """True if the device has a credential that works."""
-    return any(
-        one.revoked_at is None and (one.expires_at is None or one.expires_at > now)
-        for one in credentials_of_device(conn, device_id)
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +20,7 @@ from store.mappings import replace_mappings
 from store.replays import replayable
 
 _AT_A_TIME = 200
+_MOST_TEXT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,3 +109,8 @@ def _outcome(times: int, fate: Fate, device: str, streams: dict[int, Any]) -> Fi
         to_datetime(seen.time_us) if seen is not None else None,
         device,
     )
+
+
+def write_sent(sent: object) -> str:
+    """As JSON, for a reader: the first 200 letters."""
+    return json.dumps(sent, ensure_ascii=False, default=str)[:_MOST_TEXT]

@@ -19,7 +19,7 @@ _CODE = re.compile(CODE_PATTERN)
 
 def require_code(text: str, what: str) -> str:
     """`text` if it can be part of a topic; raises a CorrectInput that lists the allowed characters."""
-    if not _CODE.match(text):
+    if not _CODE.fullmatch(text):  # `$` of match() also ends before a line break
         raise CorrectInput(
             f"{text[:80]!r} cannot name a {what}: use 1 to 64 of a–z, 0–9, '-' and '_', beginning with a "
             "letter or digit."

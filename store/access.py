@@ -233,9 +233,9 @@ def username_taken(conn: Connection, username: str) -> bool:
     return bool(scalar(conn, _SQL.username_taken, username=username))
 
 
-def revoke_credentials(conn: Connection, *, device_id: int, at: datetime) -> int:
-    """Returns how many ended."""
-    return run(conn, _SQL.revoke_credentials, device_id=device_id, at=at)
+def revoke_credentials(conn: Connection, *, device_id: int, at: datetime, keep: str | None = None) -> int:
+    """Returns how many ended. `keep`: user name of one that stays."""
+    return run(conn, _SQL.revoke_credentials, device_id=device_id, at=at, keep=keep)
 
 
 def drop_probes(conn: Connection, usernames: list[str]) -> None:

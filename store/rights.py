@@ -41,6 +41,8 @@ class Act(StrEnum):
     WITHDRAW = "withdraw an import"
     REPLAY = "replay rejects"
     CONNECT = "connect devices"
+    MAP = "map payloads"
+    IMPORT = "import results"
     RUN_PROGRAMME = "run the programme"
     MANAGE_SITES = "manage sites"
     DECLARE = "declare windows"
@@ -69,8 +71,10 @@ lock a protocol            any  -         -      own        -        -        on
 unblind an endpoint        -    -         -      own        -        -        on the page and over the API
 decide                     any  -         own    -          -        -        the lab on behalf of the host
 withdraw an import         any  -         -      -          own      -        with a reason
-replay rejects             any  -         -      -          own      -        and try mappings on them
-connect devices            any  -         -      -          own      -        credentials, snippets, label
+replay rejects             any  -         -      -          own      -        refused messages, once more
+connect devices            any  -         -      -          own      -        credentials, sensors, swaps
+map payloads               any  -         -      -          own      -        try on rejects, and save
+import results             any  -         -      own        own      -        from a file
 run the programme          any  -         -      -          -        -        trials, parties, needs, life
 manage sites               any  own       -      -          -        -        of the own organisation
 declare windows            any  sites     -      -          own      -        also afterwards, marked so

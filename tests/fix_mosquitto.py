@@ -14,7 +14,7 @@ from urllib.parse import quote
 import pytest
 
 from cli.brokers import PROFILES
-from cli.devices import give_credential
+from ingest.acts.enrolling import give_credential
 from ingest.mqtt import BrokerAddress
 from insitu.embedded.child import Child
 from insitu.embedded.ports import free_port

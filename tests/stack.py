@@ -15,7 +15,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from cli.brokers import rights_of
-from cli.devices import give_credential
+from ingest.acts.enrolling import give_credential
 from insitu.embedded.broker import Broker
 from insitu.embedded.child import Child
 from store import access, ledger, shards

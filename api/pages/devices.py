@@ -20,12 +20,13 @@ from api.pages import charts, series
 from api.pages.board import show, show_gaps
 from api.pages.rejects import ledger_lines
 from api.pages.remarks import show_remarks
-from api.pages.words import FLAGS, GAP_CAUSES, INTERVALS, ROLES, STAMPS, WINDOWS
+from api.pages.words import EVERY, FLAGS, GAP_CAUSES, INTERVALS, ROLES, STAMPS, WINDOWS
 from api.rendering import Page, page_of, respond
 from api.snippets import TOKEN_PLACE, client_id_of, sent_of, snippets
 from insitu.wire import PREFIX
 from store.access import CredentialLife, Viewer, credentials_of_device, seed_of
 from store.broker_events import list_device_events
+from store.catalogue.properties import list_properties
 from store.catalogue.sensors import list_device_sensors
 from store.catalogue.topics import list_topics
 from store.database import Connection
@@ -84,7 +85,7 @@ def device_page(
         remarks=show_remarks(conn, page, row.device_id),
         **_condition(page, row, record),
         **_charts(conn, page, record.judged.streams, chosen),
-        **_connect(request, lives, context, viewer, page.now, row, record.judged.streams),
+        **_connect(request, conn, lives, context, viewer, page.now, row, record.judged.streams),
     )
 
 
@@ -162,6 +163,7 @@ def _totals(conn: Connection, row: FleetRow) -> list[tuple[str, int]]:
 
 def _connect(
     request: Request,
+    conn: Connection,
     lives: Sequence[CredentialLife],
     context: Context,
     viewer: Viewer,
@@ -171,7 +173,7 @@ def _connect(
 ) -> dict[str, Any]:
     """Credentials and snippets, only for the device's company and for the lab."""
     if not viewer.may(Act.CONNECT):
-        return {"snippets": {}, "credentials": [], "qr": Markup()}
+        return {"snippets": {}, "credentials": [], "qr": Markup(), "properties": [], "every": EVERY}
     shown = [
         ShownCredential(life, life.revoked_at is None and (life.expires_at is None or life.expires_at > now))
         for life in lives
@@ -191,6 +193,8 @@ def _connect(
     return {
         "snippets": texts,
         "credentials": shown,
+        "properties": list_properties(conn),
+        "every": EVERY,
         "qr": label(f"{http}/trials/{row.trial}/devices/{row.device}"),
     }
 

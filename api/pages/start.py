@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -59,6 +59,7 @@ def start_page(request: Request, conn: Conn, context: Ctx, viewer: Signed) -> HT
         *_programme(page, viewer, trials, facts),
         *_failed(page, list_failed(conn, mine)),
         *troubled,
+        *_first_devices(page, viewer, trials, {one.row.trial for one in devices}),
         *_trials(page, viewer, trials, facts),
     ]
     if viewer.may(Act.REPLAY):
@@ -160,6 +161,18 @@ def _failed(page: Page, failed: Sequence[EvaluationRequest]) -> Iterator[Waiting
     for one in failed:
         title = page.t("The evaluation failed: {trial}", trial=one.trial)
         yield Waiting("silent", title, one.problem or "", f"/trials/{one.trial}#evaluations")
+
+
+def _first_devices(
+    page: Page, viewer: Viewer, trials: Sequence[Trial], with_devices: Collection[str]
+) -> Iterator[Waiting]:
+    """Trials of the reader's own company without a device."""
+    for trial in trials:
+        is_own = trial.company_id == viewer.organisation_id and viewer.may(Act.CONNECT, trial)
+        if is_own and trial.code not in with_devices and not trial.state.is_decision:
+            title = page.t("Connect the first device: {trial}", trial=page.pick(trial.title))
+            detail = page.t("It takes five minutes: credential, program, first message.")
+            yield Waiting("late", title, detail, f"/trials/{trial.code}/connect")
 
 
 def _trials(

@@ -21,7 +21,8 @@ from api.rendering import Page, fragment, page_of
 from insitu.errors import NotAcceptedHere, NotFound, RetryLater
 from insitu.model import DeviceState
 from store.access import Viewer
-from store.read.fleet import get_device
+from store.database import Connection
+from store.read.fleet import FleetRow, get_device
 
 router = APIRouter()
 STILL_S: Final = 3.0
@@ -71,12 +72,12 @@ async def _require_still(request: Request, context: Context, before: Viewer) -> 
         raise NotAcceptedHere()
 
 
-async def _room(context: Ctx, viewer: Signed) -> None:
+async def room(context: Ctx, viewer: Signed) -> None:
     """Checked before the stream begins, while a status can still be sent."""
     context.live.require_room(viewer.person_id)
 
 
-@router.get("/live/fleet", response_class=EventSourceResponse, dependencies=[Depends(_room)])
+@router.get("/live/fleet", response_class=EventSourceResponse, dependencies=[Depends(room)])
 async def fleet_stream(
     request: Request,
     context: Ctx,
@@ -191,7 +192,7 @@ def _seen(conn: Conn, context: Ctx, viewer: Signed, trial: str, device: str) -> 
 
 
 @router.get(
-    "/live/trials/{trial}/devices/{device}", response_class=EventSourceResponse, dependencies=[Depends(_room)]
+    "/live/trials/{trial}/devices/{device}", response_class=EventSourceResponse, dependencies=[Depends(room)]
 )
 async def device_stream(
     request: Request,
@@ -214,7 +215,7 @@ class OneDevice:
     def __init__(
         self, request: Request, context: Context, viewer: Viewer, trial: str, device: str, own: int
     ) -> None:
-        self._request, self._context, self._viewer = request, context, viewer
+        self._request, self._context, self.viewer = request, context, viewer
         self._trial, self._device, self._own = trial, device, own
 
     def first(self, made: datetime | None) -> list[Part]:
@@ -224,11 +225,14 @@ class OneDevice:
         return self._parts() if news.tick or self._own in news.device_ids else []
 
     def _parts(self) -> list[Part]:
-        page = page_of(self._request, self._viewer)
-        with reading(self._context, self._viewer) as conn:
-            row = get_device(conn, self._viewer, self._trial, self._device, now=page.now)
-            page = page.in_zone(row.time_zone)
-            judged = conditions_of(conn, self._context, self._viewer, [row], page.now)[row.device_id]
+        page = page_of(self._request, self.viewer)
+        with reading(self._context, self.viewer) as conn:
+            row = get_device(conn, self.viewer, self._trial, self._device, now=page.now)
+            return self.parts_of(conn, page.in_zone(row.time_zone), row)
+
+    def parts_of(self, conn: Connection, page: Page, row: FleetRow) -> list[Part]:
+        """The parts of the page, the head first."""
+        judged = conditions_of(conn, self._context, self.viewer, [row], page.now)[row.device_id]
         one = show(page, row, judged)
         latest = fragment(
             "device_latest.j2",

@@ -339,3 +339,43 @@ ALERT_ADVICE: Final = {
     "reminder": "Reminders come every 1 to 720 hours; 0 is never.",
 }
 """Errors of trials/workflow/alert_acts.py that a person can meet on the page."""
+EVERY: Final = {
+    "PT1M": "every minute",
+    "PT5M": "every 5 minutes",
+    "PT10M": "every 10 minutes",
+    "PT15M": "every quarter of an hour",
+    "PT30M": "every half hour",
+    "PT1H": "every hour",
+    "P1D": "every day",
+}
+"""Planned time between two results → English word."""
+OUTCOMES_OF_FIELDS: Final = {
+    "stored": "would be stored",
+    "health": "would be health",
+    "ignored": "would be ignored",
+    "refused": "would still be refused",
+}
+"""Outcome of a field in a trial run → English words."""
+IMPORT_OPTIONS: Final = {
+    "device": "Device",
+    "zone": "Clock of the file",
+    "columns": "Columns",
+    "time_columns": "Columns of the time",
+    "time_format": "Form of the time",
+    "device_column": "Column that names the device",
+    "long": "Columns of property and result",
+    "decimal": "Decimal sign",
+    "delimiter": "Between the columns",
+    "encoding": "Encoding",
+    "names": "Names of the columns",
+    "missing": "Marks for no result",
+    "keep": "Numbers that are results all the same",
+    "ignore": "Statements of the file that are wrong",
+    "where": "Only rows with",
+    "sheet": "Sheet",
+    "member": "File in the zip file",
+    "skip_lines": "Lines above the header",
+    "skip_after": "Lines below the header",
+    "units_row": "The line below the header has units",
+}
+"""Field of the form of an import → English word; the refusals of an import name them."""

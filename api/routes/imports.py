@@ -1,20 +1,26 @@
-"""Imports of a trial: what came from files and network servers, and their withdrawal."""
+"""Imports of a trial: from files, of network servers, and their withdrawal."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Form, Path, Request, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.access import Signed, require_right
+from api.acting import acting
 from api.context import Conn, Ctx
+from api.importing import Understood, describe, keep_file, rename_options, require_importable, run_import
 from api.problems import OF_BODIES
 from api.routes.shapes import Listed
+from api.uploads import owner_of
 from api.withdrawing import withdraw_for
+from insitu.errors import CorrectInput
 from store.access import visible_trial
+from store.database import Connection
 from store.imports import list_imports
 from store.rights import Act
 
@@ -77,6 +83,121 @@ class WithdrawalOut(BaseModel):
     """Results that are out of use."""
     put_back: int
     """Results that it had corrected, and whose earlier value is in use again."""
+
+
+class RefusedOut(BaseModel):
+    reason: str
+    results: int
+    rows: int
+    first_row: int
+    detail: str
+
+
+class FirstRowOut(BaseModel):
+    row: int
+    device: str
+    time: datetime | None
+    results: dict[str, Any]
+    problem: str
+
+
+class ImportedOut(BaseModel):
+    """The outcome of an import, or with `dry_run` of what it would do."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "import_id": 4,
+                "is_dry_run": False,
+                "understood": ["card.csv: text with ; and decimal point"],
+                "first_rows": [],
+                "rows": 960,
+                "empty": 0,
+                "contained": 960,
+                "stored": 950,
+                "duplicate": 10,
+                "refused": [],
+            }
+        }
+    )
+
+    import_id: int | None
+    is_dry_run: bool
+    understood: list[str]
+    first_rows: list[FirstRowOut]
+    rows: int
+    empty: int
+    """Rows without a result."""
+    contained: int
+    stored: int
+    duplicate: int
+    """Results that were there already: the same file again stores nothing."""
+    refused: list[RefusedOut]
+
+
+def _imported(done: Understood, *, dry: bool) -> ImportedOut:
+    summary = done.summary
+    return ImportedOut(
+        import_id=summary.import_id,
+        is_dry_run=dry,
+        understood=done.sentences,
+        first_rows=[FirstRowOut(**asdict(one)) for one in done.first_rows],
+        rows=summary.rows,
+        empty=summary.empty,
+        contained=summary.contained,
+        stored=summary.stored,
+        duplicate=summary.duplicate,
+        refused=[RefusedOut(reason=str(code), **asdict(one)) for code, one in summary.refused.items()],
+    )
+
+
+@router.post("/trials/{trial}/imports", status_code=201, responses=OF_BODIES)
+async def post_import(
+    request: Request,
+    trial: str,
+    context: Ctx,
+    viewer: Signed,
+    file: UploadFile,
+    description: Annotated[
+        str,
+        Form(
+            max_length=20_000,
+            description="JSON with what the file leaves open: device, zone, columns and the other keys of "
+            "`insitu import --columns`.",
+            examples=['{"device": "d1", "zone": "Europe/Paris"}'],
+        ),
+    ] = "{}",
+    dry_run: Annotated[bool, Form()] = False,
+) -> ImportedOut:
+    """Import results from a CSV file or a workbook of at most 8 MiB, as if the devices had sent them; for the
+    trial's company, its evaluator and the lab. It stops with 400 where the file leaves open what it means.
+    """
+    content, name = await file.read(), file.filename or "file"
+
+    def work(conn: Connection) -> Understood:
+        found = require_importable(conn, viewer, trial)
+        said = describe(found.code, read_description(description))
+        token = keep_file(context.uploads, viewer, found, name, content)
+        owner = owner_of(viewer.person_id, found.trial_id)
+        try:
+            path = context.uploads.find(owner, token)
+            return run_import(conn, path, said, clock=context.clock, by=viewer.login, dry=dry_run)
+        except CorrectInput as error:
+            raise CorrectInput(rename_options(str(error), lambda name: f"`{name}`")) from None
+        finally:
+            context.uploads.drop(owner, token)
+
+    return _imported(await acting(request, work, lane=context.lanes.exports), dry=dry_run)
+
+
+def read_description(text: str) -> dict[str, Any]:
+    try:
+        given = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CorrectInput(f"description is no JSON: {error}.") from None
+    if not isinstance(given, dict):
+        raise CorrectInput('description is a JSON object, such as {"zone": "Europe/Paris"}.')
+    return given
 
 
 @router.get("/trials/{trial}/imports")

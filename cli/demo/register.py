@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from cli.demo.agreements import agreement_of
-from cli.devices import give_credential
 from cli.people import add_account, new_password
+from ingest.acts.enrolling import give_credential
 from insitu.model import DatastreamRole, OrganisationKind, Role, TrialState
 from simulators.scenario import Group, Scenario
 from store.audit import SERVICE, record

@@ -202,3 +202,54 @@ def _zero_bytes(start: bytes) -> str:
         f"and copies that "
         "were cut: import another copy of the file, or correct that line."
     )
+
+
+def require_small(path: Path, most: int) -> None:
+    """Raises CorrectInput for a packed file that really unpacks to more than `most` bytes, whatever it says
+    about itself: a workbook is unpacked by a library that knows no bound. Reads the file as a stream.
+    """
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start.startswith(b"\x1f\x8b"):
+        with path.open("rb") as file:
+            _count_unpacked(path, file, 31, most, most)
+    elif start.startswith(b"PK\x03\x04"):
+        left = most
+        for offset, method in _stored_parts(path):
+            with path.open("rb") as file:
+                file.seek(offset)
+                if method == zipfile.ZIP_DEFLATED:
+                    left -= _count_unpacked(path, file, -15, left, most)
+
+
+def _stored_parts(path: Path) -> list[tuple[int, int]]:
+    """(where its bytes begin, how they are packed) of each file in a zip."""
+    parts = []
+    try:
+        with zipfile.ZipFile(path) as archive, path.open("rb") as file:
+            for info in archive.infolist():
+                if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise CorrectInput(f"{path} is packed in a way that is not read: pack it as zip again.")
+                file.seek(info.header_offset + 26)
+                head = file.read(4)
+                lengths = int.from_bytes(head[:2], "little") + int.from_bytes(head[2:], "little")
+                parts.append((info.header_offset + 30 + lengths, info.compress_type))
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise CorrectInput(f"{path} is damaged, it cannot be unpacked: {error}.") from error
+    return parts
+
+
+def _count_unpacked(path: Path, file: IO[bytes], bits: int, left: int, most: int) -> int:
+    """Bytes of the stream that begins here, unpacked; at most `left` of the `most` are left."""
+    stream, count = zlib.decompressobj(bits), 0
+    try:
+        while not stream.eof:
+            packed = stream.unconsumed_tail or file.read(1 << 16)
+            if not packed:
+                return count
+            count += len(stream.decompress(packed, 1 << 20))
+            if count > left:
+                raise CorrectInput(f"{path} unpacks to more than {most >> 20} MB: save a part of it as CSV.")
+    except zlib.error as error:
+        raise CorrectInput(f"{path} is damaged, it cannot be unpacked: {error}.") from error
+    return count

@@ -16,6 +16,7 @@ class _SQL(Queries, file="catalogue/sites"):
     add_site: str
     sites_of_trial: str
     sites_of_host: str
+    possible_sites: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +73,10 @@ def list_host_sites(
 ) -> list[HostSite]:
     """The sites of a host, or of all (None); `code`: only that one."""
     return rows(conn, HostSite, _SQL.sites_of_host, host_id=host_id, now=now, code=code)
+
+
+def list_possible_sites(conn: Connection, trial: str) -> list[Site]:
+    """Where a device of the trial may be deployed: sites of its host, and those where its devices are or
+    were.
+    """
+    return rows(conn, Site, _SQL.possible_sites, trial=trial)

@@ -76,8 +76,9 @@ VALUES (%(device_id)s::int, %(network_server_id)s::int, %(username)s::text, %(to
 SELECT EXISTS (SELECT FROM credential WHERE username = %(username)s::text);
 
 -- name: revoke_credentials
--- End a device's credentials.
-UPDATE credential SET revoked_at = %(at)s::timestamptz WHERE device_id = %(device_id)s::int AND revoked_at IS NULL;
+-- End a device's credentials, perhaps except one.
+UPDATE credential SET revoked_at = %(at)s::timestamptz WHERE device_id = %(device_id)s::int AND revoked_at IS NULL
+  AND username IS DISTINCT FROM %(keep)s::text;
 
 -- name: revoke_network_credentials
 -- End a network server's credentials.

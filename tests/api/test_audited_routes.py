@@ -86,6 +86,22 @@ NO_LINE = {
         ("/trials/{trial}/evaluate", "/api/v1/trials/{trial}/evaluations"),
         "test_asking.py looks at their lines",
     ),
+    **dict.fromkeys(
+        (
+            *("/trials/{trial}/connect", "/api/v1/trials/{trial}/devices"),
+            *(
+                f"{prefix}/trials/{{trial}}/devices/{{device}}/{act}"
+                for prefix in ("", "/api/v1")
+                for act in ("credentials", "revocation", "datastreams", "sensors", "swap")
+            ),
+        ),
+        "test_twins.py compares their lines with those of the verbs",
+    ),
+    "/trials/{trial}/devices/{device}/test": "test_connecting.py looks at its line",
+    "/trials/{trial}/imports": "test_import_pages.py looks at its line",
+    "/api/v1/trials/{trial}/imports": "test_import_pages.py looks at its line",
+    "/trials/{trial}/mappings": "test_mapping_pages.py looks at its line",
+    "/api/v1/trials/{trial}/mappings": "test_mapping_pages.py looks at its line",
     "/trials/{trial}/decision": "test_decisions.py looks at its line",
     "/api/v1/trials/{trial}/decision": "test_decisions.py looks at its line",
     **dict.fromkeys(

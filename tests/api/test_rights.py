@@ -56,6 +56,16 @@ RELATIONS = {
 a site of `metro`, so its operator is a neighbour; its buyer is not.
 """
 STREAMS = re.compile(r"^/live/")
+BODIES: dict[str, dict[str, Any]] = {
+    "/devices": {"code": "new-1", "measure": ["co2"], "site": "hospital-south"},
+    "/credentials": {},
+    "/revocation": {},
+    "/datastreams": {"measure": ["humidity"]},
+    "/sensors": {"make": "Make", "model": "1", "reason": "why"},
+    "/swap": {"new": "nobody", "reason": "why"},
+    "/mappings": {"mappings": [{"trial": TRIAL, "field": "x", "property": "co2"}]},
+}
+"""End of a route of the API → what it is sent."""
 
 
 @dataclass(frozen=True)
@@ -204,6 +214,9 @@ def body_of(route: str, ward: Ward, login: str) -> dict[str, Any]:
         return {}
     if route.endswith("/sites/{site}"):
         return {"kind": "ward"}
+    for end, body in BODIES.items():
+        if route.endswith(end):
+            return body
     return (
         {"reason": "why", "outcome": "buy", "evaluation_id": ward.evaluation}
         if "decision" in route

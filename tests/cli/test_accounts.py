@@ -69,7 +69,8 @@ def test_tokens_are_made_listed_handed_over_and_ended(told_here: Told, lab: Conn
     lab.commit()
     text = told_here("people", "token", "lab", "--name", "Grafana", "--days", "30", "--machine")
     assert re.search(r"\n    insitu_[\w-]{43}\n", text)
-    told_here("people", "token", "ada", "--name", "notebook", "--days", "400")
+    said = told_here("people", "token", "ada", "--name", "notebook", "--days", "400", "--acts")
+    assert "notebook reads and acts with the rights of ada." in said
     (machine,) = json.loads(told_here("people", "tokens", "--json"))
     assert (machine["name"], machine["login"], machine["organisation"]) == ("Grafana", "lab", "Lab")
     assert "notebook" in told_here("people", "tokens", "ada")

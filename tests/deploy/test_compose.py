@@ -19,8 +19,8 @@ from tempfile import TemporaryDirectory
 import psycopg
 import pytest
 
-from cli.devices import give_credential
 from cli.rooms import ROOMS
+from ingest.acts.enrolling import give_credential
 from ingest.ingestor import STOP_TIMEOUT_S
 from insitu.embedded.broker import free_port
 from insitu.embedded.broker_program import wheel_binary

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from cli.devices import give_credential
+from ingest.acts.enrolling import give_credential
 from insitu.embedded.broker import free_port
 from store import shards
 from store.database import Connection

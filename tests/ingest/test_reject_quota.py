@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cli.devices import give_credential
+from ingest.acts.enrolling import give_credential
 from ingest.booking import book
 from ingest.budget import Budget
 from ingest.http import Post, Taker, posted

@@ -16,3 +16,10 @@ SELECT s.site_id, s.code, s.name, s.kind, s.latitude, s.longitude, s.host_id, o.
 FROM site s JOIN organisation o ON o.organisation_id = s.host_id
 WHERE (%(host_id)s::int IS NULL OR s.host_id = %(host_id)s::int) AND (%(code)s::text IS NULL OR s.code = %(code)s::text)
 ORDER BY o.code, s.code;
+
+-- name: possible_sites
+-- Sites of the host of a trial, and others where devices of it are or were deployed.
+SELECT s.site_id, s.code, s.name, s.kind, s.latitude, s.longitude FROM site s CROSS JOIN trial t
+WHERE t.code = %(trial)s::text AND (s.host_id = t.host_id OR EXISTS (
+    SELECT FROM deployment p JOIN device d USING (device_id) WHERE p.site_id = s.site_id AND d.trial_id = t.trial_id))
+ORDER BY s.code;

@@ -1,0 +1,85 @@
+"""Files of results between the questions about them and their import: for an hour at most, for their person
+alone.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+import time
+from pathlib import Path
+from typing import Final
+
+from insitu.errors import CorrectInput, RetryLater
+
+MOST_BYTES: Final = 8 * 1024**2
+MOST_UNPACKED: Final = 64 * 1024**2
+_KEPT_S: Final = 3600.0
+_MOST_KEPT: Final = 256 * 1024**2
+_MOST_OF_ONE: Final = 4
+"""Files of one person; the oldest makes room."""
+_TOKEN: Final = re.compile(r"[\w-]{43}")
+_NAME: Final = re.compile(r"[^\w.() +=@-]")
+
+
+class Uploads:
+    """Files below `folder`, one folder for each: PERSON-TRIAL-TOKEN/NAME. Another process of the pages with
+    another folder does not find them, and asks for the file again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def put(self, owner: str, name: str, content: bytes) -> str:
+        """Keeps a file; returns the token by which its owner finds it again."""
+        self.sweep()
+        own = sorted(self._all(owner), key=_age, reverse=True)
+        for old in own[: max(0, len(own) - _MOST_OF_ONE + 1)]:
+            shutil.rmtree(old, ignore_errors=True)
+        if sum(path.stat().st_size for path in self._folder.glob("*/*")) + len(content) > _MOST_KEPT:
+            raise RetryLater("Too many files wait for an answer: try again in an hour.")
+        token = secrets.token_urlsafe(32)
+        place = self._folder / f"{owner}-{token}"
+        place.mkdir(parents=True, mode=0o700)
+        (place / safe_name(name)).write_bytes(content)
+        return token
+
+    def find(self, owner: str, token: str) -> Path:
+        """The file. CorrectInput if it is gone, or was never this owner's."""
+        place = self._folder / f"{owner}-{token}"
+        found = sorted(place.glob("*")) if _TOKEN.fullmatch(token) else []
+        if not found or _age(place) > _KEPT_S:
+            raise CorrectInput("That file is not here any more: choose it again.")
+        return found[0]
+
+    def drop(self, owner: str, token: str) -> None:
+        if _TOKEN.fullmatch(token):
+            shutil.rmtree(self._folder / f"{owner}-{token}", ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Remove what is older than an hour."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for place in self._folder.glob("*"):
+            if _age(place) > _KEPT_S:
+                shutil.rmtree(place, ignore_errors=True)
+
+    def _all(self, owner: str) -> list[Path]:
+        return [place for place in self._folder.glob(f"{owner}-*") if place.is_dir()]
+
+
+def _age(place: Path) -> float:
+    try:
+        return time.time() - place.stat().st_mtime
+    except FileNotFoundError:  # another request has just removed it
+        return _KEPT_S + 1
+
+
+def owner_of(person_id: int, trial_id: int) -> str:
+    return f"{person_id}-{trial_id}"
+
+
+def safe_name(name: str) -> str:
+    """A name for the file that leads nowhere else, and that a reader still knows."""
+    plain = _NAME.sub("_", name.replace("\\", "/").rpartition("/")[2]).strip(". ")
+    return plain[-80:] or "file"
