@@ -1453,6 +1453,23 @@ ALTER TABLE public.organisation ALTER COLUMN organisation_id ADD GENERATED ALWAY
     CACHE 1
 );
 
+CREATE TABLE public.outage (
+    outage_id integer NOT NULL,
+    shard_id integer NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone NOT NULL,
+    CONSTRAINT outage_check CHECK ((started_at < ended_at))
+);
+
+ALTER TABLE public.outage ALTER COLUMN outage_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.outage_outage_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.packed_day (
     datastream_id integer NOT NULL,
     start_time timestamp with time zone NOT NULL,
@@ -1471,22 +1488,6 @@ CREATE TABLE public.packed_day (
     CONSTRAINT packed_day_n_check CHECK ((n > 0))
 );
 ALTER TABLE ONLY public.packed_day ALTER COLUMN columns SET STORAGE EXTERNAL;
-CREATE TABLE public.outage (
-    outage_id integer NOT NULL,
-    shard_id integer NOT NULL,
-    started_at timestamp with time zone NOT NULL,
-    ended_at timestamp with time zone NOT NULL,
-    CONSTRAINT outage_check CHECK ((started_at < ended_at))
-);
-
-ALTER TABLE public.outage ALTER COLUMN outage_id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME public.outage_outage_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
 
 CREATE TABLE public.person (
     person_id integer NOT NULL,
@@ -2163,10 +2164,11 @@ ALTER TABLE ONLY public.organisation
 ALTER TABLE ONLY public.organisation
     ADD CONSTRAINT organisation_pkey PRIMARY KEY (organisation_id);
 
-ALTER TABLE ONLY public.packed_day
-    ADD CONSTRAINT packed_day_pkey PRIMARY KEY (datastream_id, start_time) INCLUDE (end_time, n, failed);
 ALTER TABLE ONLY public.outage
     ADD CONSTRAINT outage_pkey PRIMARY KEY (outage_id);
+
+ALTER TABLE ONLY public.packed_day
+    ADD CONSTRAINT packed_day_pkey PRIMARY KEY (datastream_id, start_time) INCLUDE (end_time, n, failed);
 
 ALTER TABLE ONLY public.person
     ADD CONSTRAINT person_issuer_subject_key UNIQUE (issuer, subject);
@@ -2346,8 +2348,9 @@ CREATE INDEX notice_by_alert ON public.notice USING btree (alert_id);
 
 CREATE INDEX notice_due ON public.notice USING btree (due_at) WHERE (ended_at IS NULL);
 
-CREATE INDEX outage_by_end ON public.outage USING btree (ended_at);
 CREATE UNIQUE INDEX one_open_request ON public.evaluation_request USING btree (trial_id) WHERE (ended_at IS NULL);
+
+CREATE INDEX outage_by_end ON public.outage USING btree (ended_at);
 
 CREATE INDEX probe_by_age ON public.probe USING btree (committed_at);
 
@@ -2858,13 +2861,14 @@ ALTER TABLE ONLY public.network_address
 ALTER TABLE ONLY public.network_address
     ADD CONSTRAINT network_address_network_server_id_fkey FOREIGN KEY (network_server_id) REFERENCES public.network_server(network_server_id);
 
-ALTER TABLE ONLY public.packed_day
-    ADD CONSTRAINT packed_day_datastream_id_fkey FOREIGN KEY (datastream_id) REFERENCES public.datastream(datastream_id);
 ALTER TABLE ONLY public.notice
     ADD CONSTRAINT notice_alert_channel_id_fkey FOREIGN KEY (alert_channel_id) REFERENCES public.alert_channel(alert_channel_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.notice
     ADD CONSTRAINT notice_alert_id_fkey FOREIGN KEY (alert_id) REFERENCES public.alert(alert_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.packed_day
+    ADD CONSTRAINT packed_day_datastream_id_fkey FOREIGN KEY (datastream_id) REFERENCES public.datastream(datastream_id);
 
 ALTER TABLE ONLY public.person
     ADD CONSTRAINT person_organisation_id_fkey FOREIGN KEY (organisation_id) REFERENCES public.organisation(organisation_id);
