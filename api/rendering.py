@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from babel.dates import format_timedelta
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
+from starlette.routing import Match
 
 from api.access import form_token, keep_visit
 from api.context import context_of, readiness_of
@@ -144,14 +144,20 @@ def language_of(request: Request, viewer: Viewer | None) -> Language:
 
 
 def _address_of(request: Request) -> str:
-    """Path and query of the page; of an answer to a form, those of the page with the form: the address of the
-    form itself cannot be opened again.
+    """Path and query of the page. An answer to a form may be at an address that cannot be opened: then the
+    nearest one above it.
     """
-    here = urlsplit(str(request.url))
-    if request.method not in ("GET", "HEAD"):
-        before = urlsplit(request.headers.get("referer", ""))
-        here = before if before.netloc == here.netloc and before.path else urlsplit("/")
-    return here.path + (f"?{here.query}" if here.query else "")
+    if request.method in ("GET", "HEAD"):
+        return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    path = request.url.path
+    while path and not _opens(request, path):
+        path = path.rpartition("/")[0]
+    return path or "/"
+
+
+def _opens(request: Request, path: str) -> bool:
+    scope = {**request.scope, "method": "GET", "path": path}
+    return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
 
 
 def page_of(request: Request, viewer: Viewer | None, time_zone: str | None = None) -> Page:
