@@ -30,8 +30,10 @@ from store.observations import latest_of, series
 from store.quality import save_flags
 from store.read.results import Charted, list_buckets
 from store.read.streams import count_by_day
+from store.seals import find_changed_days
 from tests.columnstore import SWITCH_ON, pack
 from tests.fix_catalogue import START, SmallTrial
+from tests.store.test_seals import sealed
 
 Load = Callable[..., Any]
 STEP = timedelta(seconds=30)
@@ -214,6 +216,20 @@ def test_a_whole_trial_is_erased_from_packed_chunks(packed: Packed) -> None:
     packed.conn.commit()
     packed.told = {}
     packed.require_all()
+
+
+def test_what_is_erased_from_packed_chunks_is_noted_for_the_seals(packed: Packed) -> None:
+    """A whole batch and parts of two: each result has a note, and its days are explained and sealed again."""
+    conn = packed.conn
+    sealed(conn)
+    scope = Scope("t", "a", at(1500), at(3500), ["results"])
+    erase(conn, scope, login="lab", reason="asked", now=START)
+    conn.commit()
+    noted = "SELECT count(*) FROM row_change WHERE kind = 'observation' AND was IS NOT NULL"
+    assert conn.execute(noted.encode()).fetchall() == [(2000,)]
+    assert find_changed_days(conn, most=10**9) == []
+    sealed(conn, 51)
+    assert conn.execute(noted.encode()).fetchall() == [(0,)]
 
 
 def test_a_replay_meets_its_packed_rows(packed: Packed) -> None:
