@@ -44,7 +44,9 @@ def require_connectable(conn: Connection, viewer: Viewer, trial: str) -> Trial:
 
 
 async def give(request: Request, viewer: Viewer, wanted: Enrolment, *, ends_others: bool = False) -> Given:
-    """Enrol, and wait until the broker knows it. `ends_others`: the older credentials end in the same moment."""
+    """Enrol, and wait until the broker knows it. `ends_others`: the older credentials end in the
+    same moment.
+    """
     context = context_of(request)
     http = str(request.base_url).rstrip("/")
 

@@ -1,4 +1,6 @@
-"""Messages of a device as they arrive: the page after a new credential, its live stream, and a test message."""
+"""Messages of a device as they arrive: the page after a new credential, its live stream, and a test
+message.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,9 @@ class Arrivals:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The token of a device, on the pages that may show it: after it was made, or after its reader sent it."""
+    """The token of a device, on the pages that may show it: after it was made, or after its reader
+    sent it.
+    """
 
     username: str
     token: str

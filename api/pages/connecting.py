@@ -38,7 +38,9 @@ Text = Annotated[str, Form(max_length=500)]
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """Choices that the form offers. `own`: properties that the trial plans or measures; `others`: the rest."""
+    """Choices that the form offers. `own`: properties that the trial plans or measures; `others`:
+    the rest.
+    """
 
     trial: Trial
     sites: list[Site]

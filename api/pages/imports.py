@@ -1,4 +1,6 @@
-"""Import of a file: what is understood of it, what it leaves open, what would become of it, then the import."""
+"""Import of a file: what is understood of it, what it leaves open, what would become of it, then
+the import.
+"""
 
 from __future__ import annotations
 

@@ -161,7 +161,9 @@ async def post_swap(
     reason: Line = "",
     at: Moment = "",
 ) -> HTMLResponse:
-    """The other device takes the place of this one and continues its series; the credential of this one ends."""
+    """The other device takes the place of this one and continues its series; the credential of this
+    one ends.
+    """
 
     def work(conn: Connection) -> Swapped:
         found, now = require_connectable(conn, viewer, trial), context.clock.now()

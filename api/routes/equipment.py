@@ -171,7 +171,9 @@ def post_sensor(
 async def post_swap(
     request: Request, trial: str, device: str, body: SwapIn, context: Ctx, viewer: Signed
 ) -> SwapOut:
-    """Another device takes the place of this one and continues its series; the credential of this one ends."""
+    """Another device takes the place of this one and continues its series; the credential of this
+    one ends.
+    """
 
     def work(conn: Connection) -> Swapped:
         found, now = require_connectable(conn, viewer, trial), context.clock.now()

@@ -157,7 +157,7 @@ async def post_import(
     trial: str,
     context: Ctx,
     viewer: Signed,
-    file: UploadFile,
+    file: UploadFile | None = None,
     description: Annotated[
         str,
         Form(
@@ -172,7 +172,8 @@ async def post_import(
     """Import results from a CSV file or a workbook of at most 8 MiB, as if the devices had sent them; for the
     trial's company, its evaluator and the lab. It stops with 400 where the file leaves open what it means.
     """
-    content, name = await file.read(), file.filename or "file"
+    content = b"" if file is None else await file.read()  # without one the right comes first, then a 400
+    name = (file.filename if file is not None else None) or "file"
 
     def work(conn: Connection) -> Understood:
         found = require_importable(conn, viewer, trial)

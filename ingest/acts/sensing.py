@@ -1,4 +1,6 @@
-"""Sensors of devices, and their calibrations: entered, changed, corrected. The caller owns the transaction."""
+"""Sensors of devices, and their calibrations: entered, changed, corrected. The caller owns the
+transaction.
+"""
 
 from __future__ import annotations
 
