@@ -61,7 +61,7 @@ def book(
 
     `turn`: progress of the broker session, including these messages. `quota`: bytes of refused messages to
     keep; None: all. `import_id`: the import that brought the messages; None: their devices sent them.
-    `plain`: the other messages of the batch, as columns, and `places`: those of `messages` in it; None: 0, 1, …
+    `plain`: the other messages of the batch, as columns. `places`: of `messages` in the batch; None: 0, 1, …
     """
     at = range(len(messages)) if places is None else places
     batch = [Booked(message, place) for place, message in zip(at, messages, strict=True)]

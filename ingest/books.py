@@ -67,8 +67,8 @@ class DatabaseBooks:
         quota: Quota,
         new_reader: Callable[[CatalogueSnapshot], PlainReader] = PlainReader,
     ) -> None:
-        """`budget`: limits of each device. `quota`: bytes of refused messages to keep. `new_reader`: finds the
-        plain messages by a snapshot of the catalogue.
+        """`budget`: limits of each device. `quota`: bytes of refused messages to keep. `new_reader`: makes of
+        a snapshot of the catalogue what finds the plain messages.
         """
         self._database_url = database_url
         self._clock = clock

@@ -1,5 +1,5 @@
-"""What the catalogue says of topics and of the results in their messages, as numbers into arrays. Remembered
-from message to message, since the next one of a device seldom looks different.
+"""Topics and the results in their messages as the catalogue has them: numbers into arrays. Remembered from
+message to message, since the next one of a device seldom looks different.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class Layouts:
         return sender
 
     def layout(self, sender: Sender, names: Names) -> Layout | None:
-        """None if one of the names is no datastream that plain messages may have, or if there are too many."""
+        """None if one of the names is no datastream that plain messages may have, or if they are too many."""
         if names in sender.layouts:
             return sender.layouts[names]
         found = [sender.known.datastreams.get(name) for name in names]

@@ -94,7 +94,7 @@ def enrol(conn: Connection) -> None:
 
 
 def change(conn: Connection, rng: random.Random, now: datetime) -> None:
-    """What a lab or the checks do between two batches."""
+    """Something that a lab or the checks do between two batches."""
     match rng.randrange(4):
         case 0:
             conn.execute(
@@ -131,7 +131,7 @@ class Fleet:
         self.boots = dict.fromkeys(PLAIN, "k0")
 
     def batches(self, messages: int) -> Iterator[list[Message]]:
-        """At least so many messages, cut at random places."""
+        """That number of messages, cut at random places."""
         while messages > 0:
             size = min(messages, self.rng.choice((1, 5, 15, 16, 17, 40, 90)))
             messages -= size
@@ -195,9 +195,15 @@ class Fleet:
         rng = self.rng
         grid = T0 + _MINUTE * rng.randrange(-20, 1 + max(1, (self.now - T0) // _MINUTE))
         odd: tuple[timedelta, ...] = (
-            timedelta(days=-1), timedelta(days=-2, hours=-1), timedelta(days=-40), timedelta(days=-31, hours=-12),
-            timedelta(minutes=9), timedelta(minutes=11), timedelta(days=400), timedelta(microseconds=1),
-        )  # fmt: skip
+            timedelta(days=-1),
+            timedelta(days=-2, hours=-1),
+            timedelta(days=-40),
+            timedelta(days=-31, hours=-12),
+            timedelta(minutes=9),
+            timedelta(minutes=11),
+            timedelta(days=400),
+            timedelta(microseconds=1),
+        )
         when = self.now + rng.choice(odd) if rng.random() < 0.12 else grid
         seconds = to_us(when) / 1e6
         zone = timezone(timedelta(minutes=rng.choice((0, 60, -330))))
@@ -265,9 +271,18 @@ class Fleet:
         topic, payload = self._usual()
         document = json.loads(payload)
         beside = {
-            "quality": "bad", "valid": False, "unit": "ug/m3", "note": "x", "units": "mg/m3", "ts": 5,
-            "boot": "a@b.c", "seq": 2**63 - 2, "time": None, "observations": [], "results": {},
-        }  # fmt: skip
+            "quality": "bad",
+            "valid": False,
+            "unit": "ug/m3",
+            "note": "x",
+            "units": "mg/m3",
+            "ts": 5,
+            "boot": "a@b.c",
+            "seq": 2**63 - 2,
+            "time": None,
+            "observations": [],
+            "results": {},
+        }
         key = rng.choice(list(beside))
         if rng.random() < 0.2:  # twice the same key
             return topic, payload[:-1] + f",{json.dumps(key)}:{json.dumps(beside[key])}}}".encode()

@@ -88,9 +88,11 @@ class Twin:
         """
         columns = self.conn.execute(
             "SELECT c.table_name, array_agg(c.column_name::text ORDER BY c.ordinal_position)"
-            " FROM information_schema.columns c JOIN information_schema.tables t USING (table_schema, table_name)"
+            " FROM information_schema.columns c"
+            " JOIN information_schema.tables t USING (table_schema, table_name)"
             " WHERE c.table_schema = 'public' AND t.table_type = 'BASE TABLE'"
-            " AND coalesce(c.column_default, '') NOT IN ('clock_timestamp()', 'pg_current_xact_id()') GROUP BY 1"
+            " AND coalesce(c.column_default, '') NOT IN ('clock_timestamp()', 'pg_current_xact_id()')"
+            " GROUP BY 1"
         ).fetchall()
         found = {}
         for table, names in columns:
@@ -109,7 +111,7 @@ class Twin:
 
 
 def told(outcome: Outcome) -> tuple[object, ...]:
-    """What devices hear of a batch, and its sums."""
+    """All that devices hear of a batch, and its sums."""
     refusals = [(reject, seq) for reject, seq in outcome.refusals]
     return outcome.receipts, refusals, outcome.rebirths, outcome.stored, outcome.refused
 

@@ -1,0 +1,68 @@
+"""Bounds and faults of the columns; tests/ingest/test_twins.py has what they store."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ingest.columns import reading
+from ingest.columns.reading import FEWEST, PlainReader
+from insitu.model import Message
+from insitu.times import to_us
+from store.catalogue.snapshot import load_snapshot
+from store.database import Connection
+from tests.fix_catalogue import START, SmallTrial
+from tests.ingest.test_sqlstates import Bench
+
+T0_US = to_us(START) + 3_600_000_000
+
+
+def plain(number: int, *, topic: str = "insitu/v1/t/a/obs", results: str = '{"pm25": 1}') -> Message:
+    document = {"boot": "k", "seq": number, "time": (T0_US + number) / 1e6, "results": json.loads(results)}
+    return Message(topic, json.dumps(document).encode(), T0_US + number, qos=1, mid=number)
+
+
+def test_a_fault_in_the_columns_costs_no_message(
+    conn: Connection, catalogue: SmallTrial, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(conn, database_url, catalogue)
+
+    def fail(*_: object) -> None:
+        raise IndexError("a defect")
+
+    monkeypatch.setattr(PlainReader, "_placed", fail)
+    sent = [bench.send("a") for _ in range(10 * FEWEST)]
+    bench.work(60, until=len(sent))
+    assert sorted(bench.stored()) == list(range(1, len(sent) + 1))
+    assert bench.refused() == {}
+    bench.books.close()
+
+
+def test_a_batch_of_a_few_messages_takes_the_path_of_objects(conn: Connection, catalogue: SmallTrial) -> None:
+    reader = PlainReader(load_snapshot(conn))
+    few, enough = [[plain(number) for number in range(size)] for size in (FEWEST - 1, FEWEST)]
+    assert reader.read(few)[1] == list(range(FEWEST - 1))
+    found, others = reader.read(enough)
+    assert (len(found), others) == (FEWEST, [])
+
+
+def test_topics_that_nobody_reads_are_not_remembered(conn: Connection, catalogue: SmallTrial) -> None:
+    reader = PlainReader(load_snapshot(conn))
+    made_up = [plain(number, topic=f"insitu/v1/t/a/{number}") for number in range(100)]
+    found, others = reader.read([*made_up, plain(1)])
+    assert (len(found), len(others)) == (1, 100)
+    assert set(reader._layouts.senders) == {"insitu/v1/t/a/obs"}
+
+
+def test_layouts_are_forgotten_beyond_their_bound(
+    conn: Connection, catalogue: SmallTrial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MOST_NAMES", 2)
+    reader = PlainReader(load_snapshot(conn))
+    forms = ['{"pm25": 1}', '{"pm25": 1, "fan": true}', '{"fan": false, "pm25": 1}', '{"fan": true}']
+    for turn in range(3):
+        for results in forms:
+            found, others = reader.read([plain(turn * 99 + n, results=results) for n in range(FEWEST)])
+            assert (len(found), others) == (FEWEST, [])
+            assert reader._layouts.names <= 4
