@@ -156,8 +156,8 @@ def _waiting(entries: Sequence[Entry]) -> str:
         groups[entry.group] = groups.get(entry.group, 0) + 1
     named = ", ".join(f"{group} ({number})" for group, number in groups.items())
     return (
-        f"\n\n**{len(entries)} cells wait to be measured by rules {NEWEST}**, and show earlier rules or nothing: "
-        f"{named}."
+        f"\n\n**{len(entries)} cells wait to be measured by rules {NEWEST}**, and show earlier rules or "
+        f"nothing: {named}."
     )
 
 
