@@ -71,7 +71,7 @@ def blocks_of(rows: Mapping[str, Row], oracles: Sequence[Compared]) -> dict[str,
     asides = {world.name for world in worlds if world.aside}
     return {
         **{world.name: "Not measured yet." for world in worlds if not world.aside},
-        "cells": _stated(read),
+        "cells": _stated(read) + _waiting(waiting_cells(rows)),
         "beyond the bounds": _beyond(bounds.of_results(everything)),
         **{name: _table(found) for name, found in hourly.items() if name not in asides},
         "other aggregations": tables.aggregations(
@@ -130,19 +130,34 @@ def _stated(read: Sequence[tuple[Entry, Row]]) -> str:
         f"{bounds.error_of(0.95, number):.3f} and {bounds.error_of(0.025, number):.3f}"
         for number in sorted(counts)
     )
-    old = sum(not is_of_now(row, entry) for entry, row in read)
     checked = sum(row.drawn < row.rules for row in rows)
-    kept = sum(row.rules < NEWEST for row in rows) - old
+    kept = sum(entry.since <= row.rules < NEWEST for entry, row in read)
     told = ""
     if kept:
         told += f" {kept} cells are of earlier rules, since which nothing has changed for them."
     if checked:
         told += f" {checked} were drawn by earlier rules than those by which their first 50 give the same."
-    if old:
-        told += f" {old} cells are of other rules."
     return (
         f"Rules {NEWEST}, seed {SEED}. {len(rows)} cells: {parts}. The standard errors of a coverage of .95 "
         f"and of a false verdict of .025 are {errors}." + told
+    )
+
+
+def waiting_cells(rows: Mapping[str, Row]) -> list[Entry]:
+    """Those without results of today's rules: the page names their groups, and `make nightly` fails."""
+    return [entry for entry in list_entries() if not is_of_now(rows.get(entry.key), entry)]
+
+
+def _waiting(entries: Sequence[Entry]) -> str:
+    if not entries:
+        return ""
+    groups: dict[str, int] = {}
+    for entry in entries:
+        groups[entry.group] = groups.get(entry.group, 0) + 1
+    named = ", ".join(f"{group} ({number})" for group, number in groups.items())
+    return (
+        f"\n\n**{len(entries)} cells wait to be measured by rules {NEWEST}**, and show earlier rules or "
+        f"nothing: {named}."
     )
 
 

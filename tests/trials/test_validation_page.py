@@ -20,7 +20,16 @@ from proving.coverage.intervals import SEED, Counts, Measured
 from proving.coverage.measuring import write_validation
 from proving.coverage.missing import Judged, Silent
 from proving.coverage.page import ORACLES as STORED
-from proving.coverage.page import PAGE, Compared, blocks_of, load_oracles, marks_of, render, write_page
+from proving.coverage.page import (
+    PAGE,
+    Compared,
+    blocks_of,
+    load_oracles,
+    marks_of,
+    render,
+    waiting_cells,
+    write_page,
+)
 from proving.coverage.results import (
     Row,
     bare,
@@ -87,16 +96,32 @@ def test_every_block_has_its_place_on_the_page_once(rows: Mapping[str, Row]) -> 
     assert sorted(marks_of(PAGE.read_text("utf-8"))) == sorted(blocks_of(rows, load_oracles()))
 
 
-def test_every_cell_of_the_list_is_measured_by_todays_rules_and_no_other(rows: Mapping[str, Row]) -> None:
-    assert [entry.key for entry in list_entries()] == list(rows), AGAIN
-    assert [entry.key for entry in list_entries() if not is_of_now(rows[entry.key], entry)] == [], AGAIN
+def test_every_cell_is_of_todays_rules_or_the_page_says_that_it_waits(rows: Mapping[str, Row]) -> None:
+    waiting = waiting_cells(rows)
+    text = PAGE.read_text("utf-8")
+    keys = [entry.key for entry in list_entries()]
+    assert list(rows) == [key for key in keys if key in rows], AGAIN
+    assert ("cells wait to be measured" in text) is bool(waiting)
+    for group in dict.fromkeys(entry.group for entry in waiting):
+        assert f"{group} ({sum(entry.group == group for entry in waiting)})" in text, AGAIN
+
+
+@pytest.mark.nightly
+def test_no_cell_waits_to_be_measured(rows: Mapping[str, Row]) -> None:
+    assert [entry.key for entry in waiting_cells(rows)] == [], AGAIN
 
 
 @pytest.mark.parametrize("entry", sample(), ids=lambda entry: entry.key)
 def test_a_cell_drawn_again_gives_the_stored_results(entry: Entry, rows: Mapping[str, Row]) -> None:
-    """Its first fifty replications, to the accuracy at which processors agree."""
+    """Its first fifty replications, to the accuracy at which processors agree. A cell that waits has nothing
+    to give again, and the page says so.
+    """
+    row = rows.get(entry.key)
+    if row is None or not is_of_now(row, entry):
+        assert f"{entry.group} (" in PAGE.read_text("utf-8").partition("cells wait")[2]
+        return
     found = entry.replicate(range(OPENING))
-    assert is_same(entry.opening(found), rows[entry.key].opening), AGAIN
+    assert is_same(entry.opening(found), row.opening), AGAIN
 
 
 @pytest.mark.parametrize("oracle", ORACLES, ids=lambda oracle: oracle.statistic)
@@ -180,6 +205,37 @@ def test_a_stopped_measurement_goes_on_with_the_cells_that_are_missing_and_write
     text = page.read_text("utf-8")
     assert "2 cells: 2 of 60 replications" in text
     assert "Not measured yet." in text
+
+
+def test_one_group_is_measured_and_the_others_stay(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = OfWorld(WORLDS["counts"], Cell(0.7, 14))
+    cells, page = tmp_path / "cells.jsonl", tmp_path / "validation.md"
+    page.write_text(PAGE.read_text("utf-8"), "utf-8")
+    given = {"replications": 50, "again": 50, "processes": 1, "cells": cells, "page": page}
+    write_validation([other, SHORT], only=["limit"], **given)
+    assert list(load_rows(cells)) == [SHORT.key]
+    with pytest.raises(CorrectInput, match="There is no group 'limits': counts, limit"):
+        write_validation([other, SHORT], only=["limits"], **given)
+    assert "counts" not in capsys.readouterr().out
+
+
+def test_a_row_is_of_today_if_nothing_has_changed_for_it_since() -> None:
+    """Rules 4 changed what is missing, and no limit beside it."""
+    silence = next(one for one in list_entries() if isinstance(one, OfSilence))
+    row = replace(measured(), rules=3, drawn=2)
+    assert is_of_now(row, SHORT)
+    assert not is_of_now(row, silence)
+    assert not is_of_now(replace(row, rules=2), SHORT)
+    assert not is_of_now(replace(row, seed=1), SHORT)
+
+
+def test_a_row_says_by_which_rules_it_was_drawn_though_it_is_kept(tmp_path: Path) -> None:
+    kept = measured([replace(measured(), rules=RULES_1, drawn=RULES_1)])
+    assert (kept.rules, kept.drawn) == (NEWEST, RULES_1)
+    save_rows([kept], tmp_path / "cells.jsonl")
+    assert load_rows(tmp_path / "cells.jsonl")[SHORT.key].drawn == RULES_1
 
 
 def test_outside_a_clone_nothing_is_measured_for_the_page(tmp_path: Path) -> None:

@@ -27,7 +27,17 @@ TRIALS = ("platform-air", "ward-ventilation", "street-noise")
 LEAST_MESSAGES = {"hourly": 50_000, "as shipped": 200_000}
 
 
-@pytest.fixture(scope="package", params=["hourly", pytest.param("as shipped", marks=pytest.mark.nightly)])
+PATIENT = pytest.mark.timeout(1200)
+"""The first test of a demo waits for its whole history: alone four minutes, and longer on a busy machine."""
+
+
+@pytest.fixture(
+    scope="package",
+    params=[
+        pytest.param("hourly", marks=PATIENT),
+        pytest.param("as shipped", marks=[PATIENT, pytest.mark.nightly]),
+    ],
+)
 def demo(request: pytest.FixtureRequest) -> Iterator[RunningDemo]:
     """The demo, once it is live, its history complete and its reports written."""
     folder = Path(tempfile.mkdtemp(prefix="insitu end to end "))
