@@ -295,13 +295,13 @@ def test_denied_messages_and_take_overs_are_told_from_the_events_of_the_broker(f
         ]
     ):
         field.conn.execute(
-            "INSERT INTO credential (device_id, username, token_sha256, nats_hash, mosquitto_hash, created_at) "
-            "VALUES (%s, %s, sha256(%s), '', '', now())",
+            "INSERT INTO credential (device_id, username, token_sha256, nats_hash, mosquitto_hash, "
+            "created_at) VALUES (%s, %s, sha256(%s), '', '', now())",
             (field.devices[f"n/{device}"], device, str(number).encode()),
         )
         field.conn.execute(
-            "INSERT INTO broker_event (username, hour, kind, events, first_at, last_at, last_topic, by_other) "
-            "VALUES (%s, date_trunc('hour', now()), %s, %s, now(), now(), 'x', false)",
+            "INSERT INTO broker_event (username, hour, kind, events, first_at, last_at, last_topic, "
+            "by_other) VALUES (%s, date_trunc('hour', now()), %s, %s, now(), now(), 'x', false)",
             (device, kind, events),
         )
     field.conn.commit()
