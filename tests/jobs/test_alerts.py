@@ -265,3 +265,69 @@ def test_a_disabled_person_hears_nothing(field: Field) -> None:
     field.silent.add("n/top")
     field.run(4 * HOUR)
     assert field.alerts("operator") == []
+
+
+def test_refused_messages_are_told_to_the_company_from_ten_on(field: Field) -> None:
+    for device, refused in (("d0", 9), ("d1", 10)):
+        field.conn.execute(
+            "INSERT INTO ledger (trial, device, hour, received, rejected, accepted) "
+            "VALUES ('n', %s, %s, 60, %s, %s)",
+            (device, field.now, refused, 60 - refused),
+        )
+    field.conn.execute(
+        "INSERT INTO ledger (trial, device, hour, received, rejected, accepted) "
+        "VALUES ('n', 'd2', %s, 1000, 20, 980)",
+        (field.now,),
+    )
+    field.conn.commit()
+    field.run(HOUR)
+    assert field.alerts() == [("north", "rejects", "n/d1")]
+
+
+def test_denied_messages_and_take_overs_are_told_from_the_events_of_the_broker(field: Field) -> None:
+    """The broker's events are counted by the clock of the wall."""
+    for number, (device, kind, events) in enumerate(
+        [
+            ("d0", "publish_denied", 3),
+            ("d1", "taken_over", 5),
+            ("d2", "taken_over", 1),
+            ("d3", "id_refused", 1),
+        ]
+    ):
+        field.conn.execute(
+            "INSERT INTO credential (device_id, username, token_sha256, nats_hash, mosquitto_hash, "
+            "created_at) VALUES (%s, %s, sha256(%s), '', '', now())",
+            (field.devices[f"n/{device}"], device, str(number).encode()),
+        )
+        field.conn.execute(
+            "INSERT INTO broker_event (username, hour, kind, events, first_at, last_at, last_topic, "
+            "by_other) VALUES (%s, date_trunc('hour', now()), %s, %s, now(), now(), 'x', false)",
+            (device, kind, events),
+        )
+    field.conn.commit()
+    field.run(HOUR)
+    expected = {("north", "denied", "n/d0")} | {
+        (who, "take_over", about) for who in ("lab", "north") for about in ("n/d1", "n/d3")
+    }
+    assert set(field.alerts()) == expected
+    assert len(field.alerts()) == len(expected)
+
+
+def test_yesterdays_results_are_missed_once_and_not_where_we_had_the_outage(field: Field) -> None:
+    """Nobody sends a result here: every device is at 0 % of its plan."""
+    field.conn.execute("DELETE FROM alert_rule")
+    field.conn.commit()
+    field.run(22 * HOUR, HOUR)
+    assert field.alerts() == [], "the day is not over"
+    field.conn.execute(
+        "INSERT INTO outage (shard_id, started_at, ended_at) VALUES (0, %s, %s)",
+        (START + HOUR, START + 20 * HOUR),
+    )
+    field.conn.commit()
+    field.run(10 * HOUR, HOUR)
+    assert {line[1] for line in field.alerts()} <= {"outage"}, "19 of its 24 hours are ours"
+    field.run(26 * HOUR, HOUR)
+    told = [line for line in field.alerts("north") if line[1] == "completeness"]
+    assert sorted(told) == [
+        ("north", "completeness", f"n/{name}") for name in ("d0", "d1", "d2", "d3", "top")
+    ]
