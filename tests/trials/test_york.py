@@ -186,7 +186,8 @@ def daily_differences(name: str) -> tuple[Floats, Floats]:
         one, other = (
             [value for value in column if np.isfinite(value)] for column in zip(*pairs, strict=True)
         )
-        if min(len(one), len(other)) >= 0.75 * len(pairs):
+        whole = len(pairs) >= 18  # the period cuts a day to less
+        if whole and min(len(one), len(other)) >= 0.75 * len(pairs):
             found.append((day, np.mean(one) - np.mean(other)))
     days, values = np.array(found, float).T
     return days, values
