@@ -186,7 +186,8 @@ def daily_differences(name: str) -> tuple[Floats, Floats]:
         one, other = (
             [value for value in column if np.isfinite(value)] for column in zip(*pairs, strict=True)
         )
-        if min(len(one), len(other)) >= 0.75 * len(pairs):
+        whole = len(pairs) >= 18  # the period cuts a day to less
+        if whole and min(len(one), len(other)) >= 0.75 * len(pairs):
             found.append((day, np.mean(one) - np.mean(other)))
     days, values = np.array(found, float).T
     return days, values
@@ -210,7 +211,9 @@ def test_equivalence_finds_what_statsmodels_and_scipy_find(name: str) -> None:
     assert found["difference"].n == len(d)
     assert found["difference"].value == pytest.approx(d.mean(), rel=1e-9)
     assert (found["difference"].low, found["difference"].high) == pytest.approx(
-        interval_of_a_mean(days, d), rel=3e-4
+        interval_of_a_mean(days, d),
+        rel=3e-4,
+        abs=2e-5,  # a day that the period cuts still moves the middle of the period by half a day
     )
     spread = float(stats.tstd(d))
     assert found["loa_low"].value == pytest.approx(d.mean() - 1.96 * spread, rel=1e-9)

@@ -39,6 +39,8 @@ G_MARGIN: Final = 2.5
 """Times the square of the share lost: g counts as so much larger, since it is known worse and weighs more."""
 LEAST_H, H_PER_SHARE = 0.12, 0.8
 """The same for heavy tails."""
+MOST_H: Final = 0.3
+"""Heavier still (beyond .25 there is no fourth moment), and some of the largest would have been seen."""
 MOST_G = 2.0
 """More than that is a mass of equal values, and no shape."""
 
@@ -117,6 +119,7 @@ def lost_on_both_sides_heavy(seen: Floats, lost: int) -> Floats:
         return np.empty(0)
     h = 2 * np.log(outer / z * QUARTILE / inner) / (z**2 - QUARTILE**2)
     share = lost / (len(seen) + lost)
+    h = min(h, MOST_H)
     if h <= max(0.0, LEAST_H - H_PER_SHARE * share):
         return np.empty(0)
     at = scipy.special.ndtri((1 + _shares_above(1 - share, lost)) / 2)
