@@ -45,7 +45,8 @@ MINUTE_US = 60_000_000
 MESSAGES = ("received", "accepted", "partly", "rejected", "repeated")
 RESULTS = ("contained", "stored", "duplicate", "conflicting", "refused", "ignored")
 TABLES = (
-    "observation, reject, ledger, ledger_reason, delivery, boot_sequence, device_contact, datastream_latest"
+    "observation, reject, reject_kept, ledger, ledger_reason, delivery, boot_sequence, message_digest, "
+    "device_contact, device_remark, datastream_latest"
 )
 
 
@@ -81,6 +82,8 @@ class Books:
     known: set[str] = field(default_factory=lambda: {"pm25", "fan"})
     rows: dict[tuple[str, str, int], float] = field(default_factory=dict)
     seen: dict[tuple[str, str], set[int]] = field(default_factory=dict)
+    contents: dict[tuple[str, str, int], bytes] = field(default_factory=dict)
+    """(device, boot, seq) → the message without a time that had this number first."""
     deliveries: set[tuple[str, int, bytes]] = field(default_factory=set)
     rejects: list[Refused] = field(default_factory=list)
     replayed: list[Refused] = field(default_factory=list)
@@ -91,17 +94,18 @@ class Books:
     again: Counter[str] = field(default_factory=Counter)
     """Counts of all replays."""
 
-    def take(self, sent: Sent, at_us: int) -> None:
+    def take(self, sent: Sent, at_us: int, *, repeat: bool) -> None:
         counts = self.live.setdefault((sent.device, at_us - at_us % HOUR_US), Counter())
         counts["received"] += 1
         document = json.loads(sent.payload) if sent.payload.startswith(b"{") else None
         contained = len(document["results"]) if document else 0
         counts["contained"] += contained
-        if self._was_delivered(sent, document) | self._was_counted(sent, document):
+        is_taken, is_same = self._number(sent, document, repeat=repeat)
+        if self._was_delivered(sent, document) | (is_taken and is_same):
             counts["repeated"] += 1
             counts["duplicate"] += contained
             return
-        outcomes = self._settle(sent.device, document, at_us)
+        outcomes = self._settle(sent.device, document, at_us, is_taken=is_taken)
         unique = () if document and ("seq" in document or "time" in document) else (at_us, sent.mid)
         same = (sent.device, sent.payload, *unique)
         fresh = {}
@@ -121,25 +125,37 @@ class Books:
         self.deliveries.add(key)
         return before
 
-    def _was_counted(self, sent: Sent, document: Any) -> bool:
-        """Whether its seq is already accounted for, which makes a message without a time a repeat."""
+    def _number(self, sent: Sent, document: Any, *, repeat: bool) -> tuple[bool, bool]:
+        """Of a message without a time: whether its boot and seq were another message's before, and whether
+        that was the same message. The content of a message with a time is not kept: then only the broker can
+        say that this one is a repeat.
+        """
         if not document or "seq" not in document:
-            return False
+            return False, False
         numbers = self.seen.setdefault((sent.device, document["boot"]), set())
         before = document["seq"] in numbers
         numbers.add(document["seq"])
-        return before and "time" not in document
+        if "time" in document:
+            return False, False
+        number = (sent.device, document["boot"], document["seq"])
+        if not before:
+            self.contents[number] = sent.payload
+        known = self.contents.get(number)
+        return before, known == sent.payload or (known is None and repeat)
 
-    def _settle(self, device: str, document: Any, at_us: int) -> Outcomes:
+    def _settle(self, device: str, document: Any, at_us: int, *, is_taken: bool = False) -> Outcomes:
+        """`is_taken`: the number was another message's, so nothing of this one is stored."""
         if document is None:
             return Outcomes(refused={"unparsable": 0})
-        found = Outcomes()
+        found, unplaced = Outcomes(), 0
         for name, value in document["results"].items():
             time_us = round(document["time"] * 1_000_000) if "time" in document else at_us
             if name not in self.known:
                 found.refuse("unknown_property")
             elif (name == "fan") != isinstance(value, bool):
                 found.refuse("wrong_type")
+            elif is_taken:
+                unplaced += 1
             elif time_us < T0 - 90 * 86_400_000_000:
                 found.refuse("clock_out_of_range")
             elif (before := self.rows.get((device, name, time_us))) is None:
@@ -149,6 +165,10 @@ class Books:
                 found.duplicate += 1
             else:
                 found.refuse("conflicting_result")
+        # The order of the rejects is the order in which they are replayed: unknown properties come first.
+        found.refused = dict(sorted(found.refused.items(), key=lambda one: one[0] != "unknown_property"))
+        if is_taken:
+            found.refused["conflicting_message"] = unplaced
         return found
 
     def _enter(self, counts: Counter[str], contained: int, outcomes: Outcomes, fresh: dict[str, int]) -> None:
@@ -310,7 +330,7 @@ class Path(RuleBasedStateMachine):
         self.conn.commit()
         heard = set()
         for sent, message in zip(self.queue, messages, strict=False):
-            self.books.take(sent, message.received_us)
+            self.books.take(sent, message.received_us, repeat=message.repeat)
             document = json.loads(sent.payload) if sent.payload.startswith(b"{") else {}
             heard |= {(sent.device, document["boot"])} if "seq" in document else set()
         assert {(device, boot) for _, device, boot in outcome.receipts} == heard
