@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -16,6 +16,8 @@ from tests.api.conftest import SignIn
 from tests.named_queries import ALL
 
 DEVICE = "/trials/platform-air/devices/p1-north"
+DATASTREAMS = 3
+"""Of that device."""
 LOGINS = ("lab", "metro")
 """One reader who sees everything, and a host that sees only its own sites."""
 _TABLE = re.compile(r"\b(?:FROM|JOIN)\s+(?!LATERAL|generate_series|[a-z_]+\.)([a-z_]+)\b", re.IGNORECASE)
@@ -70,9 +72,13 @@ def _show(title: str, names: list[str]) -> None:
         print(f"  {name}: {', '.join(_tables(name))}")
 
 
+CHART: Final = "packed/reading.series"
+"""A chart reads one datastream after the other, over any span; gaps need every result of their own span."""
+
+
 def _require_once(names: list[str]) -> None:
-    # The database makes the buckets of a chart over any span; gaps need every result of their own span.
-    about = Counter(_tables(name)[0] for name in names if name != "read/results.buckets")
+    names = [name for name in names if name != CHART]
+    about = Counter(_tables(name)[0] for name in names)
     assert not [name for name, times in Counter(names).items() if times > 1], "the same question twice"
     assert not [table for table, times in about.items() if times > 1], about
 
@@ -87,8 +93,11 @@ def test_the_page_of_a_device_reads_each_table_once(
         assert reader.get(f"{DEVICE}?span={span}").status_code == 200
     _show(f"{login}, device", names)
     _require_once(names)
-    assert len(names) <= 15
-    assert "observation" in [_tables(name)[0] for name in names]
+    assert len([name for name in names if name != CHART]) <= 15
+    assert "packed/reading.by_day" in names, "gaps"
+    assert names.count(CHART) == (DATASTREAMS if login == "lab" else 0), (
+        "each datastream that the reader may see"
+    )
 
 
 @pytest.mark.parametrize("login", LOGINS)

@@ -17,7 +17,7 @@ import pytest
 from insitu.embedded.broker import Broker
 from insitu.embedded.postgres import Postgres
 from store.database import connect, migrate
-from tests.fix_catalogue import catalogue as small_trial
+from tests.fix_catalogue import enter_small_trial
 from tests.stack import NOW, Stack, wait_until
 
 COUNT = 3000
@@ -98,7 +98,7 @@ def own_database() -> Iterator[Postgres]:
 def durable(own_database: Postgres, broker: Broker, tmp_path: Path) -> Iterator[Stack]:
     with connect(own_database.url, application="tests") as conn:
         migrate(conn)
-        small_trial.__wrapped__(conn)  # type: ignore[attr-defined]
+        enter_small_trial(conn)
         stack = Stack(tmp_path, conn, own_database.url, broker)
         stack.start()
         stack.enrol("t", "a")
