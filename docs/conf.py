@@ -104,8 +104,8 @@ NAVIGATION = {
             "0023-seals-of-facts-and-days",
             "0024-packed-days",
             "0025-troubles-alerts-notices",
-            "0028-plain-messages-as-columns",
-            "0029-shapes-and-steps",
+            "0026-plain-messages-as-columns",
+            "0027-shapes-and-steps",
         ],
     },
 }

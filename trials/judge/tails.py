@@ -4,7 +4,7 @@ If just the highest values of a symmetric distribution are lost, the lowest ones
 mirror image about the median that the whole would have. If the largest deviations on both sides are lost, the
 middle half tells how far the rest of a normal distribution reaches. Quantiles further out tell its shape: a
 distribution that leans, or whose tails are heavy, is one of Tukey's (1977) g and h, x = z·e^(hz²/2) or
-(e^(gz) − 1)/g of a normal z. docs/decisions/0018 and 0029 have the measurements.
+(e^(gz) − 1)/g of a normal z. docs/decisions/0018 and 0027 have the measurements.
 """
 
 from __future__ import annotations
