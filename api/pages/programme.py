@@ -14,10 +14,10 @@ from api.context import Conn, Ctx
 from api.pages.forms import read_form
 from api.pages.local_times import read_local_or_none, write_local
 from api.pages.windows import problem_of
-from api.pages.words import KINDS, OPEN_POINTS, PROVISION_WORDS, STEP_WORDS, TRIAL_STATES
+from api.pages.words import KINDS, OPEN_POINTS, PROVISION_WORDS, SCALES, STEP_WORDS, TRIAL_STATES
 from api.rendering import page_of, respond
 from insitu.errors import AlreadyExists, NotFound
-from insitu.model import AveragingScale, OrganisationKind, TrialState
+from insitu.model import OrganisationKind, TrialState
 from store.access import Viewer, visible_trial
 from store.catalogue.organisations import list_needs, list_organisations
 from store.catalogue.properties import list_properties
@@ -151,7 +151,7 @@ def _show_register(
         properties=list_properties(conn),
         needs=list_needs(conn),
         kinds=KINDS,
-        scales=list(AveragingScale),
+        scales=SCALES,
         problem=problem,
         given={name: (given or {}) if name == kind else {} for name in _READ},
     )

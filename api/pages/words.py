@@ -6,6 +6,7 @@ from typing import Final
 
 from api import factors, passwords
 from insitu.model import (
+    AveragingScale,
     DeviceCause,
     DeviceState,
     Flag,
@@ -212,6 +213,15 @@ SEATS: Final = {
 }
 """Roles of people."""
 ROLES: Final = {"candidate": "candidate", "control": "control", "reference": "reference"}
+
+SCALES: Final = {
+    AveragingScale.ARITHMETIC: "arithmetic",
+    AveragingScale.ENERGETIC: "energetic, of levels in dB",
+    AveragingScale.CIRCULAR: "circular, of directions",
+    AveragingScale.TIME_WEIGHTED: "weighted by time",
+    AveragingScale.SUM: "sum, of amounts",
+}
+"""How results are averaged."""
 
 INTERVALS: Final = {
     "declared": "every {span}, as planned",
