@@ -52,6 +52,7 @@ FOREIGN_HOST: Final = (
 FOREIGN_PAGE: Final = "A page of another site sent this, so nothing was done."
 DOES_NOT_WORK: Final = "This token does not work: it is wrong, was ended, or its time is over."
 ONLY_READS: Final = "This token only reads: make one that also acts, or sign in, to change something."
+NEEDS_PERSON: Final = "A token makes, tries and removes no channel: sign in for that."
 _NOBODYS: Final = ("/static/",)
 """The same for everyone: served without a look-up of the session, so also while the database is down."""
 
@@ -191,6 +192,13 @@ def _require_factor(request: Request, viewer: Viewer | None) -> None:
         raise AddFactor()
 
 
+def _in_person(path: str) -> bool:
+    """Whether only a signed-in person may change what is below this path: a channel outlives the token that
+    made it.
+    """
+    return path.startswith(f"{_API}v1/alerts/channels")
+
+
 async def _bearer(request: Request, token: str) -> Viewer | None:
     """The person with whose rights a program uses the API; nobody for a token of another kind."""
     if not token.startswith(PROGRAM_PREFIX) or not request.url.path.startswith(_API):
@@ -198,8 +206,9 @@ async def _bearer(request: Request, token: str) -> Viewer | None:
     bearer = await context_of(request).door.bearer(token)
     if bearer is None:
         raise NotAcceptedHere(DOES_NOT_WORK)
-    if request.method not in ("GET", "HEAD") and not bearer.acts:
-        raise HTTPException(403, ONLY_READS, {"WWW-Authenticate": 'Bearer error="insufficient_scope"'})
+    if request.method not in ("GET", "HEAD") and not (bearer.acts and not _in_person(request.url.path)):
+        words = NEEDS_PERSON if bearer.acts else ONLY_READS
+        raise HTTPException(403, words, {"WWW-Authenticate": 'Bearer error="insufficient_scope"'})
     return bearer
 
 

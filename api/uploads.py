@@ -19,6 +19,8 @@ _KEPT_S: Final = 3600.0
 _MOST_KEPT: Final = 256 * 1024**2
 _MOST_OF_ONE: Final = 4
 """Files of one person; the oldest makes room."""
+_MOST_NAME: Final = 200
+"""Bytes; file systems take 255."""
 _TOKEN: Final = re.compile(r"[\w-]{43}")
 _NAME: Final = re.compile(r"[^\w.() +=@-]")
 
@@ -37,7 +39,7 @@ class Uploads:
         own = sorted(self._all(owner), key=_age, reverse=True)
         for old in own[: max(0, len(own) - _MOST_OF_ONE + 1)]:
             shutil.rmtree(old, ignore_errors=True)
-        if sum(path.stat().st_size for path in self._folder.glob("*/*")) + len(content) > _MOST_KEPT:
+        if sum(map(_size, self._folder.glob("*/*"))) + len(content) > _MOST_KEPT:
             raise RetryLater("Too many files wait for an answer: try again in an hour.")
         token = secrets.token_urlsafe(32)
         place = self._folder / f"{owner}-{token}"
@@ -75,6 +77,13 @@ def _age(place: Path) -> float:
         return _KEPT_S + 1
 
 
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # another request has just removed it
+        return 0
+
+
 def owner_of(person_id: int, trial_id: int) -> str:
     return f"{person_id}-{trial_id}"
 
@@ -82,4 +91,4 @@ def owner_of(person_id: int, trial_id: int) -> str:
 def safe_name(name: str) -> str:
     """A name for the file that leads nowhere else, and that a reader still knows."""
     plain = _NAME.sub("_", name.replace("\\", "/").rpartition("/")[2]).strip(". ")
-    return plain[-80:] or "file"
+    return plain[-80:].encode()[-_MOST_NAME:].decode(errors="ignore") or "file"

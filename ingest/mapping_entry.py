@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -16,6 +17,7 @@ from pydantic import (
     StrictStr,
 )
 
+from insitu.entered import printable
 from insitu.errors import CorrectInput
 from insitu.model import CODE_PATTERN, DatastreamRole, Stamp
 from insitu.spacing import Spacing
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from store.database import Connection
 
 Code = Annotated[str, Field(pattern=CODE_PATTERN)]
+Printable = Annotated[str, AfterValidator(printable)]
 Words = StrictBool | StrictInt | StrictFloat | StrictStr
 """A word or number of a payload, as TOML has it."""
 
@@ -48,7 +51,7 @@ class MappingEntry(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     trial: Code
-    devices: str | list[str] = "*"
+    devices: Printable | list[Printable] = "*"
     field: str = Field(min_length=1, max_length=128)
     property: Code | Literal[""] | None = None
     """An empty one is `ignore = true`, as `--map COLUMN=` of an import."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from insitu.errors import CorrectInput
 from insitu.logins import require_login
@@ -13,11 +15,21 @@ from insitu.model import CODE_PATTERN
 from insitu.times import require_usual
 from insitu.zones import find_zone
 
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
 
-def _printable(text: str) -> str:
-    if any(ord(letter) < 32 or ord(letter) == 127 for letter in text):
+
+def printable(text: str) -> str:
+    """`text`. ValueError if it is not one line, or has letters that cannot be stored."""
+    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in text):
         raise ValueError("a text of one line, without control characters")
     return text
+
+
+def require_written(given: object) -> object:
+    """`given`. ValueError for a number, also as text: nobody can tell seconds from milliseconds."""
+    if isinstance(given, (int, float)) or (isinstance(given, str) and _NUMBER.fullmatch(given.strip())):
+        raise ValueError("write a date and time, such as 2026-03-01T08:00:00Z, and no number")
+    return given
 
 
 def _zone(name: str) -> str:
@@ -36,12 +48,12 @@ def _login(text: str) -> str:
 Code = Annotated[str, Field(pattern=CODE_PATTERN)]
 Login = Annotated[str, AfterValidator(_login)]
 """An e-mail address or a short name, in its stored form."""
-Line = Annotated[str, Field(max_length=500), AfterValidator(_printable)]
+Line = Annotated[str, Field(max_length=500), AfterValidator(printable)]
 Name = Annotated[Line, Field(min_length=1)]
 Texts = Annotated[dict[Literal["en", "fr"], Name], Field(min_length=1)]
 """A text in English, in French, or in both."""
 ZoneName = Annotated[str, AfterValidator(_zone)]
-Moment = Annotated[datetime, AfterValidator(require_usual)]
+Moment = Annotated[datetime, BeforeValidator(require_written), AfterValidator(require_usual)]
 """Without an offset: UTC."""
 
 

@@ -68,7 +68,7 @@ def read_answers(answers: Answers) -> dict[str, Any]:
     for name in _PAIRS:
         given[name] = dict(_pair(line) for line in answers.get(name, "").splitlines() if line.strip())
     for name in _NUMBERS:
-        if (text := answers.get(name, "").strip()) and not text.isdecimal():
+        if (text := answers.get(name, "").strip()) and not (text.isdecimal() and len(text) <= 6):
             raise CorrectInput(f"{name} is a number of lines.")
         given |= {name: int(text)} if text else {}
     if answers.get("long", "").strip():

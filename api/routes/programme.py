@@ -12,6 +12,7 @@ from api.access import Signed, require_right
 from api.context import Conn, Ctx
 from api.problems import OF_BODIES
 from api.routes.shapes import Listed, example
+from insitu.entered import Moment
 from insitu.errors import NotFound
 from insitu.model import AveragingScale, OrganisationKind, TrialState
 from store.access import visible_trial
@@ -213,7 +214,7 @@ class TrialChange(BaseModel):
     evaluator: str | None = None
     need: str | None = None
     time_zone: str = ""
-    ends_at: datetime | None = None
+    ends_at: Moment | None = None
 
 
 @router.post("/trials/{trial}", responses=OF_BODIES)

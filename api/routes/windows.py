@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from api.access import Signed, require_right
 from api.context import Conn, Ctx
 from api.problems import OF_BODIES
 from api.routes.shapes import Listed, example
+from insitu.entered import require_written
 from insitu.model import WindowKind
 from insitu.times import require_usual
 from store.access import visible_trial
@@ -31,7 +32,7 @@ from trials.workflow.windows import (
 
 router = APIRouter()
 Number = Annotated[int, Path(ge=1, lt=2**31)]
-Instant = Annotated[AwareDatetime, AfterValidator(require_usual)]
+Instant = Annotated[AwareDatetime, BeforeValidator(require_written), AfterValidator(require_usual)]
 Reason = Annotated[str, Field(min_length=1, max_length=MOST_REASON)]
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from insitu.embedded.users import hash_token, mosquitto_hash
 from insitu.errors import AlreadyExists, CorrectInput, NotFound
 from insitu.model import DatastreamRole, require_code
-from store.access import add_credential, revoke_credentials, username_taken
+from store.access import add_credential, credentials_of_device, revoke_credentials, username_taken
 from store.audit import SERVICE, record
 from store.catalogue.datastreams import add_datastream
 from store.catalogue.deployments import deploy
@@ -170,8 +170,16 @@ def give_credential(
 def revoke(
     conn: Connection, trial: str, device: str, *, now: datetime, by: str, keep: str | None = None
 ) -> int:
-    """End every credential of a device except `keep`; it is disconnected. Returns how many ended."""
+    """End every credential of a device except `keep`; it is disconnected. Returns how many ended. A `keep`
+    that the device does not have ends none.
+    """
     found = find_device(conn, trial, device)
+    valid = [one.username for one in credentials_of_device(conn, found.device_id) if one.revoked_at is None]
+    if keep is not None and keep not in valid:
+        raise CorrectInput(
+            f"{trial}/{device} has no valid credential {keep!r} to keep, so none was ended. It has "
+            f"{', '.join(valid) or 'none'}."
+        )
     ended = revoke_credentials(conn, device_id=found.device_id, at=now, keep=keep)
     detail: dict[str, object] = {"credentials": ended} | ({"kept": keep} if keep else {})
     record(conn, at=now, login=by, action="revoke", subject=f"{trial}/{device}", detail=detail)

@@ -79,7 +79,7 @@ class Sender:
         """((device, boot), seq), or (None, 0) for a message without them; None if it is not plain."""
         if boot is None or seq is None:
             return _UNNUMBERED if boot is None and seq is None else None
-        if boot != self.boot[1]:
+        if boot != self.boot[1] or not boot:
             if not 0 < len(boot) <= 64 or "@" in boot or not boot.isprintable():
                 return None
             self.boot = self.known.device_id, boot

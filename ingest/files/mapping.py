@@ -6,11 +6,14 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from insitu.errors import CorrectInput
+
+MOST_SKIPPED: Final = 10_000
+"""Lines above a header; loggers write some dozens."""
 
 MISSING = (
     "NA",
@@ -106,9 +109,9 @@ class FileMap(BaseModel):
     encoding: Literal["", "utf-8", "utf-8-sig", "cp1252", "utf-16"] = ""
     names: list[str] = Field(default_factory=list)
     """Names of the columns of a file without a header."""
-    skip_lines: int = Field(default=0, ge=0)
+    skip_lines: int = Field(default=0, ge=0, le=MOST_SKIPPED)
     """Number of lines above the header; if 0, they are found."""
-    skip_after: int = Field(default=0, ge=0)
+    skip_after: int = Field(default=0, ge=0, le=MOST_SKIPPED)
     """Number of lines between the header (and the units) and the first row."""
     units_row: bool = False
     """The line below the header contains units."""

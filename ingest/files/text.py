@@ -5,6 +5,7 @@ the header, a row of units, comments.
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import itertools
 import re
@@ -148,8 +149,11 @@ class TextFile:
 
     def _first_lines(self) -> list[str]:
         with self._open() as file:
-            lines = [_line(file) for _ in range(self._said.skip_lines + MOST_HEAD_LINES)]
-        lines = [line for line in lines if line]
+            lines = list(
+                itertools.islice(
+                    iter(functools.partial(_line, file), ""), self._said.skip_lines + MOST_HEAD_LINES
+                )
+            )
         return lines if self._said.skip_lines else _joined(lines)
 
     def _find_head(self, lines: list[str]) -> Head:

@@ -64,6 +64,8 @@ def test_a_device_registered_over_the_api_sends_at_once(api: httpx.Client, conn:
     listed = api.get(f"{API}/d9/credentials").json()["items"]
     assert [one["username"] for one in listed] == ["platform-air.d9"]
     assert "token" not in json.dumps(listed)
+    misspelt = api.post(f"{API}/d9/revocation", json={"keep": "platform-air.d8"})
+    assert (misspelt.status_code, "platform-air.d9" in misspelt.text) == (400, True)
     ended = api.post(f"{API}/d9/revocation", json={}).json()
     assert ended["ended"] == 1
     again = httpx.post(str(api.base_url) + path, json={}, headers=bearer(given["token"]))

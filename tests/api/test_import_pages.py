@@ -170,6 +170,8 @@ def test_a_dry_run_over_the_api_stores_nothing(api: httpx.Client, conn: Connecti
         ('{"zone": 7}', "zone"),
         ('{"trial": "ward-ventilation", "sheet": "x"}', "no workbook"),
         ('{"unknown": 1}', "unknown"),
+        ('{"device": "p1-north", "skip_lines": 99999999999999999999}', "skip_lines"),
+        ('{"device": "p1-north", "skip_after": 10001}', "skip_after"),
         ('{"device": "p1-north"}', "Say `zone`"),
         ('{"device": "p1-north", "zone": "Mars/Base"}', "Mars"),
     ],
@@ -282,6 +284,13 @@ def test_files_make_room_and_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert list(tmp_path.iterdir()) == []
     names: list[Any] = [safe_name(name) for name in ("../../x", "a/b\\c.csv", "..", "", "é ü.csv", "x" * 300)]
     assert names == ["x", "c.csv", "file", "file", "é ü.csv", "x" * 80]
+    assert uploads.find("1-1", uploads.put("1-1", "𠀀" * 80 + ".csv", b"x")).suffix == ".csv"
+
+
+def test_lines_above_the_header_end_with_the_file(api: httpx.Client, world: World) -> None:
+    data = {"description": '{"device": "p1-north", "zone": "UTC", "skip_lines": 9999}', "dry_run": "true"}
+    answer = api.post(API, files={"file": ("card.csv", card(world.now))}, data=data, timeout=10)
+    assert answer.status_code == 400
 
 
 def test_a_small_packed_file_passes(tmp_path: Path) -> None:

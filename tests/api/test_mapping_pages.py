@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,6 +107,10 @@ def test_a_mapping_with_an_old_etag_is_not_saved(
         ) as api,
     ):
         etag = api.get(API).headers["etag"]
+        broken = {**entries["mappings"][0], "devices": ["a\ud800b"]}
+        text = json.dumps({"mappings": [broken]})
+        refused = api.post(API, content=text, headers={"Content-Type": "application/json"})
+        assert (refused.status_code, "devices" in refused.text) == (422, True), refused.text
         first = api.post(API, json=entries, headers={"If-Match": etag})
         assert first.status_code == 201, first.text
         assert first.json()["entered"] > 3

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from api.access import digest, new_token
+from api.asgi import NEEDS_PERSON
 from insitu.errors import CorrectInput, RowRefused
 from store import people, tokens
 from store.audit import audit, audit_problem
@@ -319,6 +320,10 @@ def test_a_token_that_also_acts_changes_what_its_person_may_change_in_the_person
         other = shown(post(own, "/account/tokens", name="programme", days="90", acts="true"))
     assert httpx.post(path, json=body, headers=bearer(other)).status_code == 404
     assert httpx.get(f"{address}/account", headers=bearer(acting)).status_code in (303, 401)
+    channels = f"{address}/api/v1/alerts/channels"
+    made = httpx.post(channels, json={"kind": "mqtt"}, headers=bearer(acting))
+    assert (made.status_code, made.json()["detail"]) == (403, NEEDS_PERSON)
+    assert httpx.get(channels, headers=bearer(acting)).json()["items"] == []
 
 
 def test_a_machine_only_reads(conn: Connection) -> None:

@@ -106,7 +106,14 @@ def test_a_wrong_window_is_explained_and_not_declared(
 
 @pytest.mark.parametrize(
     "changes",
-    [{"start": "2026-01-01T00:00:00"}, {"kind": "holiday"}, {"reason": "x" * 501}, {"by": "lab"}],
+    [
+        {"start": "2026-01-01T00:00:00"},
+        {"start": "1600000000"},
+        {"start": -62135596800},
+        {"kind": "holiday"},
+        {"reason": "x" * 501},
+        {"by": "lab"},
+    ],
 )
 def test_a_body_of_another_form_is_refused(own_client: SignIn, world: World, changes: dict[str, str]) -> None:
     assert own_client("metro").post(API, json=body(world) | changes).status_code == 422

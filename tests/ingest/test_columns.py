@@ -66,3 +66,12 @@ def test_layouts_are_forgotten_beyond_their_bound(
             found, others = reader.read([plain(turn * 99 + n, results=results) for n in range(FEWEST)])
             assert (len(found), others) == (FEWEST, [])
             assert reader._layouts.names <= 4
+
+
+def test_a_number_without_a_boot_is_for_objects_from_the_first_message_on(
+    conn: Connection, catalogue: SmallTrial
+) -> None:
+    messages = [plain(number) for number in range(FEWEST)]
+    nameless = [one._replace(payload=one.payload.replace(b'"k"', b'""')) for one in messages]
+    found, others = PlainReader(load_snapshot(conn)).read(nameless)
+    assert (len(found), len(others)) == (0, FEWEST)
