@@ -20,6 +20,7 @@ class _SQL(Queries, file="notices"):
     ever_mailed: str
     add_channel: str
     count_recent: str
+    count_unasked: str
     confirm_channel: str
     remove_channel: str
     add_notice: str
@@ -136,6 +137,11 @@ def count_recent(conn: Connection, person_id: int, since: datetime, channel: int
     parameters = {"person_id": person_id, "since": since, "channel": channel}
     ((made, tests),) = conn.execute(_SQL.count_recent.encode(), parameters).fetchall()
     return int(made), int(tests)
+
+
+def count_unasked(conn: Connection, address: str, since: datetime) -> int:
+    """Tests that people sent since then to a mail address that they had not confirmed."""
+    return int(scalar(conn, _SQL.count_unasked, address=address, since=since))
 
 
 def confirm_channel(conn: Connection, person_id: int, channel: int, at: datetime) -> bool:

@@ -19,6 +19,12 @@ SELECT (SELECT count(*)::int FROM alert_channel WHERE person_id = %(person_id)s:
        (SELECT count(*)::int FROM notice
         WHERE alert_channel_id = %(channel)s::int AND event = 'test' AND made_at > %(since)s::timestamptz);
 
+-- name: count_unasked
+-- Tests to a mail address that nobody has confirmed, by all people and also by channels that were removed.
+SELECT count(*)::int FROM notice n JOIN alert_channel c USING (alert_channel_id)
+WHERE n.event = 'test' AND n.made_at > %(since)s::timestamptz AND c.kind = 'mail' AND c.confirmed_at IS NULL
+  AND lower(c.address) = lower(%(address)s::text);
+
 -- name: confirm_channel
 -- The person receives what is sent there.
 UPDATE alert_channel SET confirmed_at = %(at)s::timestamptz

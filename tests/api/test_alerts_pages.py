@@ -210,3 +210,22 @@ def test_a_person_has_ten_channels_at_most(own_client: SignIn) -> None:
     ]
     assert [one.status_code for one in answers[:10]] == [201] * 10
     assert answers[10].status_code in (400, 422)
+
+
+def test_an_address_that_nobody_confirmed_gets_five_tests_a_day_from_everybody_together(
+    own_client: SignIn, own_world_url: str
+) -> None:
+    address = "stranger@example.org"
+    answers = []
+    for number in range(7):
+        client = own_client(("boreal", "aurore")[number % 2])
+        given = {"kind": "mail", "address": address if number % 3 else address.upper()}
+        answers.append(client.post("/api/v1/alerts/channels", json=given))
+        if answers[-1].status_code == 201:
+            removal = {"channel": answers[-1].json()["channel"]}
+            assert client.post("/api/v1/alerts/channels/removal", json=removal).status_code == 200
+    assert [one.status_code for one in answers] == [201] * 5 + [400] * 2
+    assert "try again tomorrow" in answers[-1].text
+    with connect(own_world_url, application="tests") as conn:
+        sent = conn.execute("SELECT count(*) FROM notice WHERE event = 'test'").fetchone()
+    assert sent == (5,)

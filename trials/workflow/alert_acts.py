@@ -32,6 +32,7 @@ MOST_CHANNELS: Final = 10
 MOST_A_DAY: Final = 20
 MOST_TESTS_A_DAY: Final = {True: 50, False: 5}
 """Of a channel that is confirmed, and of one that is not: nobody's address is flooded from here."""
+MANY_TESTS: Final = "There were many tests today: try again tomorrow."
 LONGEST_REMINDER: Final = 720
 
 
@@ -177,6 +178,8 @@ def add_channel(
         organisation = store.organisation_code(conn, viewer.person_id)
         address = alert_topic(organisation, secrets.token_hex(8))
         hashes = (hash_token(token), mosquitto_hash(token))
+    if not is_confirmed:
+        _require_unasked(conn, address, now)
     if kind != "mqtt" and any((one.kind, one.address) == (kind, address) for one in own):
         raise CorrectInput("You have that channel already.")
     number = notices.add_channel(
@@ -231,11 +234,21 @@ def send_test(conn: Connection, viewer: Viewer, channel: int, *, now: datetime, 
     own = _own(conn, viewer, channel)
     _, tests = notices.count_recent(conn, viewer.person_id, now - timedelta(days=1), channel)
     if tests >= MOST_TESTS_A_DAY[own.confirmed_at is not None]:
-        raise CorrectInput("There were many tests today: try again tomorrow.")
+        raise CorrectInput(MANY_TESTS)
+    if own.kind == "mail" and own.confirmed_at is None:
+        _require_unasked(conn, own.address, now)
     if not _queue_test(conn, viewer, own, now, simulated):
         raise CorrectInput("A test is on its way: the next one may follow in a minute.")
     detail = {"channel": channel}
     record(conn, at=now, login=viewer.login, action="test alert channel", subject=viewer.login, detail=detail)
+
+
+def _require_unasked(conn: Connection, address: str, now: datetime) -> None:
+    """Raises CorrectInput if an address that nobody has confirmed got its tests of a day: from all people
+    together, and also if channels are removed and made again.
+    """
+    if notices.count_unasked(conn, address, now - timedelta(days=1)) >= MOST_TESTS_A_DAY[False]:
+        raise CorrectInput(MANY_TESTS)
 
 
 def _own(conn: Connection, viewer: Viewer, channel: int) -> notices.Channel:
