@@ -174,9 +174,9 @@ def _answer(
     try:
         if content or not token:
             token = keep_file(uploads, viewer, trial, name, content)
-        path = uploads.find(owner, token)
-        said = describe(trial.code, read_answers(answers))
-        done = run_import(conn, path, said, clock=context.clock, by=viewer.login, dry=not is_import)
+        with uploads.reading(owner, token) as path:
+            said = describe(trial.code, read_answers(answers))
+            done = run_import(conn, path, said, clock=context.clock, by=viewer.login, dry=not is_import)
     except CorrectInput as error:
         conn.rollback()
         kept = token if _is_kept(context, owner, token) else ""

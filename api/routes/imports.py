@@ -181,8 +181,8 @@ async def post_import(
         token = keep_file(context.uploads, viewer, found, name, content)
         owner = owner_of(viewer.person_id, found.trial_id)
         try:
-            path = context.uploads.find(owner, token)
-            return run_import(conn, path, said, clock=context.clock, by=viewer.login, dry=dry_run)
+            with context.uploads.reading(owner, token) as path:
+                return run_import(conn, path, said, clock=context.clock, by=viewer.login, dry=dry_run)
         except CorrectInput as error:
             raise CorrectInput(rename_options(str(error), lambda name: f"`{name}`")) from None
         finally:

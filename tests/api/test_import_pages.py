@@ -9,6 +9,7 @@ import json
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import pytest
 
 from api.uploads import MOST_BYTES, Uploads, safe_name
 from ingest.files.containers import require_small
-from insitu.errors import CorrectInput
+from insitu.errors import CorrectInput, RetryLater
 from store.audit import audit
 from store.database import Connection, connect
 from tests.api.conftest import SignIn, form_token, server
@@ -285,6 +286,32 @@ def test_files_make_room_and_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     names: list[Any] = [safe_name(name) for name in ("../../x", "a/b\\c.csv", "..", "", "é ü.csv", "x" * 300)]
     assert names == ["x", "c.csv", "file", "file", "é ü.csv", "x" * 80]
     assert uploads.find("1-1", uploads.put("1-1", "𠀀" * 80 + ".csv", b"x")).suffix == ".csv"
+
+
+def test_a_file_that_is_being_imported_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a fifth file of its person nor an hour takes it away; then it goes like every other."""
+    uploads = Uploads(tmp_path)
+    tokens = [uploads.put("1-1", f"{n}.csv", b"%d" % n) for n in range(4)]
+    with uploads.reading("1-1", tokens[0]) as first:
+        for n in range(4, 9):
+            uploads.put("1-1", f"{n}.csv", b"x")
+        assert first.read_bytes() == b"0"
+        assert len(list(tmp_path.iterdir())) == 4
+        with monkeypatch.context() as later:
+            later.setattr("api.uploads._KEPT_S", -1.0)
+            uploads.sweep()
+        assert [first.parent] == list(tmp_path.iterdir())
+        others = [uploads.put("1-1", f"{n}.csv", b"x") for n in range(3)]
+        with ExitStack() as all_read:
+            for token in others:
+                all_read.enter_context(uploads.reading("1-1", token))
+            with pytest.raises(RetryLater, match="being imported"):
+                uploads.put("1-1", "one too many.csv", b"x")
+    uploads.put("1-1", "last.csv", b"x")
+    assert not first.exists()
+    uploads.drop("1-1", others[0])
+    with pytest.raises(CorrectInput, match="choose it again"), uploads.reading("1-1", others[0]):
+        pass
 
 
 def test_lines_above_the_header_end_with_the_file(api: httpx.Client, world: World) -> None:
