@@ -3,7 +3,7 @@ PYTHON ?= python3
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 export PYTHONDONTWRITEBYTECODE ?=
 
-.PHONY: venv demo test check audit docs tutorial pictures coverage faults soak bench nightly wheel wheel-test test-timescale lock clean
+.PHONY: venv demo test test-long compiled check audit docs tutorial pictures coverage faults soak bench nightly wheel wheel-test test-timescale lock clean
 
 # Insitu alone, without starting anything: the command line is .venv/bin/insitu.
 venv: .venv/runtime
@@ -11,14 +11,21 @@ venv: .venv/runtime
 demo: .venv/runtime
 	.venv/bin/insitu demo
 
-# In parallel, then what measures time by itself. One test: .venv/bin/python -m pytest tests/test_units.py
+# One test: .venv/bin/python -m pytest tests/test_units.py
 # Three workers keep two cores busy: some tests wait for a server most of their time.
 WORKERS ?= 3
-# Compiled once, before every worker and every server of a test would do it.
-test: .venv/dev
-	.venv/bin/python -m compileall -q -j 2 api cli ingest insitu jobs proving simulators store trials
-	.venv/bin/python -m pytest -n $(WORKERS) --no-loadscope-reorder -m "not nightly and not alone"
+test: .venv/dev compiled
+	.venv/bin/python -m pytest -n $(WORKERS) --no-loadscope-reorder -m "not long and not alone and not nightly"
+
+# Whole installations that wait, are killed and restart; then what measures time by itself.
+WAITING_WORKERS ?= 5
+test-long: .venv/dev compiled
+	.venv/bin/python -m pytest -n $(WAITING_WORKERS) --no-loadscope-reorder -m "long and not alone and not nightly"
 	.venv/bin/python -m pytest -m "alone and not nightly" $$(grep -rl --include='test_*.py' mark.alone tests)
+
+# Once, before every worker and every server of a test would do it.
+compiled: .venv/dev
+	.venv/bin/python -m compileall -q -j 2 api cli ingest insitu jobs proving simulators store trials
 
 check: .venv/dev
 	.venv/bin/ruff format --check .

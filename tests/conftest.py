@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 from tests.examples import NIGHTLY
 from tests.fix_broker import broker
@@ -42,6 +43,15 @@ SLOWEST = (
     "tests/embedded/",
 )
 """They begin first, so that no worker is left with one of them at the end."""
+WAITING = (
+    "tests/end_to_end/",
+    "tests/ingest/",
+    "tests/api/",
+    "tests/embedded/",
+    "tests/deploy/",
+    "tests/jobs/",
+)
+"""Folders whose tests wait for a server most of their time."""
 
 __all__ = [
     "broker",
@@ -113,7 +123,7 @@ def pytest_unconfigure() -> None:
 
 
 A_PROOF_S = 3600
-"""A test of `make nightly` is about ten times as large as one of `make test`, which has five minutes."""
+"""A test of `make nightly` is about ten times as large as another one, which has five minutes."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -147,6 +157,15 @@ class ByServers(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
         return next((folder for folder in TOGETHER if path.startswith(folder)), path)
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        """The next file, for one worker of three the next that calculates: the processors are busy with it while
+        the others wait for their servers.
+        """
+        waits = self.nodes.index(node) % 3 != 2
+        of_its_kind = (scope for scope in self.workqueue if scope.startswith(WAITING) == waits)
+        self.workqueue.move_to_end(next(of_its_kind, next(iter(self.workqueue))), last=False)
+        super()._assign_work_unit(node)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByServers:

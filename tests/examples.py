@@ -1,4 +1,4 @@
-"""How many examples a property has: some in `make test`, all in `make nightly`."""
+"""How many examples a property has: some every day, all in `make nightly`."""
 
 from __future__ import annotations
 

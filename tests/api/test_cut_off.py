@@ -31,6 +31,8 @@ from tests.api.conftest import serving
 from tests.cutting import cut_everywhere, cutting
 from tests.fix_catalogue import SmallTrial
 
+pytestmark = pytest.mark.long
+
 NIGHT = Night(0, ZoneInfo("UTC"))
 
 PROGRAMME = """

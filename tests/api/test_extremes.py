@@ -20,6 +20,8 @@ from insitu.settings import Settings
 from tests.api.conftest import PUBLIC, SignIn, ready
 from tests.api.world import World
 
+pytestmark = pytest.mark.long
+
 TIMES = (
     "0001-01-01",
     "0001-01-01T00:00:00Z",

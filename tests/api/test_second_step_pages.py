@@ -56,6 +56,7 @@ def invite(url: str, language: str) -> None:
         conn.commit()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("width", "scheme", "language", "words"),
     [(390, "dark", "fr", "Saisissez votre code"), (1280, "light", "en", "Enter your code")],

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
+import pytest
 
 from insitu.clock import Clock
 from store.database import connect
@@ -101,6 +102,7 @@ def test_counts_of_a_stream_are_those_of_the_page_with_its_filters(
             assert counted[0] == counted[1][: len(counted[0])], query
 
 
+@pytest.mark.long
 def test_time_alone_changes_a_row(own_world_url: str, world: World, data_dir: Path) -> None:
     passed_s = [0.0]
 

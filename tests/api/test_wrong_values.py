@@ -66,6 +66,7 @@ def columns(url: str) -> Iterator[tuple[str, str, str]]:
         ).fetchall()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_wrong_value_in_any_column_of_text_breaks_no_list(
     own_world_url: str,

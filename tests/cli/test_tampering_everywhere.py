@@ -32,6 +32,8 @@ from tests.fix_catalogue import START
 from tests.store.packed.test_twins import pack_all
 from tests.trials.test_blinding import running
 
+pytestmark = pytest.mark.long
+
 __all__ = ["lab", "running"]
 NEVER = threading.Event()
 

@@ -22,6 +22,8 @@ import urllib.request
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from psycopg import pq
 
+pytestmark = pytest.mark.long
+
 for name in sys.argv[1:]:
     if os.fork() == 0:
         try:

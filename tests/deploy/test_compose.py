@@ -31,6 +31,8 @@ from tests.deploy.test_mosquitto import ready, stored
 from tests.fix_catalogue import SmallTrial
 from tests.stack import NOW, wait_until
 
+pytestmark = pytest.mark.long
+
 
 def test_the_image_of_the_broker_is_the_version_of_the_wheel() -> None:
     said = subprocess.run(

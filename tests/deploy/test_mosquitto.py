@@ -32,6 +32,8 @@ from tests.deploy.own_servers import (
 from tests.fix_catalogue import SmallTrial
 from tests.stack import NOW, wait_until
 
+pytestmark = pytest.mark.long
+
 ACCOUNT = "mosquitto"
 
 

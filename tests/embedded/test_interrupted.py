@@ -26,6 +26,8 @@ from insitu.errors import AlreadyRunning, CorrectInput, InsituError
 from tests.embedded.test_broker import Client, device
 from tests.fix_database import quick_folder
 
+pytestmark = pytest.mark.long
+
 TOP = Path(__file__).parents[2]
 
 

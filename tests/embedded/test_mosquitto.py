@@ -28,6 +28,8 @@ from proving.throughput.servers import KINDS, started
 from store.access import Credential
 from tests.stack import wait_until
 
+pytestmark = pytest.mark.long
+
 SERVICE = "service-password"
 TOKENS = {"a": "token-of-a", "b": "token-of-b"}
 

@@ -32,7 +32,7 @@ from tests.fix_charts import lay_charts
 from tests.stack import wait_until
 from tests.test_cli import documented_registration
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.long]
 BACK_S = 30.0
 """Bound for a test that runs beside others; `make soak` measures the real time."""
 TERM_S = 45.0

@@ -25,7 +25,7 @@ from insitu.embedded.broker import free_port
 from tests.end_to_end.running import Up
 from tests.test_cli import documented_registration
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(400), pytest.mark.long]
 PASSWORD = "meadow trumpet lantern ocean"
 SHOTS = os.environ.get("INSITU_TEST_SHOTS")
 """Folder for pictures of the pages, for those who want to look at them."""

@@ -26,7 +26,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from insitu.embedded.broker import free_port
 from tests.end_to_end.running import Up
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900), pytest.mark.long]
 PASSWORD = "violet harbour seven lanterns"
 HOSTILE = "Régie <script>alert(1)</script> & Cie"
 DAYS = 40

@@ -31,6 +31,8 @@ from trials.workflow.checking import check_quality
 from trials.workflow.evaluating import evaluate_trial
 from trials.workflow.locking import lock_protocol
 
+pytestmark = pytest.mark.long
+
 TRIAL = "york"
 
 

@@ -101,6 +101,7 @@ def test_a_hundred_of_a_hundred_messages_are_rows_although_devices_attack_the_in
     assert all(client_id not in last for _, _, last in seen)
 
 
+@pytest.mark.long
 def test_check_finds_nothing_at_our_own_broker(broker: Broker) -> None:
     first, second = probes()
     broker.apply(users())
@@ -108,6 +109,7 @@ def test_check_finds_nothing_at_our_own_broker(broker: Broker) -> None:
         assert "can neither end" in prove_ids(address(broker), address(broker), first, second)
 
 
+@pytest.mark.long
 def test_check_finds_a_broker_that_asks_nobody_whose_an_id_is(
     broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,6 +26,8 @@ from tests.fix_catalogue import SmallTrial
 from tests.ingest.test_batch import T0, ingest, message, sums
 from tests.stack import DeviceClient, Stack, wait_until
 
+pytestmark = pytest.mark.long
+
 CONSTANT = {"results": {"pm25": 7.5}}
 PART = 60
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 import paho.mqtt.client as mqtt
+import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from ingest.broker_log import Names, Reader
@@ -258,6 +259,7 @@ def test_mosquitto_keeps_a_client_of_another_credential_off_a_devices_id(mosquit
         sender.close()
 
 
+@pytest.mark.long
 def test_an_installation_of_an_earlier_version_hears_everything_and_loses_nothing(
     tmp_path: Path, conn: Connection, database_url: str, broker: Broker, catalogue: SmallTrial
 ) -> None:

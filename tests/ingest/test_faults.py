@@ -20,6 +20,8 @@ from store.database import connect, migrate
 from tests.fix_catalogue import enter_small_trial
 from tests.stack import NOW, Stack, wait_until
 
+pytestmark = pytest.mark.long
+
 COUNT = 3000
 
 

@@ -108,6 +108,7 @@ def test_fixed_topics_work_behind_mosquitto(mosquitto: Mosquitto) -> None:
     require_rows(mosquitto.conn)
 
 
+@pytest.mark.long
 def test_a_withdrawn_topic_is_no_longer_heard(stack: Stack) -> None:
     claim(stack.conn)
     wait_until(lambda: all_heard(stack.conn), "subscriptions to the fixed topics")

@@ -29,6 +29,8 @@ from tests.ingest.flooder import KINDS
 from tests.pulse import stretch
 from tests.stack import NOW, Stack, wait_until
 
+pytestmark = pytest.mark.long
+
 SECONDS = float(os.environ.get("INSITU_FLOOD_S", "5"))
 REJECT_BYTES = 1_048_576
 

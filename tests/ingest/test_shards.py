@@ -28,6 +28,8 @@ from store.database import Connection, connect
 from store.ledger import recount
 from tests.stack import NOW, Stack, wait_until
 
+pytestmark = pytest.mark.long
+
 WINDOW = 2000
 
 

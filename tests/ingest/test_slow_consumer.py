@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from store import ledger
 from tests.stack import Stack, wait_until
+
+pytestmark = pytest.mark.long
 
 
 def test_a_window_of_large_messages_that_wait_for_the_database_does_not_end_the_connection(

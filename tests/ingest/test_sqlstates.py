@@ -317,6 +317,7 @@ def test_a_lone_message_is_refused_in_the_end(bench: Bench) -> None:
     assert bench.session.acknowledged == [message, other]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("point", ["before_commit", "after_commit"])
 @pytest.mark.parametrize("times", [1, 2, 4, 7])
 def test_killed_while_a_batch_is_halved_each_message_is_one_row_or_one_refusal(

@@ -171,6 +171,7 @@ def test_troubles_from_before_the_first_look_are_told_to_nobody(conn: Connection
     assert field.alerts() == []
 
 
+@pytest.mark.long
 def test_reminders_come_daily_until_somebody_knows(field: Field) -> None:
     add_webhook(field, "operator")
     field.silent.add("n/top")

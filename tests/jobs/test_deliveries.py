@@ -394,6 +394,7 @@ def test_nothing_goes_to_a_channel_that_was_removed_or_to_a_person_who_left(
     assert {outcome for _, outcome, _ in lines(field.conn)} == {"dropped"}
 
 
+@pytest.mark.long
 def test_a_summary_comes_on_monday_morning_and_once(field: Field, web: WebSink, tls: TLS) -> None:
     subscribe(field, "operator", "webhook", web.address)
     subscribe(field, "buyer", "webhook", web.address)

@@ -19,6 +19,8 @@ from store.catalogue.windows import add_window
 from store.database import Connection
 from tests.jobs.field import EVERY, START, Field, build_field
 
+pytestmark = pytest.mark.long
+
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 QUIET = 9 * HOUR
 """Between two events, so that each has its own alert."""

@@ -26,6 +26,8 @@ from simulators.fleet import BrokerLogin, Fleet
 from simulators.scenario import load_scenario
 from tests.stack import wait_until
 
+pytestmark = pytest.mark.long
+
 TOKEN = "a token of the fleet"
 
 

@@ -113,6 +113,7 @@ def test_an_a_a_trial_is_never_met_more_often_than_promised() -> None:
     assert found.counts["effect"].coverage >= BOUND
 
 
+@pytest.mark.long
 def test_ten_looks_at_a_trial_that_lasts_seldom_exclude_the_truth() -> None:
     (found,) = looks.measure(WORLDS["limit"], [USUAL], replications=REPLICATIONS)
     assert found.looks > 8

@@ -49,6 +49,7 @@ def silent(rng: np.random.Generator, phi: float, share: float) -> Floats:
     return np.concatenate([before, after])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("cell", [one for one in missing.cells() if one.share in (0.1, 0.15)], ids=str)
 def test_silence_because_of_the_value_makes_no_wrong_verdict(cell: missing.Silent) -> None:
     """Forty replications tell a tenth from 2.5 %; the nightly run has 2,000 of each."""

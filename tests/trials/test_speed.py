@@ -57,6 +57,7 @@ def test_what_is_filled_is_nearly_what_was_planned_and_has_the_effect_it_says(co
     assert np.any([gap.backfilled for gap in evaluation.gaps])
 
 
+@pytest.mark.long
 def test_the_bench_measures_every_target_and_prints_its_table(capsys: pytest.CaptureFixture[str]) -> None:
     measure(
         lambda conn: len(evaluate_changed(conn, SYSTEM, threading.Event())),

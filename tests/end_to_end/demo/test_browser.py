@@ -16,7 +16,7 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from tests.end_to_end.running import RunningDemo
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(1000)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(1000), pytest.mark.long]
 PATHS = (
     "/",
     "/fleet",

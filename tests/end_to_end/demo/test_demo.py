@@ -19,6 +19,8 @@ from tests.end_to_end.demo.conftest import KILLS, TRIALS
 from tests.end_to_end.running import RunningDemo
 from tests.fix_packed import beside_packed
 
+pytestmark = pytest.mark.long
+
 
 def acknowledged(demo: RunningDemo) -> Counter[tuple[str, bytes]]:
     """Every (topic, payload) that the broker acknowledged to a device, from the devices' own log."""

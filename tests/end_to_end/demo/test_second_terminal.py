@@ -19,7 +19,7 @@ import pytest
 
 from tests.end_to_end.running import RunningDemo
 
-pytestmark = pytest.mark.timeout(1000)
+pytestmark = [pytest.mark.timeout(1000), pytest.mark.long]
 DEVICE = "bench-1"
 
 

@@ -43,6 +43,8 @@ from tests.examples import examples
 from tests.fix_catalogue import START, SmallTrial
 from tests.fix_database import clone
 
+pytestmark = pytest.mark.long
+
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 NOW = START + 100 * DAY
 NIGHT = Night(0, ZoneInfo("Europe/Paris"))
