@@ -19,6 +19,7 @@ from tests.fix_charts import charts
 from tests.fix_database import conn, database_server, database_url, migrated_template
 from tests.fix_files import load
 from tests.fix_mosquitto import mosquitto
+from tests.fix_running import running, running_template, unblinded, unblinded_template
 from tests.fix_stack import stack
 from tests.fix_station import station, station_template
 from tests.forked import end_parent
@@ -64,9 +65,13 @@ __all__ = [
     "load",
     "migrated_template",
     "mosquitto",
+    "running",
+    "running_template",
     "stack",
     "station",
     "station_template",
+    "unblinded",
+    "unblinded_template",
 ]
 
 

@@ -128,7 +128,12 @@ def filled_template(server: str, template: str, fill: Callable[[Connection], T])
     admin_of(server).execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-FILLED = {"station": "station_template", "catalogue": "catalogue_template"}
+FILLED = {
+    "unblinded": "unblinded_template",
+    "running": "running_template",
+    "station": "station_template",
+    "catalogue": "catalogue_template",
+}
 """Fixture → the template that holds its entries already."""
 
 

@@ -34,7 +34,7 @@ from store.catalogue.topics import add_topic
 from store.database import Connection, connect
 from tests.cli.calling import Told
 from tests.fix_catalogue import START, SmallTrial
-from tests.trials.test_workflow import receive, results
+from tests.fix_running import receive, results
 from tests.trials.world import criterion, endpoint, protocol_json
 from trials.plan.protocol import Protocol
 from trials.workflow.checking import check_quality

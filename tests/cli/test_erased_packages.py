@@ -17,11 +17,10 @@ from store.trials import latest_evaluation
 from tests.cli.calling import Told
 from tests.cli.test_tampering import DAY, Lab, lab
 from tests.fix_catalogue import START
-from tests.trials.test_blinding import running
 from trials.workflow.again import evaluate_again
 from trials.workflow.evaluating import evaluate_trial
 
-__all__ = ["lab", "running"]
+__all__ = ["lab"]
 
 
 def verified(told: Told, package: Path, lab: Lab) -> str:

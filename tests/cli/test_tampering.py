@@ -19,17 +19,13 @@ from jobs.evaluations import Night
 from jobs.witness import HEADS_FILE, Witness, vouch_when_due
 from store.access import add_person
 from store.audit import audit, line_hash
-from store.catalogue.windows import add_window
 from store.database import Connection
-from store.imports import Origin, begin_import, withdraw_import
 from tests.cli.calling import Told
 from tests.fix_authority import Authority, authority
-from tests.fix_catalogue import START, SmallTrial
-from tests.trials.test_blinding import running
-from trials.workflow.blinding import unblind
+from tests.fix_catalogue import START
 from trials.workflow.evaluating import evaluate_trial
 
-__all__ = ["authority", "running"]
+__all__ = ["authority"]
 DAY = timedelta(days=1)
 NIGHT = Night(0, ZoneInfo("Europe/Paris"))
 QUESTIONS = {
@@ -102,8 +98,7 @@ class Lab:
 
 @pytest.fixture
 def lab(
-    running: Connection,
-    catalogue: SmallTrial,
+    unblinded: Connection,
     told_here: Told,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -114,23 +109,7 @@ def lab(
     data.mkdir()
     monkeypatch.setenv("INSITU_DATA_DIR", str(data))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    conn, after = running, START + 41 * DAY
-    number = begin_import(conn, Origin("a.csv", "lab", "t"), now=after)
-    withdraw_import(conn, number, login="lab", reason="wrong", now=after)
-    evaluate_trial(conn, "t", now=after, login="judge", simulated=False)
-    unblind(conn, "t", "main", reason="done", now=after + DAY, login="judge", simulated=False)
-    add_window(
-        conn,
-        kind="maintenance",  # type: ignore[arg-type]
-        site="station",
-        start=START,
-        end=START + DAY,
-        reason="r",
-        declared_by="lab",
-        now=after,
-    )
-    conn.commit()
-    made = Lab(conn, told_here, data, Witness(data), capsysbinary)
+    made = Lab(unblinded, told_here, data, Witness(data), capsysbinary)
     made.work()
     return made
 

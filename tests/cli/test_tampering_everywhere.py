@@ -30,11 +30,10 @@ from store.seals import seal_facts
 from tests.cli.test_tampering import DAY, NIGHT, Lab, lab
 from tests.fix_catalogue import START
 from tests.store.packed.test_twins import pack_all
-from tests.trials.test_blinding import running
 
 pytestmark = pytest.mark.long
 
-__all__ = ["lab", "running"]
+__all__ = ["lab"]
 NEVER = threading.Event()
 
 WORKING = (

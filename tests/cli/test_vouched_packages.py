@@ -17,7 +17,6 @@ from tests.cli.calling import Told
 from tests.cli.test_tampering import DAY, Lab, lab, vouched
 from tests.fix_authority import Authority, authority
 from tests.fix_catalogue import START
-from tests.trials.test_blinding import running
 from trials.evaluation import Evaluation
 from trials.package.keys import signing_key
 from trials.package.signing import Signer
@@ -29,7 +28,7 @@ from trials.witness.statements import sign
 from trials.witness.tokens import load_roots
 from trials.workflow.evaluating import evaluate_trial
 
-__all__ = ["authority", "lab", "running", "vouched"]
+__all__ = ["authority", "lab", "vouched"]
 
 
 @pytest.fixture

@@ -34,10 +34,8 @@ from store.people import set_profile
 from store.seals import find_changed_days, find_changed_facts
 from tests.fix_catalogue import START, SmallTrial
 from tests.store.packed.test_twins import pack_all
-from tests.trials.test_blinding import running
 from trials.workflow.checking import check_quality
 
-__all__ = ["running"]
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 NIGHT = Night(0, ZoneInfo("Europe/Paris"))
 NEVER = threading.Event()

@@ -19,7 +19,8 @@ from store.catalogue.windows import add_window
 from store.database import Connection
 from store.observations import merge
 from tests.fix_catalogue import START, SmallTrial
-from tests.trials.test_workflow import END, plan, receive, results
+from tests.fix_running import receive, results
+from tests.trials.test_workflow import END, plan
 from trials.evaluation import Evaluation
 from trials.plan.protocol import Protocol
 from trials.plan.reading import document_of

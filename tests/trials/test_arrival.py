@@ -11,7 +11,8 @@ from store.catalogue.windows import add_window
 from store.database import Connection
 from tests.fix_catalogue import START, SmallTrial
 from tests.fix_files import Load
-from tests.trials.test_workflow import DAY, END, HOUR, plan, receive, results
+from tests.fix_running import receive, results
+from tests.trials.test_workflow import DAY, END, HOUR, plan
 from trials.evaluation import DatastreamSummary, Evaluation
 from trials.package.verify import verify
 from trials.plan.protocol import Protocol

@@ -17,10 +17,9 @@ from insitu.errors import AlreadyExists, CorrectInput, NotFound
 from insitu.model import TrialState, Verdict
 from store import audit
 from store import trials as store_trials
-from store.catalogue.trials import get_trial, move_trial
+from store.catalogue.trials import get_trial
 from store.database import Connection
-from tests.fix_catalogue import START, SmallTrial
-from tests.trials.test_workflow import receive, results
+from tests.fix_catalogue import START
 from tests.trials.world import (
     criterion,
     endpoint,
@@ -29,7 +28,6 @@ from tests.trials.world import (
     noise,
     period,
     protocol,
-    protocol_json,
     protocol_text,
     series,
 )
@@ -38,16 +36,13 @@ from trials.judge.compute import compute
 from trials.package.reading import read_inputs
 from trials.package.verify import verify
 from trials.package.writing import seal, write_tables
-from trials.plan.protocol import Protocol
 from trials.plan.reading import canonical
 from trials.report.build import build
 from trials.report.texts import summary
 from trials.series.inputs import TrialInputs, Unblinding
 from trials.workflow.blinding import unblind
-from trials.workflow.checking import check_quality
 from trials.workflow.evaluating import evaluate_trial
 from trials.workflow.exporting import write
-from trials.workflow.locking import lock_protocol
 
 DAY = timedelta(days=1)
 TOLD_WHEN_OPEN = ("estimates", "sensitivity", "lines", "pairs")
@@ -144,27 +139,6 @@ def test_a_package_carries_who_unblinded_and_recomputes_it(tmp_path: Path) -> No
 
 
 # -- on the database
-
-
-@pytest.fixture
-def running(conn: Connection, catalogue: SmallTrial) -> Connection:
-    """A blinded before/after of 40 days, locked, with its observations, on its last day."""
-    for state in (TrialState.SHORTLISTED, TrialState.AGREEMENT, TrialState.DEPLOYMENT, TrialState.RUNNING):
-        move_trial(conn, trial="t", to=state, at=START, login="lab")
-    made = endpoint(
-        "before_after", [criterion("effect", high=-2)], arms=["candidate"], property="pm25", blinded=True
-    )
-    periods = [
-        {"name": name, "start": (START + first * DAY).isoformat(), "end": (START + last * DAY).isoformat()}
-        for name, first, last in (("baseline", 0, 20), ("reporting", 20, 40))
-    ]
-    document = protocol_json(made, periods=periods, devices={"candidate": ["a"]}, time_zone="UTC") | {
-        "trial": "t"
-    }
-    lock_protocol(conn, Protocol.model_validate(document), now=START - DAY, login="judge")
-    receive(conn, catalogue.datastreams["a", "pm25"], list(range(960)), results())
-    check_quality(conn, "t", now=START + 40 * DAY)
-    return conn
 
 
 def test_unblinding_makes_a_new_evaluation_and_a_line_in_the_audit_log(

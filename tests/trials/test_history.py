@@ -17,7 +17,8 @@ from store.catalogue.windows import add_window
 from store.database import Connection
 from store.observations import merge, series
 from tests.fix_catalogue import START, SmallTrial
-from tests.trials.test_workflow import DAY, END, HOUR, plan, receive, results
+from tests.fix_running import receive, results
+from tests.trials.test_workflow import DAY, END, HOUR, plan
 from tests.trials.world import TEXT
 from trials.evaluation import Evaluation
 from trials.package.reading import evaluate_package

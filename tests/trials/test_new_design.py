@@ -19,9 +19,10 @@ from insitu.model import Verdict
 from store.database import Connection
 from tests.fix_catalogue import START as FIRST
 from tests.fix_catalogue import SmallTrial
+from tests.fix_running import receive, results
 from tests.trials import headroom
 from tests.trials.test_workflow import DAY as A_DAY
-from tests.trials.test_workflow import END, receive, results
+from tests.trials.test_workflow import END
 from tests.trials.test_workflow import plan as small_plan
 from tests.trials.world import (
     DAY,

@@ -10,9 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from insitu.errors import CorrectInput, NotFound
 from insitu.model import Observation, Verdict
@@ -21,7 +19,8 @@ from store.database import Connection
 from store.observations import merge, series
 from store.quality import flags_of
 from tests.fix_catalogue import START, SmallTrial
-from tests.trials.world import criterion, endpoint, noise, protocol_json
+from tests.fix_running import receive, results
+from tests.trials.world import criterion, endpoint, protocol_json
 from trials.package.verify import verify
 from trials.plan.protocol import Protocol
 from trials.workflow.checking import check_quality
@@ -52,33 +51,6 @@ def plan(**stuck: Any) -> Protocol:
         {"property": "pm25", "check": "time_syntax", "parameters": {}},
     ]
     return Protocol.model_validate(document)
-
-
-def results() -> NDArray[np.float64]:
-    """A reduction of 6 half-way, a probe stuck from hour 30 to 100 and again from 300 to 308, and two
-    impossible results.
-    """
-    values = 20 + noise(np.random.default_rng(9), 0.4, 960, 1.0)
-    values[480:] -= 6
-    values[30:100] = 21.5
-    values[300:309] = 19.0
-    values[[200, 700]] = 900.0
-    return values
-
-
-def receive(
-    conn: Connection,
-    datastream: int,
-    hours: list[int],
-    values: NDArray[np.float64],
-    delay: timedelta = HOUR / 60,
-) -> None:
-    rows = []
-    for hour in hours:
-        at = START + hour * HOUR
-        rows.append(Observation(datastream, to_us(at), float(values[hour]), to_us(at + delay), 0))
-    merge(conn, rows)
-    conn.commit()
 
 
 def flags(conn: Connection, datastream: int) -> tuple[list[int], list[tuple[str, str, int]]]:

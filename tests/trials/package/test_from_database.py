@@ -15,9 +15,10 @@ from insitu.times import to_us
 from store.database import Connection
 from store.observations import merge
 from tests.fix_catalogue import START, SmallTrial
+from tests.fix_running import receive, results
 from tests.trials.package import forger
 from tests.trials.package.conftest import is_settled
-from tests.trials.test_workflow import DAY, END, HOUR, plan, receive, results
+from tests.trials.test_workflow import DAY, END, HOUR, plan
 from trials.package.trust import TrustedKey
 from trials.package.verify import verify
 from trials.workflow.checking import check_quality
