@@ -54,7 +54,8 @@ pictures: .venv/dev
 
 # Which lines the tests reach, also in child processes: out/coverage/index.html.
 coverage: .venv/dev
-	.venv/bin/python -m pytest --cov --cov-report=term:skip-covered --cov-report=html
+	.venv/bin/python -m pytest -n $(WORKERS) --no-loadscope-reorder -m "not alone and not nightly" \
+		--cov --cov-report=term:skip-covered --cov-report=html
 
 # Each kind of fault once, against a real installation (docs/faults.md).
 faults: .venv/runtime
