@@ -164,8 +164,8 @@ class ByServers(LoadScopeScheduling):
         return next((folder for folder in TOGETHER if path.startswith(folder)), path)
 
     def _assign_work_unit(self, node: WorkerController) -> None:
-        """The next file, for one worker of three the next that calculates: the processors are busy with it while
-        the others wait for their servers.
+        """The next file; for one worker of three the next one that calculates, so that the processors are
+        busy while the others wait for their servers.
         """
         waits = self.nodes.index(node) % 3 != 2
         of_its_kind = (scope for scope in self.workqueue if scope.startswith(WAITING) == waits)

@@ -1,4 +1,4 @@
-"""A small trial that runs, and one that was evaluated: templates, since an evaluation costs more than a copy."""
+"""A small trial that runs, and one that was evaluated: an evaluation costs more than a copy."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def running(conn: Connection, catalogue: SmallTrial) -> Connection:
 
 @pytest.fixture
 def unblinded(running: Connection) -> Connection:
-    """The same, evaluated and unblinded, with a withdrawn import and a window that was declared afterwards."""
+    """The same, evaluated and unblinded, with a withdrawn import and a window that was declared late."""
     if running.execute("SELECT FROM evaluation").fetchone() is None:
         evaluate(running)
         running.commit()
