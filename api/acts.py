@@ -146,6 +146,7 @@ ACTS: Final[dict[str, Act]] = {
     f"GET {_API}": Act.SEE_TRIAL,
     f"GET {_API}/devices": Act.SEE_HEALTH,
     f"GET {_API}/devices/{{device}}": Act.SEE_HEALTH,
+    f"GET {_API}/devices/{{device}}/health": Act.SEE_HEALTH,
     f"POST {_API}/devices": Act.CONNECT,
     f"GET {_API}/devices/{{device}}/credentials": Act.CONNECT,
     f"POST {_API}/devices/{{device}}/credentials": Act.CONNECT,

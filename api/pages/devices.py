@@ -18,7 +18,6 @@ from api.access import Signed
 from api.context import Conn, Context, Ctx
 from api.pages import charts, series
 from api.pages.board import show, show_gaps
-from api.pages.rejects import ledger_lines
 from api.pages.remarks import show_remarks
 from api.pages.words import EVERY, FLAGS, GAP_CAUSES, INTERVALS, ROLES, STAMPS, WINDOWS
 from api.rendering import Page, page_of, respond
@@ -31,12 +30,12 @@ from store.catalogue.sensors import list_device_sensors
 from store.catalogue.topics import list_topics
 from store.database import Connection
 from store.read.condition import WINDOWS_AHEAD
-from store.read.fleet import FleetRow, Scope, get_device, list_statuses
-from store.read.ledger_lines import list_ledger
+from store.read.fleet import FleetRow, get_device, list_statuses
 from store.read.places import DeviceWindow
 from store.read.streams import Stream
 from store.rights import Act
-from trials.workflow.condition import GAPS_WITHIN, DeviceRecord, load_device
+from trials.condition.health import RECENT, BatteryOutlook, Health
+from trials.workflow.condition import GAPS_WITHIN, DeviceRecord, load_device, load_health
 
 router = APIRouter()
 _MOST_LOG = 50
@@ -79,10 +78,10 @@ def device_page(
         query="",
         bundle=context.bundle.path.stem,
         log=list_statuses(conn, row.device_id, _MOST_LOG),
-        totals=_totals(conn, row),
         sensors=list_device_sensors(conn, row.device_id),
         **_broker_events(conn, page, row, lives),
         remarks=show_remarks(conn, page, row.device_id),
+        **_health(page, load_health(conn, row.trial, row.device, record, page.now)),
         **_condition(page, row, record),
         **_charts(conn, page, record.judged.streams, chosen),
         **_connect(request, conn, lives, context, viewer, page.now, row, record.judged.streams),
@@ -104,6 +103,46 @@ def _condition(page: Page, row: FleetRow, record: DeviceRecord) -> dict[str, Any
         "stamp_words": STAMPS,
         "roles": ROLES,
     }
+
+
+def _health(page: Page, health: Health) -> dict[str, Any]:
+    one = health.ever
+    totals = {
+        "received": one.received,
+        "stored whole": one.whole,
+        "in part": one.in_part,
+        "refused": one.refused,
+        "repeated": one.repeated,
+    }
+    return {
+        "health": health,
+        "totals": totals.items() if one.received else None,
+        "week": RECENT,
+        "battery_words": _battery(page, health.battery),
+    }
+
+
+def _battery(page: Page, outlook: BatteryOutlook | None) -> str:
+    """How long the battery lasts, as far as its levels say it."""
+    if outlook is None:
+        return page.t("its levels say too little yet")
+    if outlook.days_left is None or outlook.soonest is None:
+        return page.t("does not fall")
+    soonest, days = round(outlook.soonest), round(outlook.days_left)
+    if outlook.latest is None:
+        return page.n(
+            "empty in about {n} day, {soonest} at the earliest",
+            "empty in about {n} days, {soonest} at the earliest",
+            days,
+            soonest=soonest,
+        )
+    return page.n(
+        "empty in about {n} day ({soonest} to {latest})",
+        "empty in about {n} days ({soonest} to {latest})",
+        days,
+        soonest=soonest,
+        latest=round(outlook.latest),
+    )
 
 
 def _recent(windows: list[DeviceWindow], now: datetime) -> list[DeviceWindow]:
@@ -149,16 +188,6 @@ def _broker_events(
         "refused_id": next((one for one in events if one.is_refused_id), None),
         "own_topics": page.t("{own} or on {topics}", own=own, topics=", ".join(fixed)) if fixed else own,
     }
-
-
-def _totals(conn: Connection, row: FleetRow) -> list[tuple[str, int]]:
-    within = Scope([row.trial], [f"{row.trial}/{row.device}"])
-    words = ("received", "stored whole", "in part", "refused", "repeated")
-    return [
-        pair
-        for line in ledger_lines(list_ledger(conn, within))
-        for pair in zip(words, line.numbers[:5], strict=True)
-    ]
 
 
 def _connect(

@@ -51,6 +51,14 @@ class DeviceContact:
 
 
 @dataclass(frozen=True, slots=True)
+class Boot:
+    """First sign of life of a boot that a device's messages name."""
+
+    at: datetime
+    is_first: bool
+
+
+@dataclass(frozen=True, slots=True)
 class StoredFacts:
     """All facts except results. `places` in order of time; `windows` of the past and of the next
     WINDOWS_AHEAD.
@@ -95,7 +103,6 @@ def _gathered(
     return gathered
 
 
-def list_boots(conn: Connection, device_id: int, start: datetime) -> list[datetime]:
-    """First sign of life of each boot of a device since `start`."""
-    found = conn.execute(_SQL.boots.encode(), {"device_id": device_id, "start": start}).fetchall()
-    return [when for (when,) in found]
+def list_boots(conn: Connection, device_id: int, start: datetime) -> list[Boot]:
+    """Boots of a device since `start`, oldest first."""
+    return rows(conn, Boot, _SQL.boots, device_id=device_id, start=start)

@@ -8,18 +8,39 @@ the time of a simulated history. Writes nothing; the caller owns the transaction
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from store.database import Connection
 from store.kept import series_kept
-from store.read.condition import DeviceContact, StoredFacts, list_boots, load_device_facts, load_facts
+from store.read.condition import Boot, DeviceContact, StoredFacts, list_boots, load_device_facts, load_facts
+from store.read.health import Said, read_fared, read_said
 from store.read.places import DeviceWindow, Placed
 from store.read.streams import Stream, count_by_day
-from trials.condition.completeness import COUNTED, count_days
+from trials.condition.completeness import (
+    COUNTED,
+    count_days,
+    list_days,
+    mean_share,
+    plan_spans,
+    share_days,
+)
 from trials.condition.facts import ContactFacts, DayCount, DeviceFacts, Stay, StreamFacts, WindowFacts
 from trials.condition.gaps import KEPT_BACK, KEPT_BACK_SIMULATED, Arrivals, DeviceGap, find_device_gaps
+from trials.condition.health import (
+    RECENT,
+    WITHIN,
+    FirmwareSince,
+    Health,
+    Level,
+    StreamShare,
+    Traffic,
+    Uptime,
+    find_restarts,
+    look_at_battery,
+    share_late,
+)
 from trials.condition.state import Condition, judge_devices
 
 GAPS_WITHIN: Final = timedelta(days=30)
@@ -47,6 +68,12 @@ class DeviceRecord:
     windows: list[DeviceWindow]
     gaps: list[DeviceGap]
     """Gaps in the GAPS_WITHIN before now, newest first."""
+    boots: list[Boot]
+    """Boots that its messages name, of the days of its health, oldest first."""
+    late_share: float | None
+    """Of the results of GAPS_WITHIN that it sent: those kept back."""
+    shares: tuple[StreamShare, ...]
+    """Completeness of each datastream over the days of the strip."""
 
 
 def count_stored_days(
@@ -98,16 +125,61 @@ def load_device(
         for count in count_days(number, one.time_us + shifts[number], one.flag, now=now, time_zone=zone)
     ]
     facts = _facts(stored, counts)
-    since = now - GAPS_WITHIN
+    since, boots = now - GAPS_WITHIN, list_boots(conn, device_id, now - WITHIN)
     gaps = find_device_gaps(
         facts,
         {number: Arrivals(one.time_us, one.arrival) for number, one in series.items()},
         since=since,
         now=now,
-        boots=list_boots(conn, device_id, since),
+        boots=[boot.at for boot in boots],
     )
     (condition,) = judge_devices([facts], now, simulated=simulated)
-    return DeviceRecord(_judged(condition, stored), positions, stored.windows, gaps)
+    return DeviceRecord(
+        _judged(condition, stored),
+        positions,
+        stored.windows,
+        gaps,
+        boots,
+        share_late([one.arrival for one in series.values()]),
+        _shares(facts, now),
+    )
+
+
+def load_health(conn: Connection, trial: str, device: str, record: DeviceRecord, now: datetime) -> Health:
+    """How a device has gone for some weeks, beside its record."""
+    said = read_said(conn, record.judged.condition.device_id, now - WITHIN, now)
+    fared = read_fared(conn, trial, device, now - RECENT)
+    return Health(
+        battery=look_at_battery(list(map(Level, said.level_at, said.level_percent))),
+        restarts=tuple(_restarts(record.boots, said)),
+        firmwares=tuple(map(FirmwareSince, said.firmware, said.firmware_since))[::-1],
+        ever=Traffic(fared.received, fared.accepted, fared.partly, fared.rejected, fared.repeated),
+        lately=Traffic(
+            fared.lately_received,
+            fared.lately_received - fared.lately_partly - fared.lately_rejected - fared.lately_repeated,
+            fared.lately_partly,
+            fared.lately_rejected,
+            fared.lately_repeated,
+        ),
+        late_share=record.late_share,
+        streams=record.shares,
+    )
+
+
+def _restarts(boots: Sequence[Boot], said: Said) -> list[datetime]:
+    """By the boots that messages name; of a device whose messages name none, by its uptimes."""
+    if boots:
+        return [boot.at for boot in boots if not boot.is_first]
+    before = map(Uptime, said.before_at, said.before_uptime_s)
+    return find_restarts(zip(before, map(Uptime, said.after_at, said.after_uptime_s), strict=True))
+
+
+def _shares(facts: DeviceFacts, now: datetime) -> tuple[StreamShare, ...]:
+    spans, days = plan_spans(facts, now), list_days(now, facts.time_zone)
+    return tuple(
+        StreamShare(one.name, mean_share(share_days(replace(facts, streams=(one,)), spans, days)))
+        for one in facts.streams
+    )
 
 
 def _judged(condition: Condition, stored: StoredFacts) -> Judged:

@@ -9,6 +9,8 @@ FROM device_contact c RIGHT JOIN device d USING (device_id) JOIN trial t USING (
 WHERE d.device_id = ANY(%(device_ids)s::int[]) ORDER BY d.device_id;
 
 -- name: boots
--- When a device started, according to its messages.
-SELECT first_seen_at FROM boot_sequence WHERE device_id = %(device_id)s::int AND first_seen_at >= %(start)s::timestamptz
-ORDER BY 1;
+-- When a device started, according to its messages, and whether that was its first start.
+SELECT first_seen_at AS at, is_first FROM (
+    SELECT first_seen_at, first_seen_at = min(first_seen_at) OVER () AS is_first FROM boot_sequence
+    WHERE device_id = %(device_id)s::int) b
+WHERE first_seen_at >= %(start)s::timestamptz ORDER BY 1;
