@@ -83,6 +83,8 @@ ACTS: Final[dict[str, Act]] = {
     "POST /rejects/replay": Act.REPLAY,
     "GET /audit": Act.READ_AUDIT,
     f"GET {_TRIAL}": Act.SEE_TRIAL,
+    f"GET {_TRIAL}/charts": Act.READ_MEASUREMENTS,
+    f"GET {_TRIAL}/charts.csv": Act.READ_MEASUREMENTS,
     f"GET {_TRIAL}/windows": Act.SEE_HEALTH,
     f"POST {_TRIAL}/windows": Act.DECLARE,
     f"GET {_TRIAL}/life": Act.RUN_PROGRAMME,

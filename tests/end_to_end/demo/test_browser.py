@@ -23,6 +23,8 @@ PATHS = (
     "/trials",
     "/trials/platform-air",
     "/trials/platform-air/protocol",
+    "/trials/platform-air/charts",
+    "/trials/platform-air/charts?lines=arm&span=30d",
     "/trials/platform-air/devices/p1-north",
     "/rejects",
     "/alerts",
