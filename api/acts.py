@@ -194,6 +194,7 @@ OPEN: Final = frozenset(
         "GET /invitations/{token}",
         "POST /invitations/{token}",
         "GET /keys",
+        "GET /accessibility",
         "GET /.well-known/insitu-keys.json",
         "GET /.well-known/security.txt",
         "GET /metrics",  # asks for the right itself, because a token serves as well

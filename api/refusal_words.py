@@ -233,7 +233,8 @@ ROWS: Final = (
     "The result type of a {what} is number or boolean.",
     "The results of a line of the ledger do not add up: report this as a defect.",
     "The role of a {what} is candidate, control or reference.",
-    "The role of a person fits the organisation: operator or buyer of a host, lab or auditor of the lab, elsewhere the word for the organisation.",
+    "The role of a person fits the organisation: operator or buyer of a host, lab or auditor of the lab, "
+    "elsewhere the word for the organisation.",
     "The secret of a channel has 32 bytes.",
     "The stamp of a {what} is begin, end or instant.",
     "The subject of a notice has 1 to 100 characters.",
@@ -262,8 +263,10 @@ CHECKS: Final = (
     "Input should be less than or equal to {le}",
     "Input should be a multiple of {multiple_of}",
     "Input should be a finite number",
-    "{field_type} should have at least {min_length} item{expected_plural} after validation, not {actual_length}",
-    "{field_type} should have at most {max_length} item{expected_plural} after validation, not {actual_length}",
+    "{field_type} should have at least {min_length} item{expected_plural} after validation, not "
+    "{actual_length}",
+    "{field_type} should have at most {max_length} item{expected_plural} after validation, not "
+    "{actual_length}",
     "Input should be a valid string",
     "Input should be a valid string, unable to parse raw data as a unicode string",
     "String should have at least {min_length} character{expected_plural}",

@@ -18,6 +18,7 @@ from markupsafe import Markup, escape
 from starlette.routing import Match
 
 from api.access import form_token, keep_visit
+from api.accessibility import State
 from api.context import context_of, readiness_of
 from api.refusals import is_known, say
 from insitu.language import LANGUAGES, LOCALES, Language, Reader, write_unit
@@ -48,6 +49,8 @@ class Page:
     trouble: Readiness | None = None
     """Reason why no messages arrive at the moment; only on pages of signed-in readers."""
     problem: str | None = None
+    accessibility: State = "none"
+    """By the accessibility statement."""
 
     @property
     def language(self) -> str:
@@ -182,6 +185,7 @@ def page_of(request: Request, viewer: Viewer | None, time_zone: str | None = Non
         simulated=context.clock.is_simulated,
         form=form_token(request),
         trouble=readiness if readiness and not readiness.ready else None,
+        accessibility=context.accessibility.state(context.clock.now()),
     )
 
 

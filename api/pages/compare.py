@@ -120,7 +120,7 @@ async def asked_of(
     span: Annotated[str, Query(max_length=8)] = "",
     width: Annotated[str, Query(max_length=8)] = "auto",
 ) -> Asked:
-    """What a chart is asked for."""
+    """The fields of the address, with words that fit."""
     kind = lines if lines in LINES else "device"
     return Asked(property, tuple(dict.fromkeys(device or ())), kind, first, last, span, width)
 
@@ -174,7 +174,7 @@ def charts_csv(trial: str, conn: Conn, context: Ctx, viewer: Signed, asked: Aske
 
 
 def look(conn: Connection, context: Context, viewer: Viewer, trial: Trial, asked: Asked) -> Seen:
-    """What a reader sees of a trial. Raises NotFound for who may not read measurements; a choice that cannot
+    """The chart of a reader. Raises NotFound for who may not read measurements; a choice that cannot
     be drawn is a `problem`.
     """
     require_right(viewer, Act.READ_MEASUREMENTS, f"chart of {trial.code!r}", trial)
@@ -221,7 +221,7 @@ def look(conn: Connection, context: Context, viewer: Viewer, trial: Trial, asked
 
 
 def _first(plan: Plan, code: str, possible: Sequence[Choice], *, by_arm: bool) -> list[Choice]:
-    """What is drawn before anybody chooses: of a blinded property one arm."""
+    """The devices that are drawn before anybody chooses: of a blinded property those of one arm."""
     shown = [one for one in possible if code not in plan.blinded or one.arm == possible[0].arm]
     return shown if by_arm else shown[:MOST_LINES]
 
@@ -331,7 +331,7 @@ def table_of(lines: Sequence[Line]) -> Iterator[tuple[datetime, list[Dot | None]
 
 
 def write_csv(seen: Seen) -> Iterator[str]:
-    """A line of text for each dot of the chart, oldest first; numbers as they are, times with their offset."""
+    """A line of text for each dot, oldest first; numbers as they are, times with their offset."""
     zone = zone_or_utc(seen.trial.time_zone)
     yield _row(_HEAD)
     for line in seen.lines:

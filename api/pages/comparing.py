@@ -1,4 +1,4 @@
-"""Several devices of a trial on one grid: which lines there are, their points, and what happened meanwhile."""
+"""Several devices of a trial on one grid: which lines there are, their points, and the events."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MOST_LINES: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """`[at, until)` of one line; a single result has `until` = `at`. `devices`: how many have a mean there."""
+    """`[at, until)` of one line; a single result has `until` = `at`. `devices`: those with a mean there."""
 
     at: datetime
     until: datetime
@@ -60,7 +60,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the newest locked protocol says. `arms`: device → its arm."""
+    """The part of the newest locked protocol that a chart needs. `arms`: device → its arm."""
 
     arms: dict[str, str]
     periods: list[tuple[str, datetime, datetime]]
@@ -82,7 +82,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """What happened to the devices meanwhile."""
+    """Gaps, windows and deployments of the devices in the span."""
 
     gaps: dict[int, list[DeviceGap]]
     windows: dict[int, list[DeviceWindow]]

@@ -1,5 +1,5 @@
-"""The drawing of several lines on one grid, as SVG without a script; under it a lane for each device, with its
-gaps, windows and swaps.
+"""The drawing of several lines on one grid, as SVG without a script; under it a lane for each device, with
+its gaps, windows and swaps.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Plot:
 
 @dataclass(frozen=True, slots=True)
 class LaneFacts:
-    """What happened to one device: (start, end, words) of gaps and windows, (moment, words) of swaps."""
+    """The events of one device: (start, end, words) of gaps and windows, (moment, words) of swaps."""
 
     name: str
     gaps: list[tuple[datetime, datetime, str]]

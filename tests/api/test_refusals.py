@@ -19,7 +19,7 @@ from tests.api.refusals import Refusal, refusals
 
 FRENCH = catalogue(LOCALE, "fr")
 NOT_SHOWN = tuple(json.loads((Path(__file__).parent / "not_shown.json").read_text("utf-8")))
-"""Beginnings of texts that no page shows as a refusal: headers, patterns, examples, lines of the audit log."""
+"""Starts of texts that no page shows as a refusal: headers, patterns, examples, words of the audit log."""
 DEFAULTS = {
     str(kind())
     for kind in (
@@ -135,7 +135,8 @@ def test_a_row_that_the_database_refuses_is_told_in_french(state: str, table: st
             "Introuvable, ou pas visible pour vous : un protocole de 'x' que vous puissiez verrouiller.",
         ),
         (
-            "The protocol cannot be locked:\n  endpoints: none is primary\n  arms: two arms have the same name",
+            "The protocol cannot be locked:\n  endpoints: none is primary\n"
+            "  arms: two arms have the same name",
             "Le protocole ne peut pas être verrouillé :\n  endpoints : aucun n’est principal (primary)\n"
             "  arms : deux bras ont le même nom",
         ),
@@ -145,12 +146,12 @@ def test_a_row_that_the_database_refuses_is_told_in_french(state: str, table: st
         ),
         (
             "site s1 is entered already: name cannot change: it cannot change; enter it under another code.",
-            "site s1 est déjà entré : name cannot change : cela ne peut pas changer ; entrez-le sous un autre "
-            "code.",
+            "site s1 est déjà entré : name cannot change : cela ne peut pas changer ; entrez-le sous un "
+            "autre code.",
         ),
         (
-            "'Furlong' is no unit of UCUM: look it up at https://ucum.org (ug/m3, Cel, %, hPa, m/s, [ppb], dB, "
-            "1 for a bare number).",
+            "'Furlong' is no unit of UCUM: look it up at https://ucum.org (ug/m3, Cel, %, hPa, m/s, "
+            "[ppb], dB, 1 for a bare number).",
             "'Furlong' n’est pas une unité UCUM : cherchez-la sur https://ucum.org (ug/m3, Cel, %, hPa, m/s, "
             "[ppb], dB, 1 pour un nombre sans unité).",
         ),
