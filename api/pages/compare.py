@@ -61,9 +61,13 @@ _HEAD: Final = (
 )
 
 
+_MOST_AT_FIRST: Final = 6
+"""With more devices than that the page begins with the mean of each arm."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The fields of the address."""
+    """The fields of the address. `lines`: a key of LINES; empty: by the number of devices."""
 
     code: str
     devices: tuple[str, ...]
@@ -114,14 +118,14 @@ class Seen:
 async def asked_of(
     property: Annotated[str, Query(max_length=64)] = "",
     device: Annotated[list[str] | None, Query(max_length=200)] = None,
-    lines: Annotated[str, Query(max_length=8)] = "device",
+    lines: Annotated[str, Query(max_length=8)] = "",
     first: Annotated[str, Query(alias="from", max_length=32)] = "",
     last: Annotated[str, Query(alias="to", max_length=32)] = "",
     span: Annotated[str, Query(max_length=8)] = "",
     width: Annotated[str, Query(max_length=8)] = "auto",
 ) -> Asked:
     """The fields of the address, with words that fit."""
-    kind = lines if lines in LINES else "device"
+    kind = lines if lines in LINES else ""
     return Asked(property, tuple(dict.fromkeys(device or ())), kind, first, last, span, width)
 
 
@@ -185,6 +189,8 @@ def look(conn: Connection, context: Context, viewer: Viewer, trial: Trial, asked
     planned = [code for code in plan.properties if code in names]
     wanted = asked.code if asked.code in names else next(iter([*planned, *names]), "")
     possible = [one for one in choices if one.stream.property == wanted]
+    many = len(possible) > _MOST_AT_FIRST and not asked.devices
+    asked = replace(asked, lines=asked.lines or ("arm" if many else "device"))
     by_arm = asked.lines == "arm"
     named = [one for one in possible if one.device.device in asked.devices]
     chosen = named or _first(plan, wanted, possible, by_arm=by_arm)
@@ -260,8 +266,7 @@ def address_of(seen: Seen, span: Span) -> dict[str, str | list[str]]:
     address: dict[str, str | list[str]] = {"property": seen.code}
     if seen.asked.devices:
         address["device"] = [one.device.device for one in seen.chosen]
-    if seen.asked.lines != "device":
-        address["lines"] = seen.asked.lines
+    address["lines"] = seen.asked.lines
     return address | span.address()
 
 

@@ -95,7 +95,7 @@ def floor_of(at: datetime, width: str) -> datetime:
 def test_a_bucket_holds_what_plain_rows_give_by_the_calendar(
     client: SignIn, world: World, sql: Sql, width: str, path: str, trial: str, code: str, days: int
 ) -> None:
-    asked = address(path, world, days, property=code, width=width)
+    asked = address(path, world, days, property=code, width=width, lines="device")
     start = floor_of(world.now - timedelta(days=days), width)
     wanted: dict[tuple[str, datetime], list[tuple[float, int]]] = defaultdict(list)
     for device, rows in sql.rows(code, trial).items():
