@@ -66,7 +66,7 @@ def test_periods_are_written_as_first_and_last_day_and_counted() -> None:
         "29 November 2026 (30 days)."
     )
     assert facts(document, "fr")["Dates"] == (
-        "Référence initiale du 1er octobre 2026 au 30 octobre 2026 (30 jours); évaluation du "
+        "Référence initiale du 1er octobre 2026 au 30 octobre 2026 (30 jours)\u00a0; évaluation du "
         "31 octobre 2026 "
         "au 29 novembre 2026 (30 jours)."
     )

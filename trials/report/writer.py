@@ -130,6 +130,8 @@ class Writer:
             return self.reader.written_moment(datetime.fromisoformat(value))
         if name == "statistic":
             return self.statistic(value)
+        if name == "unit":
+            return self.unit(value)
         return self._(WORDS.get(value, value))
 
     def moment(self, when: datetime | None) -> str:

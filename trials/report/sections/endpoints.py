@@ -69,9 +69,11 @@ def _criteria_table(w: Writer, endpoint: EndpointResult) -> Table:
 
 def _figures(w: Writer, endpoint: EndpointResult) -> None:
     title = w.pick(endpoint.title)
+    several = len(endpoint.criteria) > 1
     for criterion in endpoint.criteria:
         if criterion.estimate is not None:
-            w.add(_interval_figure(w, title, criterion))
+            named = f"{title}, {w.statistic(criterion.statistic)}" if several else title
+            w.add(_interval_figure(w, named, criterion))
     if endpoint.lines:
         lines = [
             (w.line(endpoint.design, line.name), [(d.day.isoformat(), d.value) for d in line.days])
@@ -142,7 +144,5 @@ def _interval_figure(w: Writer, title: str, criterion: CriterionResult) -> Figur
         interval=w.interval(estimate),
         target=w.target(criterion.target, estimate.unit),
     )
-    caption = w._(
-        "{title}, {statistic}: estimate with its interval; shaded: where the whole interval must lie."
-    )
-    return Figure(spec, f"{title}. {alt}", caption.format(title=title, statistic=statistic))
+    caption = w._("{title}: estimate with its interval; shaded: where the whole interval must lie.")
+    return Figure(spec, f"{title}. {alt}", caption.format(title=title))

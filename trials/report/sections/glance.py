@@ -27,7 +27,7 @@ def glance(w: Writer) -> None:
     rows[:0] = [[w._(WORDS[role]), name] for role, name in parties if name]
     caption = w._("The trial at a glance.")
     w.add(Table(caption, [w._(WORDS["about"]), w._(WORDS["in_this_trial"])], rows))
-    w.add(Paragraph(w._("Times are those of {zone}.").format(zone=w.e.time_zone), "small"))
+    w.add(Paragraph(w._("Time zone: {zone}.").format(zone=w.e.time_zone), "small"))
     w.add(PageBreak())
 
 
@@ -37,7 +37,8 @@ def _rows(w: Writer) -> Iterator[tuple[str, str]]:
     beside = [_arm(w, arm) for arm in arms if arm["role"] != "candidate"]
     yield "compared", " ".join(beside) or w._("No device: the result is compared with the target alone.")
     yield "where", ", ".join(w.e.sites.values())
-    periods = "; ".join(_period(w, period) for period in w.e.protocol["periods"])
+    between = "\u00a0; " if w.reader.language == "fr" else "; "
+    periods = between.join(_period(w, period) for period in w.e.protocol["periods"])
     yield "when", periods[:1].upper() + periods[1:] + "."
     yield "plan", _plan(w)
     yield "answer_rests", _capture(w)

@@ -186,7 +186,9 @@ def _imports_and_sensors(w: Writer) -> None:
     keys = ("devices", "sensor", "serial", "calibrated", "calibration", "start", "end")
     if sensors:
         caption = w._("Sensors of the devices, and when each was in its device.")
-        w.add(Table(caption, [w._(WORDS[key]) for key in keys], sensors))
+        kept = [n for n in range(len(keys)) if n < 3 or any(row[n] != "–" for row in sensors)]
+        head = [w._(WORDS[keys[n]]) for n in kept]
+        w.add(Table(caption, head, [[row[n] for n in kept] for row in sensors]))
 
 
 def sensitivity(w: Writer) -> None:
