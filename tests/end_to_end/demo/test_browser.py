@@ -166,7 +166,7 @@ def test_pages_work_without_a_script(browser: Browser, demo: RunningDemo) -> Non
 
 
 def test_dragging_over_a_chart_zooms_in_the_time_of_the_trial(browser: Browser, demo: RunningDemo) -> None:
-    """A browser in New York drags over the second quarter of twenty days in Paris: five days from the fifth."""
+    """A browser in New York drags over the second quarter of twenty days in Paris: five days."""
     troubles: list[str] = []
     page = open_page(
         browser, demo, troubles, viewport={"width": 1280, "height": 1400}, timezone_id="America/New_York"
