@@ -83,6 +83,8 @@ ACTS: Final[dict[str, Act]] = {
     "POST /rejects/replay": Act.REPLAY,
     "GET /audit": Act.READ_AUDIT,
     f"GET {_TRIAL}": Act.SEE_TRIAL,
+    f"GET {_TRIAL}/charts": Act.READ_MEASUREMENTS,
+    f"GET {_TRIAL}/charts.csv": Act.READ_MEASUREMENTS,
     f"GET {_TRIAL}/windows": Act.SEE_HEALTH,
     f"POST {_TRIAL}/windows": Act.DECLARE,
     f"GET {_TRIAL}/life": Act.RUN_PROGRAMME,
@@ -193,6 +195,7 @@ OPEN: Final = frozenset(
         "GET /invitations/{token}",
         "POST /invitations/{token}",
         "GET /keys",
+        "GET /accessibility",
         "GET /.well-known/insitu-keys.json",
         "GET /.well-known/security.txt",
         "GET /metrics",  # asks for the right itself, because a token serves as well

@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute
 from starlette.staticfiles import StaticFiles
 
 from api import problems
+from api.accessibility import load_accessibility
 from api.acts import require_act_below
 from api.asgi import Guard
 from api.context import Context, never_probed
@@ -26,10 +27,12 @@ from api.measure import Meters
 from api.oidc.provider import Provider
 from api.outlooks import Outlooks
 from api.pages import (
+    accessible,
     account,
     alerts,
     arrivals,
     audit,
+    compare,
     connecting,
     credentials,
     decisions,
@@ -175,6 +178,7 @@ def _include(app: FastAPI) -> None:
         operations.open_router,
         files.open_router,
         keys.open_router,
+        accessible.open_router,
     ):
         app.include_router(router, include_in_schema=False)
     app.include_router(
@@ -198,6 +202,7 @@ def _include(app: FastAPI) -> None:
         windows.router,
         trial_pages.router,
         protocols.router,
+        compare.router,
         device_pages.router,
         connecting.router,
         arrivals.router,
@@ -280,6 +285,7 @@ def _context(
         outlooks=Outlooks(),
         uploads=Uploads(cache / "uploads"),
         provider=Provider(settings) if settings.oidc_issuer else None,
+        accessibility=load_accessibility(settings),
         cache=cache,
         factor_roles=parse_roles(settings.totp_required),
     )

@@ -25,6 +25,7 @@ from store.limits import limit_to
 from store.viewers import Viewer
 
 if TYPE_CHECKING:
+    from api.accessibility import Accessibility
     from api.door import Door
     from api.live import Live
     from api.measure import Meters
@@ -59,6 +60,8 @@ class Context:
     uploads: Uploads
     provider: Provider | None
     """Of the other sign-in; None without one."""
+    accessibility: Accessibility
+    """For the statement that every page leads to."""
     cache: Path
     """Folder for files that can be made again: the chart bundle, rendered reports."""
     factor_roles: frozenset[Role] = frozenset()

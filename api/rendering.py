@@ -18,7 +18,9 @@ from markupsafe import Markup, escape
 from starlette.routing import Match
 
 from api.access import form_token, keep_visit
+from api.accessibility import State
 from api.context import context_of, readiness_of
+from api.refusals import is_known, say
 from insitu.language import LANGUAGES, LOCALES, Language, Reader, write_unit
 from insitu.readiness import Readiness
 from insitu.zones import find_zone
@@ -47,6 +49,8 @@ class Page:
     trouble: Readiness | None = None
     """Reason why no messages arrive at the moment; only on pages of signed-in readers."""
     problem: str | None = None
+    accessibility: State = "none"
+    """By the accessibility statement."""
 
     @property
     def language(self) -> str:
@@ -72,6 +76,16 @@ class Page:
         """`one` or `many`, by the rules of the reader's language, with `{n}` and `{parts}` filled in."""
         found = self.reader.pluraliser(LOCALE)(one, many, count)
         return found.format(n=self.number(count, 0), **parts)
+
+    def said(self, refusal: str) -> str:
+        """A refusal in the reader's language, as far as its form is known."""
+        return say(refusal, self.reader.language)
+
+    def told(self, refusal: str) -> Markup:
+        """The same as HTML; what stays English is marked as such."""
+        text = escape(self.said(refusal))
+        known = is_known(refusal, self.reader.language)
+        return text if known else Markup('<span lang="en">{}</span>').format(text)
 
     @property
     def colon(self) -> str:
@@ -171,6 +185,7 @@ def page_of(request: Request, viewer: Viewer | None, time_zone: str | None = Non
         simulated=context.clock.is_simulated,
         form=form_token(request),
         trouble=readiness if readiness and not readiness.ready else None,
+        accessibility=context.accessibility.state(context.clock.now()),
     )
 
 
@@ -216,7 +231,9 @@ def fragment(template: str, page: Page, **content: Any) -> Markup:
 def respond(
     request: Request, template: str, page: Page, *, status: int = 200, **content: Any
 ) -> HTMLResponse:
-    """A whole page."""
+    """A whole page. A `problem` in its content is put into the reader's language."""
+    if isinstance(content.get("problem"), str):
+        content["problem"] = page.said(content["problem"])
     response = HTMLResponse(fragment(template, page, **content), status_code=status)
     response.headers["Cache-Control"] = "no-store" if page.viewer else "no-cache"
     response.headers["Content-Language"] = page.language

@@ -107,11 +107,13 @@ class Reader:
             return str(texts)
         return str(texts.get(self.language) or next(iter(texts.values()), ""))
 
-    def number(self, value: float | None, digits: int = 2) -> str:
-        """`value` with at most `digits` decimals, or with an exponent from 10¹⁵; an en dash for None."""
+    def number(self, value: float | None, digits: int = 2, *, fixed: bool = False) -> str:
+        """`value` with at most `digits` decimals (with exactly as many where `fixed`), or with an exponent
+        from 10¹⁵; an en dash for None.
+        """
         if value is None:
             return "–"
-        pattern = "#,##0" + ("." + "#" * digits if digits else "")
+        pattern = "#,##0" + ("." + ("0" if fixed else "#") * digits if digits else "")
         text: str = (
             format_decimal(value, format=pattern, locale=LOCALES[self.language])
             if abs(value) < _LONGEST
@@ -127,6 +129,21 @@ class Reader:
             when, style, tzinfo=zone_or_utc(self.time_zone), locale=LOCALES[self.language]
         )
         return text
+
+    def written_moment(self, when: datetime | None) -> str:
+        """A date in words with the time to the minute, as a sentence takes it: 1 October 2026 at 00:00; an en
+        dash for None.
+        """
+        if when is None:
+            return "–"
+        local = when.astimezone(zone_or_utc(self.time_zone))
+        between = " à " if self.language == "fr" else " at "
+        return self.written_day(local) + between + f"{local:%H:%M}"
+
+    def written_day(self, when: datetime | date) -> str:
+        """A date in words, or the local date of a time; the first of a month as French says it."""
+        text = self.day(when)
+        return "1er" + text[1:] if self.language == "fr" and text.startswith("1 ") else text
 
     def day(self, when: datetime | date, style: str = "long") -> str:
         """A date, or the local date of a time."""

@@ -76,6 +76,12 @@ class Settings(BaseSettings):
     """Addresses and networks of reverse proxies, separated by commas; they name the client's address."""
     security_contact: str | None = None
     """mailto: or https: address for /.well-known/security.txt; without it there is no such file."""
+    accessibility_name: str | None = None
+    """Name of the body that publishes these pages, for their accessibility statement."""
+    accessibility_contact: str | None = None
+    """mailto:, tel: or https: address for people who cannot reach a content."""
+    accessibility_audit: Path | None = None
+    """JSON file with the result of an accessibility audit; without it the statement knows of none."""
 
     oidc_issuer: str | None = None
     """Address of another sign-in (OpenID Connect) whose people may enter; without it there is none."""
@@ -192,7 +198,7 @@ class Settings(BaseSettings):
             raise ValueError("INSITU_OIDC_ISSUER needs INSITU_OIDC_CLIENT_ID, which the provider gives")
         return self
 
-    @field_validator("security_contact")
+    @field_validator("security_contact", "accessibility_contact")
     @classmethod
     def _contact(cls, text: str | None) -> str | None:
         if text and (not text.startswith(("mailto:", "https://", "tel:")) or any(ord(c) < 33 for c in text)):

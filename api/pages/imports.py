@@ -4,7 +4,8 @@ the import.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Form, Request, UploadFile
@@ -15,7 +16,7 @@ from api.acting import acting
 from api.context import Conn, Context, Ctx
 from api.importing import Understood, describe, keep_file, rename_options, require_importable, run_import
 from api.pages.words import IMPORT_OPTIONS, REASONS
-from api.rendering import page_of, respond
+from api.rendering import Page, page_of, respond
 from api.uploads import MOST_BYTES, owner_of
 from ingest.acts.importing import SayColumns
 from insitu.errors import CorrectInput
@@ -85,10 +86,10 @@ def _pair(line: str) -> tuple[str, str]:
     return left, right.strip()
 
 
-def in_words_of_the_form(text: str) -> str:
-    """A refusal with the labels of the form."""
+def in_words_of_the_form(page: Page, text: str) -> str:
+    """A refusal in the reader's language, with the labels of the form."""
     labels = {**IMPORT_OPTIONS, "property_column": IMPORT_OPTIONS["long"]}
-    return rename_options(text, lambda name: f"“{labels.get(name, name)}”")
+    return rename_options(page.said(text), lambda name: f"“{page.t(labels.get(name, name))}”")
 
 
 @router.get("/trials/{trial}/imports", response_class=HTMLResponse)
@@ -107,10 +108,12 @@ def _show(
     answers: Answers,
     dialogue: Dialogue,
 ) -> HTMLResponse:
+    page = page_of(request, viewer, trial.time_zone)
     response = respond(
         request,
         "imports.j2",
-        page_of(request, viewer, trial.time_zone),
+        page,
+        told=partial(in_words_of_the_form, page),
         status=400 if dialogue.problem else 200,
         trial=trial,
         answers=answers,
@@ -181,11 +184,10 @@ def _answer(
         conn.rollback()
         kept = token if _is_kept(context, owner, token) else ""
         tables = error.tables if isinstance(error, SayColumns) else ""
-        return Dialogue(kept, problem=in_words_of_the_form(str(error)), tables=tables)
+        return Dialogue(kept, problem=str(error), tables=tables)
     if is_import:
         uploads.drop(owner, token)
-    sentences = [in_words_of_the_form(one) for one in done.sentences]
-    return Dialogue("" if is_import else token, replace(done, sentences=sentences), is_done=is_import)
+    return Dialogue("" if is_import else token, done, is_done=is_import)
 
 
 def _is_kept(context: Context, owner: str, token: str) -> bool:

@@ -10,11 +10,12 @@ from typing import Final
 
 import numpy as np
 
+from insitu.arrays import Ints
 from insitu.model import Flag
-from insitu.times import to_us
+from insitu.times import to_datetime, to_us
 from store.database import Connection
 from store.observations import series
-from store.read.results import Bucket, Charted, list_buckets
+from store.read.results import Bucket, Charted, list_buckets_between, list_single_results
 from store.read.streams import Stream
 from trials.plan.rules import Rules
 from trials.series.exposure import held
@@ -74,21 +75,41 @@ def load_series(conn: Connection, streams: Sequence[Stream], end: datetime, span
     expected = min((every for s in streams if (every := s.usual_interval_s())), default=None)
     width = width_for(span, expected)
     start = end - span
+    number = math.ceil(span / width)
+    edges = to_us(start) + round(width.total_seconds() * 1e6) * np.arange(number + 1, dtype=np.int64)
+    points = load_points(conn, streams, edges, end)
+    return [Drawn(stream, points[stream.datastream_id], start, end, width) for stream in streams]
+
+
+def load_points(
+    conn: Connection, streams: Sequence[Stream], edges: Ints, end: datetime
+) -> dict[int, list[Point]]:
+    """Datastream → a point for each bucket between neighbouring edges (µs) that holds a result before
+    `end`.
+    """
     points: dict[int, list[Point]] = {stream.datastream_id: [] for stream in streams}
     scales = {s.datastream_id: scale_of(s.averaging_scale, s.unit, Rules()) for s in streams}
     asked = [
         Charted(number, scale.decade if scale.is_level else None, scale.turn if scale.is_circular else None)
         for number, scale in scales.items()
     ]
-    for bucket in list_buckets(conn, asked, start, end, width):
+    for bucket in list_buckets_between(conn, asked, edges, end):
         middle = _middle(bucket, scales[bucket.datastream_id])
         points[bucket.datastream_id].append(_point(bucket, middle))
     for stream in streams:
         if scales[stream.datastream_id].is_held:
             number = stream.datastream_id
-            means = _held_means(conn, stream, start, end, width)
+            means = _held_means(conn, stream, edges, end)
             points[number] = [replace(p, middle=means.get(p.at, p.middle)) for p in points[number]]
-    return [Drawn(stream, points[stream.datastream_id], start, end, width) for stream in streams]
+    return points
+
+
+def load_single(
+    conn: Connection, stream: Stream, start: datetime, end: datetime, most: int
+) -> list[Point] | None:
+    """A point for each result; None if there are more than `most`."""
+    found = list_single_results(conn, stream.datastream_id, start, end, most)
+    return None if found is None else [_point(one, one.mean) for one in found]
 
 
 def _point(bucket: Bucket, middle: float | None) -> Point:
@@ -114,17 +135,16 @@ def _unfolded(scale: Scale, mean: complex | None) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _held_means(
-    conn: Connection, stream: Stream, start: datetime, end: datetime, width: timedelta
-) -> dict[datetime, float]:
+def _held_means(conn: Connection, stream: Stream, edges: Ints, end: datetime) -> dict[datetime, float]:
     """Time-weighted mean of each bucket: a result holds until the next one, and at most for the interval by
     which the datastream's silence is judged (an hour, if there is none).
     """
     longest = timedelta(seconds=stream.usual_interval_s() or 3600.0)
+    start = to_datetime(int(edges[0]))
     found = series(conn, [stream.datastream_id], start - longest, end)[stream.datastream_id]
-    number = math.ceil((end - start) / width)
-    edges = to_us(start) + round(width.total_seconds() * 1e6) * np.arange(number + 1, dtype=np.int64)
     usable = np.abs(found.result) < MOST
     longest_us = round(longest.total_seconds() * 1e6)
     means, _ = held(edges, found.time_us, found.result, usable, longest_us)
-    return {start + at * width: float(means[at]) for at in np.flatnonzero(np.isfinite(means)).tolist()}
+    return {
+        to_datetime(int(edges[at])): float(means[at]) for at in np.flatnonzero(np.isfinite(means)).tolist()
+    }

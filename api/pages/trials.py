@@ -14,6 +14,7 @@ from api.access import Signed, require_form_token
 from api.context import Conn, Context, Ctx
 from api.pages.board import Shown, list_shown
 from api.pages.expected import Expected, bounds, expected
+from api.pages.result import load_result
 from api.pages.words import (
     ANSWERS,
     BASES,
@@ -136,13 +137,19 @@ def trial_page(request: Request, trial: str, conn: Conn, context: Ctx, viewer: S
     captured = capture(conn, list_shown(conn, context, viewer, page, trial=found.code))
     steps = list_trial_steps(conn, found.trial_id)
     stored = protocols(conn, found.code) if viewer.may(Act.READ_PROTOCOL, found) else []
+    reads = viewer.may(Act.READ_EVALUATIONS, found)
+    evaluations = list_evaluations(conn, found.code, most=20) if reads else []
+    newest = next(iter(evaluations), None)
     return respond(
         request,
         "trial.j2",
         page,
         trial=found,
+        results=load_result(conn, newest, page.reader.language),
+        is_decided=found.state.is_decision
+        or (newest is not None and not newest.interim and not newest.blinded),
         outcomes=OUTCOMES,
-        decision=find_decision(conn, found.code) if viewer.may(Act.READ_EVALUATIONS, found) else None,
+        decision=find_decision(conn, found.code) if reads else None,
         life=life(found, steps),
         steps=list(reversed(steps)),
         states=TRIAL_STATES,
@@ -150,13 +157,9 @@ def trial_page(request: Request, trial: str, conn: Conn, context: Ctx, viewer: S
         periods=PERIODS,
         roles=ROLES,
         capture=captured,
-        evaluations=list_evaluations(conn, found.code, most=20)
-        if viewer.may(Act.READ_EVALUATIONS, found)
-        else [],
+        evaluations=evaluations,
         locked=any(one.locked_at for one in stored),
-        asked=next(iter(list_requests(conn, found.code, 1)), None)
-        if viewer.may(Act.READ_EVALUATIONS, found)
-        else None,
+        asked=next(iter(list_requests(conn, found.code, 1)), None) if reads else None,
         progress=PROGRESS,
         unblinded={one.endpoint: one for one in unblindings(conn, found.code)},
         may_unblind=viewer.may(Act.UNBLIND, found),

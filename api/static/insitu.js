@@ -111,6 +111,57 @@ for (const text of document.querySelectorAll("pre[data-copy]")) {
   text.before(button);
 }
 
+// -- zoom -------------------------------------------------------------------------------------------------------------
+// Dragging over a picture chooses its span: the page is asked for again with other times in its address.
+function localTime(ms, zone) {
+  const format = new Intl.DateTimeFormat("sv-SE", { timeZone: zone, dateStyle: "short", timeStyle: "short" });
+  return format.format(ms).replace(" ", "T");
+}
+
+for (const picture of document.querySelectorAll("[data-zoom]")) {
+  document.documentElement.classList.add("scripted");
+  const { start, end, left, right, zone } = picture.dataset;
+  const at = (event) => {
+    const box = picture.getBoundingClientRect();
+    const x = ((event.clientX - box.left) / box.width) * picture.viewBox.baseVal.width;
+    return Math.min(Math.max(x, Number(left)), Number(right));
+  };
+  const moment = (x) => Number(start) + ((x - left) / (right - left)) * (end - start);
+  let chosen = null, from = 0;
+  const drop = () => { chosen?.remove(); chosen = null; };
+  picture.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0) return;
+    drop();
+    from = at(event);
+    chosen = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+    chosen.setAttribute("class", "chosen");
+    chosen.setAttribute("y", 0);
+    chosen.setAttribute("height", picture.viewBox.baseVal.height);
+    picture.append(chosen);
+    picture.setPointerCapture(event.pointerId);
+    event.preventDefault();
+  });
+  picture.addEventListener("pointermove", (event) => {
+    if (!chosen) return;
+    const to = at(event);
+    chosen.setAttribute("x", Math.min(from, to));
+    chosen.setAttribute("width", Math.abs(to - from));
+  });
+  picture.addEventListener("pointerup", (event) => {
+    if (!chosen) return;
+    const [low, high] = [from, at(event)].sort((a, b) => a - b);
+    drop();
+    if (high - low < 8) return;
+    const address = new URL(location.href);
+    address.searchParams.delete("span");
+    address.searchParams.set("from", localTime(moment(low), zone));
+    address.searchParams.set("to", localTime(Math.max(moment(high), moment(low) + 600000), zone));
+    location.assign(address);
+  });
+  picture.addEventListener("pointercancel", drop);
+  addEventListener("keydown", (event) => { if (event.key === "Escape") drop(); });
+}
+
 // -- charts -----------------------------------------------------------------------------------------------------------
 const charts = document.querySelector("[data-charts]");
 

@@ -75,19 +75,55 @@ def list_buckets(
     conn: Connection, streams: Sequence[Charted], start: datetime, end: datetime, width: timedelta
 ) -> list[Bucket]:
     """Those that hold a result, by datastream and time."""
-    width_us = width // timedelta(microseconds=1)
+    number = -(-(end - start) // width)
+    edges = to_us(start) + (width // timedelta(microseconds=1)) * np.arange(number + 1, dtype=np.int64)
+    return list_buckets_between(conn, streams, edges, end)
+
+
+def list_buckets_between(
+    conn: Connection, streams: Sequence[Charted], edges: Ints, end: datetime | None = None
+) -> list[Bucket]:
+    """The same for buckets between neighbouring edges (µs, at least two); results before `end`."""
     asked = {one.datastream_id: one for one in streams}
+    start, last = to_datetime(int(edges[0])), to_datetime(int(edges[-1]))
     found: list[Bucket] = []
     for number in sorted(asked):
-        part = read_series(conn, [number], start, end)[number]
+        part = read_series(conn, [number], start, min(last, end or last))[number]
         if len(part.time_us):
-            found += _buckets(asked[number], part, to_us(start), width_us)
+            found += _buckets(asked[number], part, edges)
     return found
 
 
-def _buckets(one: Charted, part: Part, start_us: int, width_us: int) -> list[Bucket]:
+def list_single_results(
+    conn: Connection, datastream_id: int, start: datetime, end: datetime, most: int
+) -> list[Bucket] | None:
+    """Each result of `[start, end)` as a bucket of its own; None if there are more than `most`."""
+    part = read_page(conn, datastream_id, start, end, most + 1)
+    if len(part.time_us) > most:
+        return None
+    return [
+        Bucket(
+            datastream_id=datastream_id,
+            at=to_datetime(time),
+            smallest=result,
+            largest=result,
+            mean=result,
+            energy=None,
+            cosine=None,
+            sine=None,
+            n=1,
+            suspect=int(flag == Flag.SUSPECT),
+            failed=int(flag == Flag.FAIL),
+        )
+        for time, result, flag in zip(
+            part.time_us.tolist(), part.result.tolist(), part.flag.tolist(), strict=True
+        )
+    ]
+
+
+def _buckets(one: Charted, part: Part, edges: Ints) -> list[Bucket]:
     """Of results in order of time, at least one."""
-    numbers = (part.time_us - start_us) // width_us
+    numbers = np.searchsorted(edges, part.time_us, side="right") - 1
     firsts = np.flatnonzero(np.r_[True, numbers[1:] != numbers[:-1]])
     result, counted = part.result, np.diff(np.r_[firsts, len(numbers)])
     smallest, largest = np.minimum.reduceat(result, firsts), np.maximum.reduceat(result, firsts)
@@ -123,7 +159,7 @@ def _buckets(one: Charted, part: Part, start_us: int, width_us: int) -> list[Buc
     return [
         Bucket(
             datastream_id=one.datastream_id,
-            at=to_datetime(start_us + width_us * number),
+            at=to_datetime(int(edges[number])),
             smallest=low,
             largest=high,
             mean=middle if is_mean else None,

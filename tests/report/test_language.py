@@ -10,6 +10,7 @@ from trials.report.labels import (
     AGGREGATION_WORDS,
     COUNT_WORDS,
     FILTER_WORDS,
+    GLANCE_WORDS,
     INFERENCE_WORDS,
     PERIOD_WORDS,
     VALUE_WORDS,
@@ -19,7 +20,7 @@ from trials.report.writer import LOCALE
 from trials.statement import Kind
 
 _PLACE = re.compile(r"\{(\w+)\}")
-_TABLES = ("VERDICT_WORDS", "CHOICE_WORDS", "WORDS", "METHODS")
+_TABLES = ("VERDICT_WORDS", "CHOICE_WORDS", "WORDS", "METHODS", "REASON_WORDS", "PROPERTY_WORDS")
 
 
 def texts() -> set[str]:
@@ -32,7 +33,7 @@ def texts() -> set[str]:
     found |= set(AGGREGATION_WORDS.values()) | set(FILTER_WORDS.values())
     found |= {
         text
-        for table in (COUNT_WORDS, VALUE_WORDS, PERIOD_WORDS)
+        for table in (COUNT_WORDS, VALUE_WORDS, PERIOD_WORDS, GLANCE_WORDS)
         for texts in table.values()
         for text in texts
     }

@@ -163,9 +163,11 @@ def test_counts_are_written_in_order_and_an_older_document_has_its_number() -> N
         (0.99839, 0.99731, 0.99908, "0.9984 [0.9973 ; 0.9991]"),
         (1.0028, 0.9909, 1.0147, "1.003 [0.991 ; 1.015]"),
         (0.2391, 0.2009, 0.2847, "0.239 [0.201 ; 0.285]"),
-        (-11.1, -13.44, -8.829, "−11.1 [−13.4 ; −8.83]"),
+        (-11.1, -13.44, -8.829, "−11.1 [−13.4 ; −8.8]"),
         (64.79, 62.33, 67.24, "64.8 [62.3 ; 67.2]"),
-        (1.0, 1.0, 1.0, "1 [1 ; 1]"),
+        (1.0, 1.0, 1.0, "1 no sampling error"),
+        (1.0, 0.9998, 1.0, "1.00000 [0.99980 ; 1.00000]"),
+        (-66.6, -74.0, -59.1, "−66.6 [−74.0 ; −59.1]"),
     ],
 )
 def test_an_interval_that_has_a_width_shows_it(value: float, low: float, high: float, shown: str) -> None:
@@ -180,7 +182,7 @@ def test_an_interval_that_has_a_width_shows_it(value: float, low: float, high: f
     assert f"{w.near(value, found)} {w.interval(found)}" == shown
 
 
-@given(st.floats(0.5, 100.0), st.floats(-5, 1))
+@given(st.floats(0.5, 100.0), st.floats(-7, 1))
 def test_both_ends_of_any_interval_are_apart(value: float, size: float) -> None:
     width = 10**size
     found = Estimate(

@@ -52,7 +52,14 @@ class Figure:
     kind: Literal["figure"] = "figure"
 
 
-Block = Heading | Paragraph | Banner | Table | Figure
+@dataclass(frozen=True, slots=True)
+class PageBreak:
+    """The next block begins a new page, where there are pages."""
+
+    kind: Literal["page_break"] = "page_break"
+
+
+Block = Heading | Paragraph | Banner | Table | Figure | PageBreak
 
 
 @dataclass(slots=True)
@@ -60,6 +67,8 @@ class ReportModel:
     language: Language
     title: str
     subtitle: str
+    number: str
+    """Of the report, on every page."""
     notices: list[str]
     """Printed on every page: simulated time, interim look."""
     blocks: list[Block] = field(default_factory=list)

@@ -106,7 +106,7 @@ def interval(
     x = {
         "type": "quantitative",
         "scale": {"domain": [left, right], "nice": False, "zero": False},
-        "title": f"{label} ({unit})",
+        "title": f"{label} ({unit})" if unit else label,
     }
     shaded = {
         "from": left if target_low is None else target_low,

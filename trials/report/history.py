@@ -5,6 +5,8 @@ why numbers moved.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Final
 
 from insitu.language import Reader
 from insitu.model import Verdict
@@ -12,6 +14,9 @@ from trials.evaluation import Evaluation
 from trials.report.blocks import Block, Paragraph, Table
 from trials.report.words import WORDS
 from trials.statement import Statement
+
+TABLE_MOMENT: Final = "d MMM y, HH:mm"
+"""So that no reader takes the month for the day."""
 
 
 class History:
@@ -35,6 +40,10 @@ class History:
         self.number = number
         self.verdict = verdict
 
+    def moment(self, when: datetime | None) -> str:
+        """A moment in a table, with the month by its name."""
+        return self.reader.moment(when, TABLE_MOMENT)
+
     def _head(self, *names: str) -> list[str]:
         return [self._(WORDS[name]) for name in names]
 
@@ -42,8 +51,8 @@ class History:
         """Looks planned or made before the end of the reporting period."""
         rows = [
             [
-                self.reader.moment(look.planned, "short") if look.planned else self._(WORDS["not_planned"]),
-                self.reader.moment(look.made, "short") if look.made else self._(WORDS["not_made"]),
+                self.moment(look.planned) if look.planned else self._(WORDS["not_planned"]),
+                self.moment(look.made) if look.made else self._(WORDS["not_made"]),
                 look.sha256 or ("–" if look.made is None else self._(WORDS["this_one"])),
             ]
             for look in self.e.looks or []
@@ -82,7 +91,7 @@ class History:
         rows = [
             [
                 str(one.version),
-                self.reader.moment(one.locked_at, "short"),
+                self.moment(one.locked_at),
                 ", ".join(one.changed) or "–",
                 self.reader.pick(one.reason.model_dump()) if one.reason else "–",
                 one.sha256,

@@ -67,6 +67,18 @@ PERIOD_WORDS = {
     "baseline_days": ("{n} baseline value", "{n} baseline values"),
     "reporting_days": ("{n} reporting value", "{n} reporting values"),
 }
+GLANCE_WORDS = {
+    "devices": ("{n} device", "{n} devices"),
+    "days": ("{n} day", "{n} days"),
+    "hours": ("{n} hour", "{n} hours"),
+    "minutes": ("{n} minute", "{n} minutes"),
+    "amendments": ("It was amended {n} time since.", "It was amended {n} times since."),
+    "reservations": ("{n} reservation", "{n} reservations"),
+    "afterwards": ("{n} about criteria that came late", "{n} about criteria that came late"),
+    "deviations": ("{n} deviation from the plan", "{n} deviations from the plan"),
+    "warnings": ("{n} warning beside the endpoints", "{n} warnings beside the endpoints"),
+}
+"""Counts on the first page → their words for one and for several."""
 INFERENCE_WORDS = {
     "day": "inference by day",
     "week": "inference by week",

@@ -152,6 +152,7 @@ class _Page:
             "language": m.language,
             "title": m.title,
             "subtitle": m.subtitle,
+            "number": m.number,
             "notices": m.notices,
             "watermark": m.watermark,
             "blocks": blocks,

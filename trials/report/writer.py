@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from insitu.language import Language, Reader
 from insitu.model import Verdict
@@ -20,7 +19,7 @@ from trials.report.blocks import Paragraph, ReportModel, Table
 from trials.report.history import History
 from trials.report.labels import counted, day_value
 from trials.report.sentence import sentence_of
-from trials.report.words import CHOICE_WORDS, UNITS, VERDICT_WORDS, WORDS
+from trials.report.words import CHOICE_WORDS, PROPERTY_WORDS, REASON_WORDS, UNITS, VERDICT_WORDS, WORDS
 from trials.statement import Statement, Value
 
 LOCALE = Path(__file__).parent / "locale"
@@ -28,7 +27,7 @@ MOST_GAPS = 20
 """A report prints at most this many gaps, the longest first."""
 
 
-MOST_DECIMALS = 6
+MOST_DECIMALS = 9
 AFTER_THE_FACT = "after_the_fact"
 LATE_MARK = "!"
 """Instead of the mark of success, where the criteria came after the fact."""
@@ -46,12 +45,13 @@ def _decimals(value: float, digits: int = 3) -> int:
 class Writer:
     """An evaluation in the words and numbers of one language; sections add their blocks with `add`."""
 
-    def __init__(self, evaluation: Evaluation, language: Language) -> None:
+    def __init__(self, evaluation: Evaluation, language: Language, number: str = "") -> None:
         self.e = evaluation
         self.reader = Reader(language, evaluation.time_zone)
         self._: Callable[[str], str] = self.reader.translator(LOCALE)
         self._plural = self.reader.pluraliser(LOCALE)
-        self.model = ReportModel(language, self.pick(evaluation.title), self._(WORDS["subtitle"]), [])
+        title, subtitle = self.pick(evaluation.title), self._(WORDS["subtitle"])
+        self.model = ReportModel(language, title, subtitle, number, [])
         self.add = self.model.blocks.append
         self.history = History(evaluation, self.reader, self._, self.sentence, self.number, self.verdict)
 
@@ -66,14 +66,15 @@ class Writer:
         return self.reader.number(round(value, decimals), decimals)
 
     def near(self, value: float, estimate: Estimate) -> str:
-        """A value of the estimate, with at least two digits of the width of its interval: R² .998 ± .001 is
-        not 1.
+        """A value of the estimate; the same decimals for it and both ends, enough for two digits of the width
+        of the interval: R² .998 ± .001 is not 1.
         """
         width = estimate.high - estimate.low
-        if not 0 < width < 1:
+        if not 0 < width < math.inf:
             return self.number(value)
-        decimals = max(_decimals(value), min(MOST_DECIMALS, 1 - math.floor(math.log10(width))))
-        return self.reader.number(round(value, decimals), decimals)
+        by_width = min(MOST_DECIMALS, 1 - math.floor(math.log10(width)))
+        decimals = max(_decimals(estimate.value) if estimate.value else 0, by_width, 0)
+        return self.reader.number(round(value, decimals), decimals, fixed=True)
 
     def near_with_unit(self, value: float, estimate: Estimate) -> str:
         return self._joined(self.near(value, estimate), estimate.unit)
@@ -100,6 +101,8 @@ class Writer:
     def interval(self, estimate: Estimate | None) -> str:
         if estimate is None:
             return "–"
+        if estimate.low == estimate.high == estimate.value:
+            return self._("no sampling error")
         return f"[{self.near(estimate.low, estimate)} ; {self.near(estimate.high, estimate)}]"
 
     def counted(self, estimate: Estimate) -> str:
@@ -117,14 +120,45 @@ class Writer:
     def _shown(self, name: str, value: Value) -> object:
         if isinstance(value, float):
             return self.number(value)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return self.reader.number(value, 0)
         if not isinstance(value, str):
             return value
         if name == "day":
-            noon = datetime.fromisoformat(value).replace(hour=12, tzinfo=ZoneInfo(self.reader.time_zone))
-            return self.reader.day(noon)
+            return self.reader.written_day(date.fromisoformat(value[:10]))
         if name.endswith("_at"):
-            return self.reader.moment(datetime.fromisoformat(value), "short")
-        return self._(value)
+            return self.reader.written_moment(datetime.fromisoformat(value))
+        if name == "statistic":
+            return self.statistic(value)
+        if name == "unit":
+            return self.unit(value)
+        return self._(WORDS.get(value, value))
+
+    def moment(self, when: datetime | None) -> str:
+        """A moment in a table: the month by its name, so that no reader takes it for the day."""
+        return self.history.moment(when)
+
+    def share(self, share: float) -> str:
+        """A share of 1 as per cent. All but everything is not 100 %."""
+        percent = 100 * share
+        shown = min(percent, 99.99) if percent < 100 else percent
+        decimals = 2 if 99.9 < shown < 100 else 1
+        return self.reader.number(round(shown, decimals), decimals) + "\u202f%"
+
+    def count(self, number: int) -> str:
+        return self.reader.number(number, 0)
+
+    def counted_as(self, words: tuple[str, str], number: int) -> str:
+        """`{n}` things, by the rules of the language."""
+        return self._plural(*words, number).format(n=self.count(number))
+
+    def property(self, code: str) -> str:
+        """A property as people write it."""
+        return self._(PROPERTY_WORDS.get(code, code))
+
+    def reason(self, code: str) -> str:
+        """The reason of a refusal in words."""
+        return self._(REASON_WORDS.get(code, code))
 
     def design(self, name: str) -> str:
         """The title of a design; the name itself if this version does not know it."""

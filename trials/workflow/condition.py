@@ -16,7 +16,7 @@ from store.database import Connection
 from store.kept import series_kept
 from store.read.condition import Boot, DeviceContact, StoredFacts, list_boots, load_device_facts, load_facts
 from store.read.health import Said, read_fared, read_said
-from store.read.places import DeviceWindow, Placed
+from store.read.places import DeviceWindow, Placed, list_windows
 from store.read.streams import Stream, count_by_day
 from trials.condition.completeness import (
     COUNTED,
@@ -180,6 +180,38 @@ def _shares(facts: DeviceFacts, now: datetime) -> tuple[StreamShare, ...]:
         StreamShare(one.name, mean_share(share_days(replace(facts, streams=(one,)), spans, days)))
         for one in facts.streams
     )
+
+
+def load_gaps(
+    conn: Connection,
+    device_ids: Sequence[int],
+    *,
+    start: datetime,
+    end: datetime,
+    now: datetime,
+    simulated: bool,
+    host_id: int | None,
+) -> dict[int, list[DeviceGap]]:
+    """Gaps of devices in `[start, end)`, newest first, by device."""
+    until = min(end, now)
+    if not device_ids or until <= start:
+        return {}
+    late_after = KEPT_BACK_SIMULATED if simulated else KEPT_BACK
+    windows: dict[int, list[WindowFacts]] = {}
+    for w in list_windows(conn, device_ids, host_id, start, until):
+        windows.setdefault(w.device_id, []).append(WindowFacts(w.kind, w.site, w.start, w.end, w.reason))
+    gaps = {}
+    for device_id, stored in load_facts(conn, device_ids, now=now, host_id=host_id).items():
+        numbers = [stream.datastream_id for stream in stored.streams]
+        series = series_kept(conn, numbers, start, until, late_after=late_after)
+        gaps[device_id] = find_device_gaps(
+            replace(_facts(stored, ()), windows=tuple(windows.get(device_id, ()))),
+            {number: Arrivals(one.time_us, one.arrival) for number, one in series.items()},
+            since=start,
+            now=until,
+            boots=[boot.at for boot in list_boots(conn, device_id, start)],
+        )
+    return gaps
 
 
 def _judged(condition: Condition, stored: StoredFacts) -> Judged:

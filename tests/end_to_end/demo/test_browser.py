@@ -6,7 +6,9 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -23,6 +25,8 @@ PATHS = (
     "/trials",
     "/trials/platform-air",
     "/trials/platform-air/protocol",
+    "/trials/platform-air/charts",
+    "/trials/platform-air/charts?lines=arm&span=30d",
     "/trials/platform-air/devices/p1-north",
     "/rejects",
     "/alerts",
@@ -157,5 +161,38 @@ def test_pages_work_without_a_script(browser: Browser, demo: RunningDemo) -> Non
     page = open_page(browser, demo, troubles, java_script_enabled=False)
     page.goto(demo.address + "/trials/platform-air/devices/p1-north")
     assert page.locator(".chart svg").count() >= 4
+    page.context.close()
+    assert not troubles, "\n".join(troubles)
+
+
+def test_dragging_over_a_chart_zooms_in_the_time_of_the_trial(browser: Browser, demo: RunningDemo) -> None:
+    """A browser in New York drags over the second quarter of twenty days in Paris: five days."""
+    troubles: list[str] = []
+    page = open_page(
+        browser, demo, troubles, viewport={"width": 1280, "height": 1400}, timezone_id="America/New_York"
+    )
+    today = datetime.now(ZoneInfo("Europe/Paris")).date()
+    last = datetime(today.year, today.month, today.day)  # noqa: DTZ001 - as a field of a form holds it
+    first = last - timedelta(days=20)
+    span = f"from={first:%Y-%m-%dT%H:%M}&to={last:%Y-%m-%dT%H:%M}&lines=arm&width=day"
+    page.goto(f"{demo.address}/trials/platform-air/charts?{span}")
+    picture = page.locator("[data-zoom]")
+    box = picture.bounding_box()
+    assert box is not None
+    left, right = (int(picture.get_attribute(f"data-{side}") or 0) for side in ("left", "right"))
+
+    def place(part: float) -> float:
+        return float(box["x"]) + (left + part * (right - left)) * float(box["width"]) / 960
+
+    page.mouse.move(place(0.25), box["y"] + 80)
+    page.mouse.down()
+    page.mouse.move(place(0.5), box["y"] + 80)
+    page.mouse.up()
+    page.wait_for_url(lambda address: f"from={first:%Y-%m-%d}" not in address)
+    page.wait_for_selector("[data-zoom]")
+    shown = [datetime.fromisoformat(page.locator(f"[name={edge}]").input_value()) for edge in ("from", "to")]
+    wanted = [first + timedelta(days=5), first + timedelta(days=10)]
+    for one, other in zip(shown, wanted, strict=True):
+        assert abs(one - other) <= timedelta(hours=2)
     page.context.close()
     assert not troubles, "\n".join(troubles)

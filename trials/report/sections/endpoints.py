@@ -69,9 +69,11 @@ def _criteria_table(w: Writer, endpoint: EndpointResult) -> Table:
 
 def _figures(w: Writer, endpoint: EndpointResult) -> None:
     title = w.pick(endpoint.title)
-    for criterion in endpoint.criteria[:1]:
+    several = len(endpoint.criteria) > 1
+    for criterion in endpoint.criteria:
         if criterion.estimate is not None:
-            w.add(_interval_figure(w, title, criterion))
+            named = f"{title}, {w.statistic(criterion.statistic)}" if several else title
+            w.add(_interval_figure(w, named, criterion))
     if endpoint.lines:
         lines = [
             (w.line(endpoint.design, line.name), [(d.day.isoformat(), d.value) for d in line.days])
@@ -87,13 +89,17 @@ def _figures(w: Writer, endpoint: EndpointResult) -> None:
             starts=starts,
         )
         alt = w._("Day values of {title}, from {first} to {last}.").format(
-            title=title, first=lines[0][1][0][0], last=lines[-1][1][-1][0]
+            title=title,
+            first=w.reader.written_day(endpoint.lines[0].days[0].day),
+            last=w.reader.written_day(endpoint.lines[-1].days[-1].day),
         )
         w.add(
             Figure(
                 spec,
                 alt,
-                w._("Day values, means over the devices of an arm. A missing day breaks the line."),
+                w._(
+                    "{title}: day values, means over the devices of an arm. A missing day breaks the line."
+                ).format(title=title),
             )
         )
     found = {e.statistic: e for e in endpoint.estimates}
@@ -130,7 +136,7 @@ def _interval_figure(w: Writer, title: str, criterion: CriterionResult) -> Figur
         high=estimate.high,
         target_low=criterion.target.low,
         target_high=criterion.target.high,
-        unit=w.unit(estimate.unit),
+        unit="" if estimate.unit == "1" else w.unit(estimate.unit),
     )
     alt = w._("{statistic} {value}, interval {interval}, target {target}.").format(
         statistic=statistic,
@@ -138,8 +144,5 @@ def _interval_figure(w: Writer, title: str, criterion: CriterionResult) -> Figur
         interval=w.interval(estimate),
         target=w.target(criterion.target, estimate.unit),
     )
-    return Figure(
-        spec,
-        f"{title}. {alt}",
-        w._("Estimate with its interval; shaded: where the whole interval must lie."),
-    )
+    caption = w._("{title}: estimate with its interval; shaded: where the whole interval must lie.")
+    return Figure(spec, f"{title}. {alt}", caption.format(title=title))

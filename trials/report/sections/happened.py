@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trials.evaluation import EndpointResult
 from trials.report.blocks import Heading, Paragraph, Table
 from trials.report.words import WORDS
 from trials.report.writer import MOST_GAPS, Writer
@@ -14,12 +15,12 @@ def capture(w: Writer) -> None:
     rows = [
         [
             g.arm + (f" ({titles[g.endpoint]})" if g.endpoint else ""),
-            g.property,
+            w.property(g.property),
             w._(WORDS[str(g.period)]),
-            str(g.planned),
-            str(g.excused),
-            str(g.valid),
-            w.number(100 * g.share) + "\u202f%",
+            w.count(g.planned),
+            w.count(g.excused),
+            w.count(g.valid),
+            w.share(g.share),
             f"{g.days_valid}/{g.days}",
             "✓" if g.passed else "✗",
         ]
@@ -45,10 +46,10 @@ def _flags(w: Writer) -> None:
         [
             d.datastream,
             w.unit(d.unit),
-            str(d.received),
-            *(str(d.by_flag.get(name, 0)) for name in ("PASS", "SUSPECT", "FAIL", "NOT_EVALUATED")),
+            w.count(d.received),
+            *(w.count(d.by_flag.get(name, 0)) for name in ("PASS", "SUSPECT", "FAIL", "NOT_EVALUATED")),
             f"{d.checks_run}/{d.checks_planned}",
-            str(d.late),
+            w.count(d.late),
         ]
         for d in w.e.datastreams
         if d.arm is not None
@@ -94,10 +95,10 @@ def happened(w: Writer) -> None:
             [
                 w._(WORDS.get(window.kind, window.kind)),
                 window.target,
-                w.reader.moment(window.start, "short"),
-                w.reader.moment(window.end, "short"),
+                w.moment(window.start),
+                w.moment(window.end),
                 window.reason,
-                w.reader.moment(window.declared_at, "short"),
+                w.moment(window.declared_at),
             ]
             for window in w.e.windows
         ],
@@ -109,19 +110,35 @@ def happened(w: Writer) -> None:
             n, everything = (w.reader.number(count, 0) for count in (stream.from_file, stream.received))
             w.add(Paragraph(text.format(datastream=stream.datastream, n=n, all=everything)))
     _imports_and_sensors(w)
-    longest = sorted(w.e.gaps, key=lambda g: (g.start - g.end, g.device, g.start))[:MOST_GAPS]
+    _gaps(w)
     w.table_or_none(
-        w._(
+        w._("Messages refused at the door, by reason."),
+        ("device", "reason", "messages", "results"),
+        [[r.device, w.reason(r.reason), w.count(r.messages), w.count(r.results)] for r in w.e.rejects],
+        w._("No message was refused."),
+    )
+    for block in [*w.history.looks(), *w.history.changes()]:
+        w.add(block)
+
+
+def _gaps(w: Writer) -> None:
+    """The longest gaps with their causes."""
+    longest = sorted(w.e.gaps, key=lambda g: (g.start - g.end, g.device, g.start))[:MOST_GAPS]
+    caption = w._("Gaps of the primary endpoints' datastreams.")
+    if len(longest) < len(w.e.gaps):
+        caption = w._(
             "Gaps of the primary endpoints' datastreams: the {n} longest of {all}; evaluation.json has "
             "every one."
-        ).format(n=len(longest), all=len(w.e.gaps)),
+        ).format(n=len(longest), all=len(w.e.gaps))
+    w.table_or_none(
+        caption,
         ("device", "property", "start", "end", "cause", "backfilled"),
         [
             [
                 g.device,
-                g.property,
-                w.reader.moment(g.start, "short"),
-                w.reader.moment(g.end, "short"),
+                w.property(g.property),
+                w.moment(g.start),
+                w.moment(g.end),
                 w._(WORDS[f"cause_{g.cause}"]),
                 w._(WORDS["yes"] if g.backfilled else WORDS["no"]),
             ]
@@ -129,14 +146,6 @@ def happened(w: Writer) -> None:
         ],
         w._("There was no gap."),
     )
-    w.table_or_none(
-        w._("Messages refused at the door, by reason."),
-        ("device", "reason", "messages", "results"),
-        [[r.device, r.reason, str(r.messages), str(r.results)] for r in w.e.rejects],
-        w._("No message was refused."),
-    )
-    for block in [*w.history.looks(), *w.history.changes()]:
-        w.add(block)
 
 
 def _imports_and_sensors(w: Writer) -> None:
@@ -148,10 +157,10 @@ def _imports_and_sensors(w: Writer) -> None:
             str(one.import_id),
             one.file,
             one.datastream,
-            str(one.results),
-            w.reader.moment(one.first, "short"),
-            w.reader.moment(one.last, "short"),
-            w.reader.moment(one.withdrawn_at, "short"),
+            w.count(one.results),
+            w.moment(one.first),
+            w.moment(one.last),
+            w.moment(one.withdrawn_at),
             one.reason,
         ]
         for one in w.e.withdrawals or []
@@ -161,49 +170,54 @@ def _imports_and_sensors(w: Writer) -> None:
         caption = w._("Imports that were withdrawn; their results are kept and count nowhere.")
         w.add(Table(caption, [w._(WORDS[key]) for key in withdrawal_keys], withdrawn, (3,)))
     shown = {d.datastream.partition("/")[0] for d in w.e.datastreams if d.arm is not None}
-    sensors = [
-        [
-            one.device,
-            f"{one.make} {one.model}",
-            one.serial or "–",
-            w.reader.moment(one.calibrated_at, "short"),
-            one.calibration or "–",
-            w.reader.moment(one.start, "short"),
-            w.reader.moment(one.end, "short"),
-        ]
-        for one in w.e.sensors or []
-        if one.device in shown
-    ]
-    keys = ("device", "sensor", "serial", "calibrated", "calibration", "start", "end")
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for one in w.e.sensors or []:
+        if one.device in shown:
+            facts = (
+                f"{one.make} {one.model}",
+                one.serial or "–",
+                w.moment(one.calibrated_at),
+                one.calibration or "–",
+                w.moment(one.start),
+                w.moment(one.end),
+            )
+            alike.setdefault(facts, []).append(one.device)
+    sensors = [[", ".join(devices), *facts] for facts, devices in alike.items()]
+    keys = ("devices", "sensor", "serial", "calibrated", "calibration", "start", "end")
     if sensors:
         caption = w._("Sensors of the devices, and when each was in its device.")
-        w.add(Table(caption, [w._(WORDS[key]) for key in keys], sensors))
+        kept = [n for n in range(len(keys)) if n < 3 or any(row[n] != "–" for row in sensors)]
+        head = [w._(WORDS[keys[n]]) for n in kept]
+        w.add(Table(caption, head, [[row[n] for n in kept] for row in sensors]))
 
 
 def sensitivity(w: Writer) -> None:
-    """The endpoints under other choices."""
-    rows = []
-    for endpoint in w.e.endpoints:
-        shown = {c.statistic for c in endpoint.criteria[:2]}
-        for s in endpoint.sensitivity:
-            if s.estimate is not None and s.statistic in shown:
-                name, _, what = s.name.partition(":")
-                words = w.choice(endpoint.design, name) + (f" {what}" if what else "")
-                verdict = w.word(s.verdict, None, endpoint.after_the_fact) if s.verdict else "–"
-                rows.append(
-                    [
-                        w.pick(endpoint.title),
-                        words,
-                        w.statistic(s.statistic),
-                        w.near(s.estimate.value, s.estimate),
-                        w.interval(s.estimate),
-                        verdict,
-                    ]
-                )
+    """The endpoints under other choices, a table for each."""
     w.add(Heading(w._(WORDS["sensitivity"])))
-    w.table_or_none(
-        w._("The same under other choices; none of these decides."),
-        ("endpoint", "choice", "statistic", "estimate", "interval", "verdict"),
-        rows,
-        w._("There is nothing to vary."),
-    )
+    w.add(Paragraph(w._("The same under other choices; none of these decides.")))
+    varied = [(endpoint, rows) for endpoint in w.e.endpoints if (rows := _varied(w, endpoint))]
+    for endpoint, rows in varied:
+        keys = ("choice", "statistic", "estimate", "interval", "verdict")
+        caption = w._("Other choices for {title}.").format(title=w.pick(endpoint.title))
+        w.add(Table(caption, [w._(WORDS[key]) for key in keys], rows, (2, 3)))
+    if not varied:
+        w.add(Paragraph(w._("There is nothing to vary.")))
+
+
+def _varied(w: Writer, endpoint: EndpointResult) -> list[list[str]]:
+    shown = {criterion.statistic for criterion in endpoint.criteria[:2]}
+    rows = []
+    for other in endpoint.sensitivity:
+        if other.estimate is None or other.statistic not in shown:
+            continue
+        name, _, what = other.name.partition(":")
+        rows.append(
+            [
+                w.choice(endpoint.design, name) + (f" {what}" if what else ""),
+                w.statistic(other.statistic),
+                w.near(other.estimate.value, other.estimate),
+                w.interval(other.estimate),
+                w.word(other.verdict, None, endpoint.after_the_fact) if other.verdict else "–",
+            ]
+        )
+    return rows

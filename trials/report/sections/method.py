@@ -50,7 +50,7 @@ def protocol(w: Writer) -> None:
     w.add(Heading(w._(WORDS["protocol"])))
     locked = w.e.protocol_locked_at
     state = (
-        w._("Locked on {when}.").format(when=w.reader.moment(locked, "long"))
+        w._("Locked on {when}.").format(when=w.reader.written_moment(locked))
         if locked
         else w._("Not locked.")
     )
@@ -64,11 +64,17 @@ def protocol(w: Writer) -> None:
     rows = [
         [
             w._(WORDS[q["name"]]),
-            *(w.reader.moment(datetime.fromisoformat(q[edge]), "short") for edge in ("start", "end")),
+            *(w.moment(datetime.fromisoformat(q[edge])) for edge in ("start", "end")),
         ]
         for q in p["periods"]
     ]
-    w.add(Table(w._("Periods, half-open."), [w._(WORDS[k]) for k in ("period", "start", "end")], rows))
+    w.add(
+        Table(
+            w._("Periods; the end of one is no longer part of it."),
+            [w._(WORDS[k]) for k in ("period", "start", "end")],
+            rows,
+        )
+    )
     rows = [
         [
             a["name"],

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from insitu.model import Verdict
 from trials.designs.registry import unit_of
-from trials.evaluation import Afterwards, EndpointResult, TargetChange
-from trials.report.blocks import Banner, Paragraph, Table
+from trials.evaluation import Afterwards, CriterionResult, EndpointResult, TargetChange
+from trials.report.blocks import Banner, Paragraph
 from trials.report.labels import is_plain
 from trials.report.words import WORDS
 from trials.report.writer import AFTER_THE_FACT, LATE_MARK, MARKS, Writer
@@ -62,48 +62,56 @@ def _plain_banner(w: Writer) -> Banner:
 
 
 def verdict(w: Writer) -> None:
-    """The verdict with its question and conclusions, and the parties."""
+    """The verdict with its question and the conclusion of each criterion that decides."""
     w.add(_banner(w))
     w.add(Paragraph(w.pick(w.e.protocol["question"]), "lead"))
     for endpoint in w.e.endpoints:
         if endpoint.rank == "primary":
-            w.add(Paragraph(_conclusion(w, endpoint)))
-            for found in endpoint.findings:
-                if found.code.startswith("tipping_"):
-                    w.add(Paragraph(w.sentence(found)))
-    rows = [[w._(WORDS[role]), name] for role, name in w.e.organisations.items() if name] + [
-        [w._(WORDS["sites"]), ", ".join(w.e.sites.values())],
-        [w._(WORDS["evaluated_at"]), w.reader.moment(w.e.evaluated_at, "long")],
-    ]
-    w.add(Table(w._(WORDS["who"]), [w._(WORDS["role"]), w._(WORDS["name"])], rows))
+            for text in _conclusions(w, endpoint):
+                w.add(Paragraph(text))
 
 
-def _conclusion(w: Writer, endpoint: EndpointResult) -> str:
+def _conclusions(w: Writer, endpoint: EndpointResult) -> list[str]:
+    """A sentence for each criterion with an estimate, or why there is none."""
     planned = w.planned(endpoint.name)
     title = w.pick(endpoint.title) + ("" if is_plain(planned) else f" ({w.day_value(planned)})")
     if endpoint.blinded:
-        return w._("{title}: blinded; its result is told when the evaluator unblinds it.").format(title=title)
-    decided = next((c for c in endpoint.criteria if c.estimate is not None), None)
-    if decided is None or decided.estimate is None:
-        return w._("{title}: it cannot be evaluated; the findings below say why.").format(title=title)
-    sentence = (
-        w._(
-            "{title}: so far {statistic} is {value}, with a {level} % interval from {low} to {high}; "
-            "wanted at the end is {target}. No verdict yet."
+        return [
+            w._("{title}: blinded; its result is told when the evaluator unblinds it.").format(title=title)
+        ]
+    if all(criterion.estimate is None for criterion in endpoint.criteria):
+        return [w._("{title}: it cannot be evaluated; the findings below say why.").format(title=title)]
+    return [_conclusion(w, endpoint, title, criterion) for criterion in endpoint.criteria]
+
+
+def _conclusion(w: Writer, endpoint: EndpointResult, title: str, criterion: CriterionResult) -> str:
+    estimate, statistic = criterion.estimate, w.statistic(criterion.statistic)
+    if estimate is None:
+        text = w._("{title}: there is no estimate of {statistic}; the findings below say why.")
+        return text.format(title=title, statistic=statistic)
+    exact = estimate.low == estimate.high == estimate.value
+    if w.e.interim:
+        text = w._(
+            "{title}: so far the estimate ({statistic}) is {value}, with a {level} % interval from {low} to "
+            "{high}; the target at the end is {target}. No verdict yet."
         )
-        if w.e.interim
-        else w._(
-            "{title}: {statistic} is {value}, with a {level} % interval from {low} to {high}; wanted is "
-            "{target}. Verdict: {verdict}."
+    elif exact:
+        text = w._(
+            "{title}: {statistic} is {value}, counted without sampling error; the target is {target}. "
+            "Verdict: {verdict}."
         )
-    )
-    return sentence.format(
+    else:
+        text = w._(
+            "{title}: the estimate ({statistic}) is {value}, with a {level} % interval from {low} to {high}; "
+            "the target is {target}. Verdict: {verdict}."
+        )
+    return text.format(
         title=title,
-        statistic=w.statistic(decided.statistic),
-        value=w.near_with_unit(decided.estimate.value, decided.estimate),
-        level=w.number(100 * decided.estimate.level),
-        low=w.near(decided.estimate.low, decided.estimate),
-        high=w.near_with_unit(decided.estimate.high, decided.estimate),
-        target=w.target(decided.target, decided.estimate.unit),
-        verdict=w.verdict(endpoint.verdict, endpoint.after_the_fact).lower(),
+        statistic=statistic,
+        value=w.near_with_unit(estimate.value, estimate),
+        level=w.number(100 * estimate.level),
+        low=w.near(estimate.low, estimate),
+        high=w.near_with_unit(estimate.high, estimate),
+        target=w.target(criterion.target, estimate.unit),
+        verdict=w.verdict(criterion.verdict, endpoint.after_the_fact).lower(),
     )

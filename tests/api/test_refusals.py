@@ -1,0 +1,177 @@
+"""Every refusal that a page can show has French, and its values arrive in it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+from api.refusal_words import ANSWERS, CHECKS, FRAGMENTS, ROWS
+from api.refusals import LOCALE, is_known, pattern_of, say
+from api.rendering import LOCALE as PAGES
+from insitu import errors
+from insitu.language import catalogue
+from store.constraints import NOUNS, SENTENCES, sentence_of
+from tests.api.refusals import Refusal, refusals
+
+FRENCH = catalogue(LOCALE, "fr")
+NOT_SHOWN = tuple(json.loads((Path(__file__).parent / "not_shown.json").read_text("utf-8")))
+"""Starts of texts that no page shows as a refusal: headers, patterns, examples, words of the audit log."""
+DEFAULTS = {
+    str(kind())
+    for kind in (
+        errors.InsituError,
+        errors.CorrectInput,
+        errors.NotFound,
+        errors.AlreadyExists,
+        errors.RetryLater,
+        errors.RaiseLimit,
+        errors.TrySmaller,
+        errors.RowRefused,
+        errors.FreeSpace,
+        errors.ProtocolLocked,
+        errors.NotAcceptedHere,
+    )
+}
+"""Messages of errors without words of their own."""
+
+
+def shown() -> list[Refusal]:
+    pages = catalogue(PAGES, "fr")
+    return [one for one in refusals() if not one.text.startswith(NOT_SHOWN) and one.text not in pages]
+
+
+def names(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+
+
+def filled(text: str, values: dict[str, str]) -> str:
+    """`text` with these values, whatever their format."""
+    return "".join(
+        literal + (values[name] if name is not None else "")
+        for literal, name, _, _ in Formatter().parse(text)
+    )
+
+
+def test_the_walk_finds_the_refusals_of_every_room() -> None:
+    rooms = {one.path.partition("/")[0] for one in refusals()}
+    assert rooms == {"api", "ingest", "insitu", "jobs", "store", "trials"}
+    assert len(shown()) > 650
+
+
+def test_every_refusal_has_french() -> None:
+    missing = [f"{one.path}:{one.line} {one.text!r}" for one in shown() if one.text not in FRENCH]
+    assert not missing, "\n".join(missing)
+
+
+def test_the_french_holds_no_refusal_that_nobody_raises() -> None:
+    texts = {one.text for one in refusals()} | {*FRAGMENTS, *ROWS, *CHECKS, *ANSWERS, *NOUNS.values()}
+    unused = sorted(FRENCH.keys() - texts - DEFAULTS)
+    assert not unused, "\n".join(unused)
+
+
+def test_the_list_of_texts_that_no_page_shows_holds_no_more_than_it_needs() -> None:
+    assert [start for start in NOT_SHOWN if not any(one.text.startswith(start) for one in refusals())] == []
+
+
+def test_a_translated_refusal_has_the_values_of_its_original() -> None:
+    assert {en: fr for en, fr in FRENCH.items() if names(en) != names(fr)} == {}
+
+
+@pytest.mark.parametrize("text", sorted(FRENCH), ids=str)
+def test_a_refusal_is_recognised_and_its_values_arrive(text: str) -> None:
+    """The oracle fills the French sentence by hand; no value of it is a word that has French."""
+    values = {name: f"Zq{number}·{name}" for number, name in enumerate(sorted(names(text)))}
+    said = say(filled(text, values), "fr")
+    wanted = filled(FRENCH[text], values)
+    if said != wanted:  # another form with as many letters may fit as well, with the same words
+        assert len(values) > 0
+        assert pattern_of(text)[0] is not None
+        heavier = [
+            other
+            for other in FRENCH
+            if (found := pattern_of(other))[0] is not None
+            and found[0].fullmatch(filled(text, values))
+            and found[1] >= pattern_of(text)[1]
+        ]
+        assert len(heavier) > 1, (said, wanted)
+    if text not in FRENCH.values():
+        assert said != filled(text, values)
+    assert all(value in said for value in values.values())
+
+
+@pytest.mark.parametrize("text", sorted({*SENTENCES.values(), *NOUNS.values(), *DEFAULTS}), ids=str)
+def test_what_the_database_refuses_and_what_errors_say_by_themselves_has_french(text: str) -> None:
+    assert is_known(text, "fr") or say(text, "fr") in FRENCH.values()
+
+
+@pytest.mark.parametrize("state", ["23505", "23503", "23502", "23514"])
+@pytest.mark.parametrize("table", [*NOUNS, "an unknown one"])
+def test_a_row_that_the_database_refuses_is_told_in_french(state: str, table: str) -> None:
+    details = {
+        "23505": "Key (code)=(a-b) already exists.",
+        "23503": 'Key (trial)=(x) is not present in table "trial".',
+    }
+    told = sentence_of(
+        state=state, constraint="no such", table=table, column="site_id", detail=details.get(state)
+    )
+    assert told is not None
+    said = say(told, "fr")
+    assert not re.search(r"\b(The|There|already|needs|must|row)\b", said), said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "There is no trial 'x', or you may not see it.",
+            "Il n’y a pas d’essai 'x', ou pas visible pour vous.",
+        ),
+        (
+            "There is no protocol of 'x' that you may lock, or you may not see it.",
+            "Introuvable, ou pas visible pour vous : un protocole de 'x' que vous puissiez verrouiller.",
+        ),
+        (
+            "The protocol cannot be locked:\n  endpoints: none is primary\n"
+            "  arms: two arms have the same name",
+            "Le protocole ne peut pas être verrouillé :\n  endpoints : aucun n’est principal (primary)\n"
+            "  arms : deux bras ont le même nom",
+        ),
+        (
+            "body.name: Field required; body.days: Input should be less than or equal to 7",
+            "body.name : ce champ est obligatoire ; body.days : un nombre d’au plus 7 est attendu",
+        ),
+        (
+            "site s1 is entered already: name cannot change: it cannot change; enter it under another code.",
+            "site s1 est déjà entré : name cannot change : cela ne peut pas changer ; entrez-le sous un "
+            "autre code.",
+        ),
+        (
+            "'Furlong' is no unit of UCUM: look it up at https://ucum.org (ug/m3, Cel, %, hPa, m/s, "
+            "[ppb], dB, 1 for a bare number).",
+            "'Furlong' n’est pas une unité UCUM : cherchez-la sur https://ucum.org (ug/m3, Cel, %, hPa, m/s, "
+            "[ppb], dB, 1 pour un nombre sans unité).",
+        ),
+        ("A sentence that nobody wrote.", "A sentence that nobody wrote."),
+        ("", ""),
+    ],
+)
+def test_refusals_that_are_put_together_are_taken_apart(text: str, said: str) -> None:
+    assert say(text, "fr") == said
+    assert say(text, "en") == text
+
+
+@pytest.mark.parametrize(
+    "value", ["{", "}", "{0}", "{x:t}", "%s", "<b>", "a\nb", "; ", ": ", "é\u202e", "\\1"]
+)
+def test_a_hostile_value_stays_the_value_that_it_is(value: str) -> None:
+    said = say(f"There is no host {value!r}.", "fr")
+    assert said == f"Il n’y a pas d’hôte {value!r}."
+
+
+def test_a_very_long_refusal_is_shown_as_it_is() -> None:
+    text = "There is no host '" + "a" * 10_000 + "'."
+    assert say(text, "fr") == text
