@@ -106,7 +106,7 @@ ACTS: Final[dict[str, Act]] = {
     f"GET {_TRIAL}/mappings": Act.MAP,
     f"POST {_TRIAL}/mappings": Act.MAP,
     f"GET {_TRIAL}/protocols/{{version}}.json": Act.READ_PROTOCOL,
-    f"GET {_TRIAL}/protocol": Act.CHECK_DRAFT,
+    f"GET {_TRIAL}/protocol": Act.READ_PROTOCOL,
     f"POST {_TRIAL}/protocol": Act.CHECK_DRAFT,
     f"GET {_TRIAL}{_EVALUATION}/package.zip": Act.READ_EVALUATIONS,
     f"GET {_TRIAL}{_EVALUATION}/{{file}}": Act.READ_EVALUATIONS,
@@ -177,6 +177,9 @@ ACTS: Final[dict[str, Act]] = {
     f"GET {_API}/erasures": Act.READ_RETENTION,
     f"GET {_API}/power": Act.READ_MEASUREMENTS,
     f"POST {_API}/protocol/check": Act.CHECK_DRAFT,
+    f"GET {_API}/protocol/draft": Act.READ_PROTOCOL,
+    f"PUT {_API}/protocol/draft": Act.LOCK,
+    f"DELETE {_API}/protocol/draft": Act.LOCK,
 }
 """Method and path → the act that a person must be allowed somewhere. The route then asks about the trial."""
 OPEN: Final = frozenset(

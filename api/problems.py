@@ -20,6 +20,7 @@ from api.lanes import Busy
 from api.rendering import ENVIRONMENT, LOCALE, language_of, page_of, respond
 from insitu.errors import (
     AlreadyExists,
+    ChangedMeanwhile,
     CorrectInput,
     FreeSpace,
     InsituError,
@@ -40,6 +41,7 @@ _CODES: Final[tuple[tuple[type[InsituError], int, str], ...]] = (
     (TooManyAttempts, 429, "too_many_attempts"),
     (AlreadyExists, 409, "already_exists"),
     (ProtocolLocked, 409, "protocol_locked"),
+    (ChangedMeanwhile, 412, "changed_meanwhile"),
     (CorrectInput, 400, "correct_input"),
     (RowRefused, 422, "row_refused"),
     (FreeSpace, 507, "no_space"),

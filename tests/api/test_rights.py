@@ -22,6 +22,7 @@ from insitu.settings import Settings
 from store.access import add_person, viewer_of
 from store.catalogue.deployments import deploy
 from store.catalogue.devices import add_device
+from store.catalogue.trials import get_trial
 from store.catalogue.windows import add_window, get_window, withdraw_window
 from store.database import Connection, connect
 from store.imports import Origin, add_parts, begin_import
@@ -33,6 +34,7 @@ from tests.fix_database import clone
 from trials.plan.protocol import Protocol
 from trials.plan.reading import document_of
 from trials.workflow.deciding import decide
+from trials.workflow.keeping import keep_draft
 from trials.workflow.locking import lock_protocol
 
 ACCESS = Path(__file__).parents[2] / "docs" / "access.md"
@@ -106,6 +108,8 @@ def _prepare(conn: Connection, url: str, world: World) -> Ward:
     buyer = viewer_of(conn, "hospital-buyer")
     why = f"It works {WARD_CANARY}."
     number_of = world.evaluation_id
+    own, keeper = get_trial(conn, TRIAL), viewer_of(conn, "judge")
+    keep_draft(conn, own, f'{{"{WARD_CANARY}": 1}}', expected=None, viewer=keeper, now=world.now)
     decide(conn, TRIAL, TrialState.BUY, evaluation_id=number_of, reason=why, viewer=buyer, now=world.now)
     ((reject,),) = conn.execute("SELECT min(reject_id) FROM reject WHERE trial = %s", (TRIAL,)).fetchall()
     windows = {code: _window(conn, number, world) for code, number in (("ward-c", device), ("ward-a", stays))}
@@ -171,7 +175,7 @@ def test_a_route_that_asks_for_nothing_is_open_on_purpose() -> None:
 
 
 def test_an_auditor_changes_nothing() -> None:
-    changes = {act for route, act in ACTS.items() if route.startswith("POST")} - {Act.SIGN_IN}
+    changes = {act for route, act in ACTS.items() if not route.startswith("GET")} - {Act.SIGN_IN}
     assert changes
     assert {act for act in changes if RIGHTS[act].reach[Role.AUDITOR] > Reach.NONE} == set()
 
@@ -242,7 +246,7 @@ def send_once(client: httpx.Client, login: str, route: str, ward: Ward) -> httpx
     if route.startswith("GET"):
         return client.get(path)
     if path.startswith("/api"):
-        return client.post(path, json=body_of(route, ward, login))
+        return client.request(route.split()[0], path, json=body_of(route, ward, login))
     form = {"form": form_token(client, "/trials" if login else "/sign-in"), "action": "review"}
     content = {"reason": "why", "outcome": "buy", "evaluation": str(ward.evaluation)}
     wanted = content if "decision" in path else {} if "replay" in path else {"reason": "why"}
@@ -285,6 +289,7 @@ def test_every_route_answers_as_the_table_says(ask: SignIn, ward: Ward, data_dir
             right = status in (401, 303)
         elif is_allowed(route, login):
             right = status in (200, 201, 202, 303) or (route.startswith("POST") and status in (400, 409, 422))
+            right |= "/draft" in route and status == 412  # there is one, and nobody says which was read
             right |= route.endswith("{number}/end") and status == 404  # a token of nobody
         else:
             right = status == 404 or (" /people" in route and status == 422)  # a field is missing as well
