@@ -52,7 +52,7 @@ _ACTIONS: Final = re.compile(r"keep|lock|drop|show:(?:text|form)|(?:add|remove):
 
 @dataclass(frozen=True, slots=True)
 class Writing:
-    """What somebody writes. `began_with`: the tag of the draft that it began with; empty: none; None: a
+    """A text that somebody writes. `began_with`: the tag of the draft that it began with; empty: none; None: a
     program that knows of no draft.
     """
 
@@ -164,7 +164,7 @@ def _text(form: FormData, name: str) -> str:
 
 
 def _writing(form: FormData) -> Writing:
-    """What was sent, before its fields are brought into it."""
+    """The text that was sent, before its fields are brought into it."""
     text = _text(form, "text").replace("\r\n", "\n")
     if len(text) > MOST_TEXT:
         raise CorrectInput(f"A draft has at most {MOST_TEXT:,} characters, and this one has {len(text):,}.")

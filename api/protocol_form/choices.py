@@ -1,4 +1,4 @@
-"""What the fields of the form offer: names of the catalogue, of the document itself, and of what Insitu knows."""
+"""The options of the fields: names of the catalogue and of the document itself, and what Insitu knows."""
 
 from __future__ import annotations
 

@@ -86,7 +86,8 @@ def _show_moment(value: Any, zone: str) -> str | None:
 
 
 def _take_moment(text: str, zone: str) -> Any:
-    """A local time or day in the zone of the protocol, with its offset; of an hour that comes twice the first.
+    """A local time or day in the zone of the protocol, with its offset; of an hour that comes twice the
+    first.
     One that the clocks skip stays as it was typed.
     """
     plain = text.strip()

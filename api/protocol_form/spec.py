@@ -1,4 +1,4 @@
-"""Every field of a protocol, in the order of the form. A test compares it with the models of `trials.plan`."""
+"""Every field of a protocol, in the order of the form. A test compares them with `trials.plan`."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ ABOUT: Final = (
     Fixed("schema"),
     Fixed("trial"),
     Leaf("version", NUMBER, "Version", is_required=False),
-    Words("reason", "What this amendment changes, and why", "From version 2 on.", is_required=False),
+    Words("reason", "Changes of this amendment, and why", "From version 2 on.", is_required=False),
     Words("title", "Title"),
     Words("question", "Question"),
     Words("hypothesis", "Hypothesis"),
@@ -302,13 +302,13 @@ FURTHER: Final = (
     Pairs("roles", "Who does what", TEXT_OF, "Role, and who has it."),
 )
 SECTIONS: Final[tuple[tuple[str, tuple[Part, ...]], ...]] = (
-    ("What it is about", ABOUT),
-    ("When", (PERIODS,)),
-    ("What is compared", (ARMS, MEASUREMENTS)),
-    ("What is asked", (ENDPOINTS,)),
-    ("Which results count", (CHECKS, CAPTURE, MISSING, EXCLUSIONS)),
-    ("What follows", (DECISIONS,)),
-    ("Further", FURTHER),
+    ("Subject", ABOUT),
+    ("Time", (PERIODS,)),
+    ("Comparison", (ARMS, MEASUREMENTS)),
+    ("Endpoints and criteria", (ENDPOINTS,)),
+    ("Results that count", (CHECKS, CAPTURE, MISSING, EXCLUSIONS)),
+    ("Consequences", (DECISIONS,)),
+    ("Further settings", FURTHER),
 )
 PARTS: Final = tuple(part for _, parts in SECTIONS for part in parts)
 WHOLE: Final = Group("", "", PARTS)

@@ -1,4 +1,4 @@
-"""What a form says, brought into the document from which it was made.
+"""Brings what a form says into the document from which it was made.
 
 Each field that comes back as it was shown leaves its value alone, with whatever else is beside it: numbers
 keep their way of writing, unknown fields stay. Without a field nothing is taken from it.

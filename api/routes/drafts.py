@@ -72,8 +72,8 @@ def put_draft(
     body: Annotated[bytes, Depends(raw_body)],
     if_match: IfMatch = None,
 ) -> DraftOut:
-    """Keep the body as the draft. To change one that is there, send its ETag as If-Match: 412 if it is another
-    one by now. For the trial's evaluator, and the lab.
+    """Keep the body as the draft. To change one that is there, send its ETag as If-Match: 412 if it is
+    another one by now. For the trial's evaluator, and the lab.
     """
     found = visible_trial(conn, viewer, trial)
     try:

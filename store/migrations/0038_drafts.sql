@@ -10,8 +10,8 @@ CREATE TABLE protocol_draft (
 ALTER TABLE protocol_draft ENABLE ROW LEVEL SECURITY;
 CREATE POLICY seen ON protocol_draft USING ((SELECT sees_all()) OR trial_id = ANY ((SELECT seen_trials())::int[]));
 
--- The answer to an act that came with an Idempotency-Key, for a day: a repeat gets it again. It is sealed with the key itself, of which
--- only a digest is here, because some answers hold a password that is shown once.
+-- The answer to an act that came with an Idempotency-Key, for a day: a repeat gets it again. It is sealed with the key itself, and
+-- only a digest of the key is here, because some answers hold a password that is shown once.
 CREATE TABLE kept_answer (
     person_id      int NOT NULL REFERENCES person,
     key_sha256     bytea NOT NULL CHECK (length(key_sha256) = 32),

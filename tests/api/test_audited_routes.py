@@ -31,6 +31,7 @@ NO_LINE = {
     "/language": "the reader's own choice, which nobody else sees",
     "/api/v1/trials/{trial}/mappings/try": "stores nothing",
     "/api/v1/trials/{trial}/protocol/check": "stores nothing",
+    "/api/v1/trials/{trial}/protocol/draft": "test_drafts.py looks at its lines",
     "/account/profile": "the reader's own name and language",
     **dict.fromkeys(
         (

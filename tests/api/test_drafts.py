@@ -128,7 +128,7 @@ def test_the_lock_takes_away_the_draft_that_it_locks_and_no_other(own_client: Si
 
 
 def fields(client: httpx.Client, path: str = f"{PAGE}/protocol") -> dict[str, Any]:
-    """What a browser sends of the form of the protocol."""
+    """The fields that a browser sends of the form of the protocol."""
     page = client.get(path).text
     (form,) = re.findall(r'<form method="post" action="/trials/[\w-]+/protocol".*?</form>', page, re.DOTALL)
     found: dict[str, Any] = {}

@@ -1,18 +1,16 @@
 """The form of a protocol and its text are two views of one draft: sent back as it came, the form changes
 nothing, whatever the document is; and everything that a protocol can say can be written in it.
 
-What a browser would send is read from the drawn page by `tests.api.forms`, which knows nothing of the fields.
+`tests.api.forms` reads from the drawn page what a browser would send, and knows nothing of the fields.
 """
 
 from __future__ import annotations
 
-import ast
 import copy
 import inspect
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -21,16 +19,13 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from api.protocol_form import spec
-from api.protocol_form.choices import _PARAMETERS, LOCALE, WORDS, Choices
-from api.protocol_form.kinds import is_local
-from api.protocol_form.pointing import list_changes, locate, point, say_problem
+from api.protocol_form.choices import _PARAMETERS, Choices
+from api.protocol_form.pointing import list_changes, locate, point
 from api.protocol_form.showing import Node, show_form
-from api.protocol_form.spec import Either, Fixed, Group, Part, Rows, Words
+from api.protocol_form.spec import Either, Group, Part, Rows, Words
 from api.protocol_form.taking import MOST_ROWS, add_row, remove_row, take_form
-from api.rendering import ENVIRONMENT
 from insitu.errors import CorrectInput
-from insitu.language import Reader, catalogue
-from tests.api.forms import form_of
+from tests.api.protocols import ALL, FULL, NOTHING, READER, ROOT, sent_of, spoilt, values
 from trials.designs import DESIGNS
 from trials.plan import parts, reading
 from trials.plan.aggregation import Aggregation, Filter
@@ -38,102 +33,7 @@ from trials.plan.parts import ExclusionRule, MissingRule
 from trials.plan.protocol import Protocol
 from trials.plan.reading import Problem, document_of, read_protocol
 from trials.plan.values import Text
-from trials.workflow.drafting import Facts, draft, skeleton
 from trials.workflow.drafts import read_document, write_document
-from trials.workflow.templates import TEMPLATES
-
-ROOT = Path(__file__).parents[2]
-READER = Reader("en", "Europe/Paris")
-NOTHING = Choices(READER, [], {}, {})
-PAGE = """{% from "protocol_fields.j2" import draw with context %}
-{% for title, nodes in shown.sections %}{% for node in nodes %}{{ draw(node, t, say, is_local, true) }}{% endfor %}{% endfor %}"""
-FULL: dict[str, Any] = {
-    "schema": "insitu/protocol/1",
-    "trial": "small",
-    "version": 3,
-    "title": {"en": "A", "fr": "B"},
-    "question": {"en": "Two\nlines", "fr": " spaces "},
-    "need": "air",
-    "hypothesis": {"en": "A", "fr": "B"},
-    "time_zone": "Europe/Paris",
-    "periods": [
-        {"name": "baseline", "start": "2026-02-01T00:00:00+01:00", "end": "2026-03-01T00:00:00Z"},
-        {"name": "washout", "start": "2026-03-02T00:00:00+01:00", "end": "2026-03-05T00:00:00+01:00"},
-        {"name": "reporting", "start": "2026-03-28T00:00:30+01:00", "end": "2026-05-01T00:00:00+02:00"},
-    ],
-    "arms": [
-        {"name": "treated", "role": "candidate", "site": "south", "devices": ["a", "b"]},
-        {"name": "control", "role": "control", "site": "south", "devices": ["c"]},
-    ],
-    "measurements": [{"property": "co2", "arms": ["treated", "control"], "interval": 3600, "holds": "PT2H"}],
-    "checks": [
-        {"property": "co2", "check": "gross_range", "parameters": {"fail_low": 0, "fail_high": 2e3}},
-        {"property": "co2", "check": "flat_line", "arms": ["treated"]},
-    ],
-    "capture": {"share": 0.7, "day": 0.5},
-    "endpoints": [
-        {
-            "name": "co2",
-            "title": {"en": "A", "fr": "B"},
-            "rank": "secondary",
-            "property": "co2",
-            "unit": "[ppm]",
-            "design": "crossover",
-            "arms": {"candidate": "treated", "control": "control"},
-            "aggregation": {"name": "percentile", "q": 95, "step": "PT1H"},
-            "averaging_scale": "arithmetic",
-            "filter": {"hours": ["07:00", "19:00"], "weekdays": ["mon", "fri"], "devices": ["a", "c"]},
-            "blinded": True,
-            "independent": {"en": "A", "fr": "B"},
-            "grid": "PT1H",
-            "criteria": [
-                {
-                    "statistic": "effect",
-                    "target": {"low": -5.0, "high": 5},
-                    "justification": {"en": "A", "fr": "B"},
-                    "alternative_to": "relative_effect",
-                }
-            ],
-            "schedule": [
-                {"start": "2026-04-01T00:00:00+02:00", "end": "2026-04-02T00:00:00+02:00", "on": True},
-                {"start": "2026-04-03T00:00:00+02:00", "end": "2026-04-04T00:00:00+02:00", "on": False},
-            ],
-            "profile": "us-epa-air-sensors/pm25",
-            "parameters": {"u_meas": 0.7, "covariates": ["t"], "family": "poisson", "x": "5", "y": True},
-        },
-        {"name": "levels", "aggregation": "lden"},
-    ],
-    "confidence": 0.9,
-    "exclusions": [
-        {"en": "A", "fr": "B"},
-        {"event": "swap", "strategy": "exclude", "settles": "P1D", "reason": {"en": "A", "fr": "B"}},
-    ],
-    "missing_data": {"worst_percentile": 90, "reason": {"en": "A", "fr": "B"}},
-    "interim_looks": ["2026-04-10T00:00:00+02:00"],
-    "evaluate_by": "2026-06-01T00:00:00+02:00",
-    "seed": 7,
-    "roles": {"host": "clinic", "evaluator": "institute"},
-    "decisions": {
-        name: {"en": "A", "fr": "B"} for name in ("met", "not_met", "inconclusive", "not_evaluable")
-    },
-    "reason": {"en": "A", "fr": "B"},
-}
-"""Every field of a protocol at least once; no valid one, because no protocol has all of them."""
-
-
-def sent_of(document: dict[str, Any], choices: Choices = NOTHING) -> dict[str, list[str]]:
-    """What a browser sends of the drawn form, by path."""
-    page = ENVIRONMENT.from_string(PAGE).render(
-        shown=show_form(document, choices),
-        t=lambda text, **more: text.format(**more),
-        say=str,
-        is_local=is_local,
-    )
-    found: dict[str, list[str]] = {}
-    for name, text in form_of(page).sent:
-        assert name.startswith("f.")
-        found.setdefault(name.removeprefix("f."), []).append(text.replace("\r\n", "\n"))
-    return found
 
 
 def back_and_forth(document: dict[str, Any], choices: Choices = NOTHING) -> dict[str, Any]:
@@ -143,132 +43,12 @@ def back_and_forth(document: dict[str, Any], choices: Choices = NOTHING) -> dict
 # -- sent back as it came
 
 
-def documents_of_docs() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every protocol, or endpoint in a protocol, in the pages of docs/."""
-    for path in sorted((ROOT / "docs").rglob("*.md")):
-        for number, block in enumerate(re.findall(r"```json[\w-]*\n(.*?)```", path.read_text("utf-8"), re.S)):
-            try:
-                found = json.loads(block)
-            except ValueError:
-                continue
-            if isinstance(found, dict) and "criteria" in found:
-                found = {**FULL, "endpoints": [found]}
-            if isinstance(found, dict) and "endpoints" in found:
-                yield f"{path.name}-{number}", found
-
-
-def documents() -> dict[str, dict[str, Any]]:
-    found = dict(documents_of_docs())
-    assert len(found) > 10, "the pages of docs/ have protocols"
-    templates = {f"template-{name}": draft(name, Facts(), start=START.date()) for name in TEMPLATES}
-    return {**found, **templates, "skeleton": skeleton(Facts()), "full": FULL, "nothing": {}}
-
-
-def of_design(name: str) -> dict[str, Any]:
-    """A protocol that uses the design: its arms, its periods, its first statistic; made from its description,
-    so that a new design is here by itself.
-    """
-    design = DESIGNS[name]
-    statistic = next(iter(design.statistics))
-    edges = ["2026-01-01", "2026-02-01", "2026-03-01"]
-    periods = [
-        {"name": str(period), "start": f"{edges[n]}T00:00:00+01:00", "end": f"{edges[n + 1]}T00:00:00+01:00"}
-        for n, period in enumerate(design.periods)
-    ]
-    inside = edges[len(design.periods) - 1][:8]
-    blocks = [
-        {"start": f"{inside}0{n}T00:00:00+01:00", "end": f"{inside}0{n + 1}T00:00:00+01:00", "on": n % 2 == 0}
-        for n in (2, 3)
-    ]
-    text = {"en": "A", "fr": "B"}
-    return {
-        "trial": "small",
-        "title": text,
-        "question": text,
-        "hypothesis": text,
-        "periods": periods,
-        "arms": [
-            {"name": role, "role": role, "site": "station", "devices": [f"{role}-1", f"{role}-2"]}
-            for role in design.arms
-        ],
-        "measurements": [{"property": "no2", "arms": list(design.arms), "interval": "PT1H"}],
-        "endpoints": [
-            {
-                "name": "main",
-                "title": text,
-                "property": "no2",
-                "unit": "ug/m3",
-                "design": name,
-                "arms": {role: role for role in design.arms},
-                "criteria": [
-                    {"statistic": statistic, "target": {"low": -1, "high": 1}, "justification": text}
-                ],
-                **({"schedule": blocks} if design.schedule else {}),
-            }
-        ],
-        "missing_data": text,
-        "decisions": dict.fromkeys(("met", "not_met", "inconclusive", "not_evaluable"), text),
-    }
-
-
-START = reading.Protocol.model_validate(of_design("reference_collocation")).periods[0].start
-ALL = documents() | {f"design-{name}": of_design(name) for name in DESIGNS}
-
-
 @pytest.mark.parametrize("name", ALL)
 def test_a_form_that_is_sent_back_as_it_came_changes_nothing(name: str) -> None:
     document = ALL[name]
     before = json.dumps(document)
     assert back_and_forth(document) is document, "not even its order, or 5 into 5.0"
     assert json.dumps(document) == before
-
-
-leaves = (
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=12)
-    | st.sampled_from(
-        ["2026-03-01T00:00:00+01:00", "2026-02-30", "PT1H", "5", "true", '["a"]', "a\r\nb", "\n", ""]
-    )
-)
-values = st.recursive(
-    leaves,
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(["name", "en", "fr", "low", "start", "arms", "reason", "event", "x", ""])
-            | st.text(max_size=4),
-            inner,
-            max_size=4,
-        )
-    ),
-    max_leaves=8,
-)
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The path of every value of a document, but not of the whole."""
-    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for step, one in inside:
-        yield (*path, step)
-        yield from places(one, (*path, step))
-
-
-@st.composite
-def spoilt(draw: st.DrawFn) -> dict[str, Any]:
-    """The full protocol with some values replaced by anything, and some fields more."""
-    document = copy.deepcopy(FULL)
-    for _ in range(draw(st.integers(1, 4))):
-        *path, last = draw(st.sampled_from(list(places(document))))
-        holder = document
-        for step in path:
-            holder = holder[step]
-        holder[last] = draw(values)
-        if isinstance(holder, dict) and draw(st.booleans()):
-            holder[draw(st.text(max_size=5))] = draw(values)
-    return document
 
 
 @given(spoilt() | st.dictionaries(st.sampled_from(list(FULL)) | st.text(max_size=5), values, max_size=6))
@@ -589,125 +369,3 @@ def test_a_document_that_is_written_is_read_as_it_was(document: dict[str, Any]) 
     text = write_document(document)
     text.encode()
     assert read_document(text) == document
-
-
-# -- both languages
-
-SOURCES = (
-    *(f"trials/plan/{name}.py" for name in ("protocol", "parts", "values", "aggregation", "size", "reading")),
-    *("trials/plan/profiles/__init__.py", "trials/workflow/locking.py", "trials/workflow/drafts.py"),
-    *("trials/designs/registry.py", "trials/designs/planned_intervals.py"),
-    *("insitu/times.py", "insitu/spacing.py"),
-)
-"""Where the sentences about a draft come from."""
-NO_PROBLEM = (
-    *("{}, line {}, column {}: {}.", "{}: it ends before it begins", "two entries have the same name"),
-    *("{}: it does not say how its numbers were checked", "{} is an alternative that has no target"),
-    *("a statistic is listed twice", "endpoints.{}.{}: {}", "profile: {}", "checks: {}: {}"),
-    *("are alternatives", "are no alternatives", " on {} UTC", "{}: {} {} in {}"),
-)
-"""Sentences in those files about something else, or parts of others."""
-
-
-def sentences_of_drafts() -> Iterator[str]:
-    """The English of every sentence, with {} for what it names; read from the source, without the path in
-    front.
-    """
-    for name in SOURCES:
-        for node in ast.walk(ast.parse((ROOT / name).read_text("utf-8"))):
-            for text in map(_template, _said(node)):
-                if text and " " in text.strip() and text not in NO_PROBLEM and not text.startswith("  "):
-                    path, colon, rest = text.partition(": ")
-                    yield (
-                        rest
-                        if colon and re.fullmatch(r"[\w.{}]+", path) and name != "insitu/spacing.py"
-                        else text
-                    )
-
-
-def _said(node: ast.AST) -> list[ast.expr]:
-    match node:
-        case ast.Yield(value=ast.expr() as value):
-            return [value]
-        case ast.YieldFrom(value=ast.GeneratorExp(elt=elt)) | ast.ListComp(elt=elt):
-            return [elt]
-        case ast.Raise(exc=ast.Call(func=ast.Name(id="ValueError"), args=[ast.IfExp(body=a, orelse=b)])):
-            return [a, b]
-        case ast.Raise(exc=ast.Call(func=ast.Name(id="ValueError"), args=[one])):
-            return [one]
-        case ast.Call(func=ast.Name(id="Problem"), args=[_, _, one]):
-            return [one]
-        case ast.Call(func=ast.Attribute(value=ast.Name(id="problems"), attr="append"), args=[one]):
-            return [one]
-        case ast.Assign(targets=[ast.Name(id="told")], value=value):
-            return [value]
-        case _:
-            return []
-
-
-def _template(node: ast.expr) -> str:
-    if isinstance(node, ast.Constant):
-        return node.value if isinstance(node.value, str) else ""
-    if isinstance(node, ast.JoinedStr):
-        return "".join(one.value if isinstance(one, ast.Constant) else "{}" for one in node.values)
-    return ""
-
-
-def test_every_sentence_about_a_draft_has_its_french() -> None:
-    found = set(sentences_of_drafts())
-    assert len(found) > 60
-    translated = {re.sub(r"\{\w+\}", "{}", text) for text in catalogue(LOCALE, "fr")}
-    assert sorted(found - translated) == []
-
-
-@given(spoilt())
-@settings(max_examples=120, deadline=None)
-def test_whatever_is_wrong_with_a_draft_is_said_in_french_too(document: dict[str, Any]) -> None:
-    try:
-        read_protocol(json.dumps(document))
-    except reading.WrongProtocol as error:
-        messages = [one.message for one in error.problems]
-    else:
-        messages = []
-    french = Reader("fr", "Europe/Paris")
-    assert [one for one in messages if say_problem(one, french) is None] == []
-
-
-def labels(known: tuple[Part, ...]) -> Iterator[str]:
-    for part in known:
-        if not isinstance(part, Fixed):
-            yield from (part.label, part.hint)
-        if isinstance(part, Rows):
-            yield from (part.one, part.add)
-        if isinstance(part, Group | Rows | Either):
-            yield from labels(part.parts)
-
-
-def test_every_word_of_the_form_has_its_french_and_none_is_left_over() -> None:
-    own = {"English", "French", "Reason", "Name", "Value", "It is", *(title for title, _ in spec.SECTIONS)}
-    own |= {text for part in labels(spec.PARTS) for text in [part] if text}
-    own |= {text for table in WORDS.values() for text in table.values()}
-    texts = catalogue(LOCALE, "fr")
-    assert sorted(own - texts.keys()) == []
-    sentences = {text for text in texts if re.sub(r"\{\w+\}", "{}", text) in set(sentences_of_drafts())}
-    of_pydantic = {
-        text
-        for text in texts
-        if re.match(r"Input|String|List|Tuple|Keys|Field|Extra|Datetime|Dur|Unable", text)
-    }
-    other = {
-        text
-        for text in texts
-        if text.startswith(("{property}", "{trial} ", "There is no profile", "Profile ", "settles: "))
-    }
-    assert sorted(texts.keys() - own - sentences - of_pydantic - other) == []
-
-
-def test_a_translated_sentence_has_the_parts_of_the_english_one() -> None:
-    holes = re.compile(r"\{(\w+)\}")
-    wrong = {
-        en
-        for en, fr in catalogue(LOCALE, "fr").items()
-        if not set(holes.findall(fr)) <= set(holes.findall(en))
-    }
-    assert wrong == set()

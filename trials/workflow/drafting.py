@@ -69,7 +69,7 @@ def facts_of(conn: Connection, trial: str) -> Facts:
 
 
 def skeleton(facts: Facts) -> Document:
-    """A protocol that says nothing yet, but what the catalogue knows: where a form without a template begins."""
+    """A protocol that says nothing yet but what the catalogue knows, for a form without a template."""
     return {
         "schema": "insitu/protocol/1",
         "trial": facts.trial,

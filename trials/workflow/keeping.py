@@ -89,8 +89,8 @@ def _changed(trial: Trial, known: StoredDraft | None, expected: str | None) -> s
     if expected is None:
         return f"{trial.code} has a draft already; {when}. Read it first, and send its ETag as If-Match."
     return (
-        f"The draft of {trial.code} is another one by now: {when}. Read it again, bring your changes into it, "
-        "and send its ETag as If-Match."
+        f"The draft of {trial.code} is another one by now: {when}. Read it again, bring your changes "
+        "into it, and send its ETag as If-Match."
     )
 
 
