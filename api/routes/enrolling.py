@@ -17,6 +17,7 @@ from api.routes.shapes import example
 from ingest.acts.effect import AtBroker, Effect
 from ingest.acts.enrolling import LONGEST_DAYS, MOST_FIELDS, MOST_POSITION, Enrolment, measure, revoke
 from ingest.mapping_entry import Every, read_interval
+from insitu.entered import Moment
 from insitu.model import CODE_PATTERN
 from store.access import credentials_of_device
 from store.catalogue.devices import find_device
@@ -68,6 +69,8 @@ class DeviceIn(BaseModel):
     """Planned time between two results: seconds, or PT15M, P1D, P1M."""
     days: Days = 0
     """Until the credential ends; 0: with the trial."""
+    since: Moment | None = None
+    """Since when it has been at the site, for results that it has kept; null: from now on."""
 
 
 class CredentialIn(BaseModel):
@@ -177,9 +180,8 @@ async def post_device(
     request: Request, response: Response, trial: str, body: DeviceIn, viewer: Signed, key: Key = ""
 ) -> GivenOut:
     """Register a device and give it its credential; for the trial's company and the lab."""
-    wanted = Enrolment(
-        trial, body.code, body.measure, body.site, body.position, body.every, body.days, key, is_new=True
-    )
+    given = (trial, body.code, body.measure, body.site, body.position, body.every, body.days, key)
+    wanted = Enrolment(*given, is_new=True, since=body.since)
     return _given(await give(request, viewer, wanted), response)
 
 

@@ -69,6 +69,8 @@ class Enrolment:
     """A repeat with the same key raises AlreadyExists instead of giving another credential."""
     is_new: bool | None = None
     """True: it must not exist; False: it must; None: either."""
+    since: datetime | None = None
+    """Since when a new device has been at its site, for results that it has kept; None: from now on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,12 +219,15 @@ def _register(conn: Connection, wanted: Enrolment, *, now: datetime, by: str, an
     if not any_site and site not in {one.code for one in list_possible_sites(conn, trial)}:
         raise CorrectInput(f"There is no site {site!r} at the host of {trial}.")
     device_id = add_device(conn, trial=trial, code=device, name=device, model="", serial="", now=now)
-    position = wanted.position or device
-    deploy(conn, device_id=device_id, site=site, position=position, start=now)
+    position, start = wanted.position or device, wanted.since or now
+    if start > now:
+        raise CorrectInput("A device cannot be there since a time that is still to come: leave it empty.")
+    deploy(conn, device_id=device_id, site=site, position=position, start=start)
     _add_streams(conn, device_id, wanted.measure, wanted.every, f"{trial}/{device}")
     if not wanted.measure:
         apply_mappings(conn, trial, device=device)
     place = {"site": site, "position": position, "measure": list(wanted.measure)}
+    place |= {"since": start.isoformat()} if wanted.since else {}
     record(conn, at=now, login=by, action="enter device", subject=f"{trial}/{device}", detail=place)
     return device_id
 
