@@ -18,6 +18,7 @@ from api.access import AddFactor
 from api.attempts import TooManyAttempts
 from api.lanes import Busy
 from api.rendering import ENVIRONMENT, LOCALE, language_of, page_of, respond
+from api.repeats import Repeated, say_again
 from insitu.errors import (
     AlreadyExists,
     ChangedMeanwhile,
@@ -55,6 +56,7 @@ _HTTP_CODES: Final = {
     408: "too_slow",
     412: "changed_meanwhile",
     413: "too_large",
+    422: "other_request",
 }
 _DETAILS: Final = {
     (400, "There was an error parsing the body"): "The body cannot be read: send JSON in UTF-8, with "
@@ -131,6 +133,11 @@ def install(app: FastAPI) -> None:
     async def http_error(request: Request, error: Exception) -> Response:
         return _http_error(request, error)
 
+    async def repeated(request: Request, error: Exception) -> Response:
+        assert isinstance(error, Repeated)
+        return say_again(error)
+
+    app.add_exception_handler(Repeated, repeated)
     app.add_exception_handler(InsituError, insitu_error)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http_error)

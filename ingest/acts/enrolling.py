@@ -65,8 +65,6 @@ class Enrolment:
     every: Spacing | None = None
     days: int = 0
     """Until the credential ends; 0: with the trial."""
-    key: str = ""
-    """A repeat with the same key raises AlreadyExists instead of giving another credential."""
     is_new: bool | None = None
     """True: it must not exist; False: it must; None: either."""
     since: datetime | None = None
@@ -122,7 +120,6 @@ def enrol(
         now=now,
         expires_at=now + timedelta(days=wanted.days) if wanted.days else None,
         login=by,
-        key=wanted.key,
     )
     if ends_others:
         revoke(conn, wanted.trial, wanted.device, now=now, by=by, keep=login.username)
@@ -138,21 +135,11 @@ def give_credential(
     now: datetime,
     expires_at: datetime | None = None,
     login: str = SERVICE,
-    key: str = "",
 ) -> Login:
-    """Create a new credential for a device; older ones stay valid until they are revoked. With a `key`,
-    raises AlreadyExists if one was made with it before.
-    """
+    """Create a new credential for a device; older ones stay valid until they are revoked."""
     token = secrets.token_urlsafe(32)
     username = f"{trial}.{device}"
-    if key:
-        username = f"{username}.{hashlib.sha256(key.encode()).hexdigest()[:12]}"
-        if username_taken(conn, username):
-            raise AlreadyExists(
-                f"A credential of {trial}/{device} was made with this key already. Its token was shown then, "
-                "and only then: if it is lost, make another credential and end this one."
-            )
-    elif username_taken(conn, username):
+    if username_taken(conn, username):
         username = f"{username}.{secrets.token_hex(3)}"
     add_credential(
         conn,

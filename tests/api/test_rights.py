@@ -16,6 +16,7 @@ from fastapi.routing import iter_route_contexts
 
 from api.acts import ACTS, OPEN
 from api.app import create_app
+from api.repeats import BY_ITSELF, REPEATED
 from insitu.clock import SYSTEM
 from insitu.model import OrganisationKind, Role, TrialState, WindowKind
 from insitu.settings import Settings
@@ -303,6 +304,26 @@ def test_somebody_is_allowed_and_somebody_refused_on_each_kind_of_route() -> Non
         allowed = {is_allowed(route, login) for login in RELATIONS}
         assert True in allowed, route
         assert (ACTS[route] is Act.SIGN_IN and " /people" not in route) or False in allowed, route
+
+
+def test_every_post_of_the_api_that_is_repeated_with_its_key_gets_its_first_answer(
+    ask: SignIn, ward: Ward
+) -> None:
+    """As the lab, which may do nearly everything; an act that is refused is refused again."""
+    lab, wrong, done = ask("lab"), [], 0
+    for number, route in enumerate(sorted(one for one in ACTS if one.startswith("POST /api/"))):
+        key = {"Idempotency-Key": f"walk {number}"}
+        path, body = filled_in(route, ward, "lab"), body_of(route, ward, "lab")
+        first, again = (lab.post(path, json=body, headers=key) for _ in range(2))
+        by_itself = route.removeprefix("POST /api/v1") in BY_ITSELF
+        same = first.status_code == again.status_code
+        if first.status_code < 300 and not by_itself:
+            done += 1
+            same = same and first.content == again.content and again.headers.get(REPEATED) == "true"
+        if not same:
+            wrong.append((route, first.status_code, again.status_code, again.text[:200]))
+    assert wrong == []
+    assert done >= 5
 
 
 FOREIGN = {
