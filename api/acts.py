@@ -128,6 +128,8 @@ ACTS: Final[dict[str, Act]] = {
     "POST /api/v1/sites/{site}/windows": Act.MANAGE_SITES,
     "GET /api/v1/properties": Act.SIGN_IN,
     "POST /api/v1/properties": Act.RUN_PROGRAMME,
+    "POST /api/v1/properties/{property}": Act.RUN_PROGRAMME,
+    "POST /api/v1/needs/{need}": Act.RUN_PROGRAMME,
     "GET /api/v1/needs": Act.RUN_PROGRAMME,
     "POST /api/v1/needs": Act.RUN_PROGRAMME,
     "POST /api/v1/windows/{number}/end": Act.DECLARE,

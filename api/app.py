@@ -70,6 +70,7 @@ from api.routes import (
     mappings,
     observations,
     operations,
+    steps,
     trials,
 )
 from api.routes import alerts as alert_routes
@@ -223,6 +224,7 @@ def _include_api(app: FastAPI) -> None:
     signed = [Depends(require_act_below("/api/v1"))]
     for tag, router in (
         ("programme", programme_routes.router),
+        ("programme", steps.router),
         ("windows", window_routes.router),
         ("trials", trials.router),
         ("devices", devices.router),

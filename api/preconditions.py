@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from fastapi import Header
+
+IfMatch = Annotated[
+    str | None,
+    Header(max_length=200, description="The ETag of what you read: 412 if somebody changed it since."),
+]
+
 
 def quoted(tag: str) -> str:
     """As it stands in the header ETag."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel
 
 from api.access import Signed, require_right
 from api.context import Conn, Ctx
-from api.preconditions import quoted, stated_tag
+from api.preconditions import IfMatch, quoted, stated_tag
 from api.problems import OF_BODIES
 from api.routes.ingest import raw_body
 from api.routes.shapes import example
@@ -21,10 +21,6 @@ from store.rights import Act
 from trials.workflow.keeping import drop_draft, keep_draft
 
 router = APIRouter()
-IfMatch = Annotated[
-    str | None,
-    Header(max_length=200, description="The ETag of the draft that you read. Leave it out to begin one."),
-]
 
 
 class DraftOut(BaseModel):

@@ -71,6 +71,7 @@ NO_LINE = {
             *("/sites", "/sites/{site}", "/api/v1/organisations", "/api/v1/organisations/{organisation}"),
             *("/api/v1/sites", "/api/v1/sites/{site}", "/api/v1/properties", "/api/v1/needs"),
             *("/api/v1/trials", "/api/v1/trials/{trial}/life"),
+            *("/api/v1/properties/{property}", "/api/v1/needs/{need}"),
         ),
         "test_programme.py compares their lines with those of the command line",
     ),

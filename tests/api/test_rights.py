@@ -190,6 +190,8 @@ def filled_in(route: str, ward: Ward, login: str) -> str:
         "device": device,
         "site": "hospital-south",
         "organisation": "hospital-demo",
+        "property": "co2",
+        "need": "nothing",
         "kind": "needs",
         "code": "nothing",
         "evaluation_id": ward.evaluation,
@@ -215,7 +217,7 @@ def body_of(route: str, ward: Ward, login: str) -> dict[str, Any]:
         return window | ({"device": device} if "{trial}" in route else {})
     if route.endswith("/correction"):
         return {"kind": "access", "start": "2026-01-01T00:00:00Z", "reason": "why"}
-    if route.endswith("/trials/{trial}"):
+    if route.endswith(("/trials/{trial}", "/properties/{property}", "/needs/{need}")):
         return {}
     if route.endswith("/sites/{site}"):
         return {"kind": "ward"}
