@@ -8,6 +8,8 @@ import json
 import re
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from html import unescape
 from typing import Any
@@ -22,13 +24,33 @@ pytestmark = pytest.mark.timeout(900)
 TRIAL = "/trials/api-ward"
 
 
+class Clients:
+    """Makes clients of the installation, and closes them."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._open = ExitStack()
+
+    def client(self, path: str = "", **headers: str) -> httpx.Client:
+        made = httpx.Client(base_url=self.address + path, headers=headers, follow_redirects=True, timeout=60)
+        return self._open.enter_context(made)
+
+    def close(self) -> None:
+        self._open.close()
+
+
+@pytest.fixture
+def clients(story: Story) -> Iterator[Clients]:
+    made = Clients(story.address)
+    yield made
+    made.close()
+
+
 class Person:
     """Somebody's program: sends the token, and a key with every act."""
 
-    def __init__(self, address: str, token: str) -> None:
-        self._http = httpx.Client(
-            base_url=f"{address}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=60
-        )
+    def __init__(self, clients: Clients, token: str) -> None:
+        self._http = clients.client("/api/v1", Authorization=f"Bearer {token}")
 
     def get(self, path: str) -> Any:
         answer = self._http.get(path)
@@ -47,8 +69,8 @@ class Person:
         return answer.json()
 
 
-def browser(address: str, login: str, password: str) -> httpx.Client:
-    client = httpx.Client(base_url=address, follow_redirects=True, timeout=60)
+def browser(clients: Clients, login: str, password: str) -> httpx.Client:
+    client = clients.client()
     token = form_of(client.get("/sign-in").text)
     client.post("/sign-in", data={"form": token, "login": login, "password": password, "next": "/"})
     return client
@@ -60,27 +82,28 @@ def form_of(page: str) -> str:
     return found[1]
 
 
-def token_of(address: str, client: httpx.Client) -> Person:
+def token_of(clients: Clients, client: httpx.Client) -> Person:
     """The token that a person makes on the page of the own account."""
     form = form_of(client.get("/account").text)
     page = client.post("/account/tokens", data={"form": form, "name": "story", "days": "1", "acts": "true"})
     found = re.search(r"insitu_[\w-]+", page.text)
     assert found, page.text[:2000]
-    return Person(address, found[0])
+    return Person(clients, found[0])
 
 
-def invited(address: str, lab: httpx.Client, login: str, organisation: str, role: str) -> Person:
+def invited(clients: Clients, lab: httpx.Client, login: str, organisation: str, role: str) -> Person:
     """Somebody new, who accepts the lab's invitation."""
     form = form_of(lab.get("/people").text)
     asked = {"login": login, "organisation": organisation, "role": role, "language": "en"}
     page = lab.post("/people/invite", data={"form": form, **asked})
     link = re.search(r"https?://[^\s<\"]+/invitations/[\w-]+", unescape(page.text))
     assert link, page.text[:3000]
-    client = httpx.Client(base_url=address, follow_redirects=True, timeout=60)
-    path = link[0].removeprefix(address)
-    accepted = {"form": form_of(client.get(path).text), "name": login.title(), "password": PASSWORD}
+    client = clients.client()
+    path = link[0].removeprefix(clients.address)
+    accepted = {"form": form_of(client.get(path).text), "name": login, "password": PASSWORD}
+    accepted |= {"username": login, "language": "en"}
     assert client.post(path, data=accepted).status_code == 200
-    return token_of(address, client)
+    return token_of(clients, client)
 
 
 def lab_enters_everything(lab: Person) -> None:
@@ -178,14 +201,14 @@ def evaluated(evaluator: Person) -> int:
     raise AssertionError("no evaluation in four minutes")
 
 
-def test_from_its_organisations_to_its_decision_over_the_api(story: Story) -> None:
+def test_from_its_organisations_to_its_decision_over_the_api(story: Story, clients: Clients) -> None:
     found = re.search(r"with the password (\S+)", story.up.said)
     assert found, story.up.said
-    at_the_screen = browser(story.address, "lab", found[1])
-    lab = token_of(story.address, at_the_screen)
+    at_the_screen = browser(clients, "lab", found[1])
+    lab = token_of(clients, at_the_screen)
     lab_enters_everything(lab)
     company, evaluator, operator, buyer = (
-        invited(story.address, at_the_screen, login, organisation, role)
+        invited(clients, at_the_screen, login, organisation, role)
         for login, organisation, role in (
             ("api-cora", "api-maker", "company"),
             ("api-eve", "api-judges", "evaluator"),
