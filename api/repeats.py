@@ -12,6 +12,7 @@ import hashlib
 import json
 import logging
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -21,7 +22,6 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.routes.ingest import DEVICE_PATH
 from api.sealing import OtherKey, factor_key, seal, unseal
 from insitu.errors import AlreadyExists, InsituError
 from insitu.settings import Settings
@@ -189,11 +189,13 @@ def say_again(error: Repeated) -> Response:
     return response
 
 
-def document_keys(schema: dict[str, Any]) -> dict[str, Any]:
-    """Adds the header to every POST of the description that heeds it."""
+def document_keys(schema: dict[str, Any], of_devices: Collection[str]) -> dict[str, Any]:
+    """Adds the header to every POST of the description that heeds it; `of_devices`: paths of devices' posts,
+    which count their messages themselves.
+    """
     for path, methods in schema["paths"].items():
         below = path.removeprefix("/api/v1")
-        if "post" in methods and below not in BY_ITSELF and not DEVICE_PATH.fullmatch(path):
+        if "post" in methods and below not in BY_ITSELF and path not in of_devices:
             parameters = methods["post"].setdefault("parameters", [])
             parameters[:] = [one for one in parameters if one["name"].lower() != HEADER]
             parameters.append(_PARAMETER)

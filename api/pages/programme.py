@@ -124,7 +124,7 @@ def _done(
     form: FormData,
     code: str = "",
 ) -> Response:
-    """Back to the list; with a problem the page again, with what was typed. `code`: of an entry that is there."""
+    """Back to the list; with a problem the page again, with what was typed. `code`: of an entry to change."""
     try:
         problem = problem_of(conn, act)
     except AlreadyExists as error:

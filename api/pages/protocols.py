@@ -52,8 +52,8 @@ _ACTIONS: Final = re.compile(r"keep|lock|drop|show:(?:text|form)|(?:add|remove):
 
 @dataclass(frozen=True, slots=True)
 class Writing:
-    """A text that somebody writes. `began_with`: the tag of the draft that it began with; empty: none; None: a
-    program that knows of no draft.
+    """A text that somebody writes. `began_with`: the tag of the draft that it began with; empty: none; None:
+    a program that knows of no draft.
     """
 
     text: str

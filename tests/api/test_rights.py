@@ -23,6 +23,7 @@ from insitu.settings import Settings
 from store.access import add_person, viewer_of
 from store.catalogue.deployments import deploy
 from store.catalogue.devices import add_device
+from store.catalogue.organisations import add_need
 from store.catalogue.trials import get_trial
 from store.catalogue.windows import add_window, get_window, withdraw_window
 from store.database import Connection, connect
@@ -109,6 +110,7 @@ def _prepare(conn: Connection, url: str, world: World) -> Ward:
     buyer = viewer_of(conn, "hospital-buyer")
     why = f"It works {WARD_CANARY}."
     number_of = world.evaluation_id
+    add_need(conn, code="quiet", host="hospital-demo", title={"en": "Quiet"}, description={}, now=world.now)
     own, keeper = get_trial(conn, TRIAL), viewer_of(conn, "judge")
     keep_draft(conn, own, f'{{"{WARD_CANARY}": 1}}', expected=None, viewer=keeper, now=world.now)
     decide(conn, TRIAL, TrialState.BUY, evaluation_id=number_of, reason=why, viewer=buyer, now=world.now)
@@ -191,7 +193,7 @@ def filled_in(route: str, ward: Ward, login: str) -> str:
         "site": "hospital-south",
         "organisation": "hospital-demo",
         "property": "co2",
-        "need": "nothing",
+        "need": "quiet",
         "kind": "needs",
         "code": "nothing",
         "evaluation_id": ward.evaluation,
@@ -361,7 +363,7 @@ def test_a_buyer_reads_the_verdict_and_no_single_result(ask: SignIn, ward: Ward,
     page = buyer.get(f"/trials/{TRIAL}").text
     assert f"It works {WARD_CANARY}." in page
     assert "/report.en.html" in page
-    assert f'/trials/{TRIAL}/protocol"' not in page
+    assert 'value="keep"' not in buyer.get(f"/trials/{TRIAL}/protocol").text, "a draft is there to be read"
     assert '<form method="post" action="/trials' not in page
 
 
