@@ -121,6 +121,8 @@ BEGIN
     INSERT INTO erased_rows SELECT number, '', '', 'alert', count(*), 0 FROM gone HAVING count(*) > 0;
     WITH gone AS (DELETE FROM alert_rule WHERE person_id = whom RETURNING 1)
     INSERT INTO erased_rows SELECT number, '', '', 'alert_rule', count(*), 0 FROM gone HAVING count(*) > 0;
+    WITH gone AS (DELETE FROM kept_answer WHERE person_id = whom RETURNING 1)
+    INSERT INTO erased_rows SELECT number, '', '', 'kept_answer', count(*), 0 FROM gone HAVING count(*) > 0;
     UPDATE person SET name = '', login = 'erased-' || whom, password_hash = NULL, issuer = NULL, subject = NULL,
         manages_people = false, last_sign_in_at = NULL, disabled_at = coalesce(disabled_at, erase_person.at) WHERE person_id = whom;
     INSERT INTO erased_rows VALUES (number, '', '', 'person', 1, 0);
