@@ -91,7 +91,7 @@ class _Shower:
             case Names():
                 yield from self.names(part, value, path, around)
             case Words():
-                yield from self.group("words", words_of(part), value, path, around)
+                yield from self.group("words", words_of(part), value, path, around, part.is_required)
             case Pairs():
                 yield from self.pairs(part, value, path, around)
             case Group():
@@ -140,13 +140,16 @@ class _Shower:
             is_required=part.is_required,
         )
 
-    def group(self, form: str, part: Group, value: Any, path: str, around: Any) -> Iterator[Node]:
+    def group(
+        self, form: str, part: Group, value: Any, path: str, around: Any, is_required: bool = True
+    ) -> Iterator[Node]:
         whole = {part.short: value} if part.short and isinstance(value, str) else value
         if not is_empty(whole) and not isinstance(whole, dict):
             self.left.append(path)
             return
         known: dict[str, Any] = {} if is_empty(whole) else whole
-        yield self.node(form, path, part.label, hint=part.hint, parts=self.inside(part, known, path, around))
+        parts = self.inside(part, known, path, around)
+        yield self.node(form, path, part.label, hint=part.hint, parts=parts, is_required=is_required)
 
     def inside(self, part: Group, known: dict[str, Any], path: str, around: Any) -> list[Node]:
         names = {sub.name for sub in part.parts}

@@ -104,7 +104,8 @@ INSERT INTO second_factor (person_id, secret) SELECT person_id, 'x' FROM person;
 INSERT INTO recovery_code (person_id, code_sha256) SELECT person_id, sha256('c') FROM person;
 INSERT INTO signed_in (token_sha256, person_id, expires_at) SELECT sha256('d'), person_id, now() +
     interval '9 days' FROM person;
-INSERT INTO protocol_draft (trial_id, text, changed_at, changed_by) SELECT trial_id, '{}', now(), 'judge' FROM trial LIMIT 1;
+INSERT INTO protocol_draft (trial_id, text, changed_at, changed_by)
+SELECT trial_id, '{}', now(), 'judge' FROM trial LIMIT 1;
 INSERT INTO kept_answer (person_id, key_sha256, request_sha256, at, answer)
 SELECT person_id, sha256('a'), sha256('b'), now(), 'c' FROM person LIMIT 1;
 INSERT INTO agreement (trial_id, document, sha256, entered_at, entered_by)

@@ -240,6 +240,9 @@ def evaluator_writes(story: Story) -> None:
         assert page.locator(".notice.good").count() == 1, page.inner_text("main")[:3000]
         assert "What to expect" in page.inner_text("main")
         story.look(page, "/trials/ward/protocol", "protocol-form")
+        page.emulate_media(color_scheme="dark")
+        story.look(page, "/trials/ward/protocol", "protocol-form-dark")
+        page.emulate_media(color_scheme="light")
         story.look(page, "/trials/ward/protocol?view=text", "protocol-text")
 
 
