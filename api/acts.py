@@ -108,7 +108,7 @@ ACTS: Final[dict[str, Act]] = {
     f"GET {_TRIAL}/mappings": Act.MAP,
     f"POST {_TRIAL}/mappings": Act.MAP,
     f"GET {_TRIAL}/protocols/{{version}}.json": Act.READ_PROTOCOL,
-    f"GET {_TRIAL}/protocol": Act.CHECK_DRAFT,
+    f"GET {_TRIAL}/protocol": Act.READ_PROTOCOL,
     f"POST {_TRIAL}/protocol": Act.CHECK_DRAFT,
     f"GET {_TRIAL}{_EVALUATION}/package.zip": Act.READ_EVALUATIONS,
     f"GET {_TRIAL}{_EVALUATION}/{{file}}": Act.READ_EVALUATIONS,
@@ -130,6 +130,8 @@ ACTS: Final[dict[str, Act]] = {
     "POST /api/v1/sites/{site}/windows": Act.MANAGE_SITES,
     "GET /api/v1/properties": Act.SIGN_IN,
     "POST /api/v1/properties": Act.RUN_PROGRAMME,
+    "POST /api/v1/properties/{property}": Act.RUN_PROGRAMME,
+    "POST /api/v1/needs/{need}": Act.RUN_PROGRAMME,
     "GET /api/v1/needs": Act.RUN_PROGRAMME,
     "POST /api/v1/needs": Act.RUN_PROGRAMME,
     "POST /api/v1/windows/{number}/end": Act.DECLARE,
@@ -180,6 +182,9 @@ ACTS: Final[dict[str, Act]] = {
     f"GET {_API}/erasures": Act.READ_RETENTION,
     f"GET {_API}/power": Act.READ_MEASUREMENTS,
     f"POST {_API}/protocol/check": Act.CHECK_DRAFT,
+    f"GET {_API}/protocol/draft": Act.READ_PROTOCOL,
+    f"PUT {_API}/protocol/draft": Act.LOCK,
+    f"DELETE {_API}/protocol/draft": Act.LOCK,
 }
 """Method and path → the act that a person must be allowed somewhere. The route then asks about the trial."""
 OPEN: Final = frozenset(

@@ -63,6 +63,7 @@ from api.routes import (
     agreements,
     datastreams,
     devices,
+    drafts,
     enrolling,
     equipment,
     evaluations,
@@ -73,6 +74,7 @@ from api.routes import (
     mappings,
     observations,
     operations,
+    steps,
     trials,
 )
 from api.routes import alerts as alert_routes
@@ -228,6 +230,7 @@ def _include_api(app: FastAPI) -> None:
     signed = [Depends(require_act_below("/api/v1"))]
     for tag, router in (
         ("programme", programme_routes.router),
+        ("programme", steps.router),
         ("windows", window_routes.router),
         ("trials", trials.router),
         ("devices", devices.router),
@@ -243,6 +246,7 @@ def _include_api(app: FastAPI) -> None:
         ("imports", imports.router),
         ("agreements", agreements.router),
         ("protocols", protocol_routes.router),
+        ("protocols", drafts.router),
         ("decisions", decision_routes.router),
         ("retention", life_routes.router),
         ("alerts", alert_routes.router),

@@ -33,6 +33,7 @@ from api.context import connecting, context_of
 from api.hosts import is_own_host, is_own_page, own_names
 from api.lanes import Turnstile
 from api.measure import Meters
+from api.repeats import answering, repeat_of
 from api.routes.ingest import DEVICE_PATH, answer_device, device_token
 from api.routes.operations import AT_THE_DOOR
 from ingest.http import WrongToken
@@ -114,7 +115,7 @@ class Guard:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)
-        app, unread = self._app, _sends(scope)
+        app, unread, sent = self._app, _sends(scope), b""
         value = AT_THE_DOOR.get(request.url.path) if scope["method"] in ("GET", "HEAD") else None
         if value is not None:
             scope["route"] = _Answered(request.url.path)
@@ -131,15 +132,24 @@ class Guard:
                         raise HTTPException(413, f"A request holds at most {most} bytes.")
                     body = await held.enter_async_context(self._bodies.read(receive, client, most=most))
                     receive, unread = replay(body, receive), False
+                    sent = body
                     if device is not None:
                         scope["route"] = _Answered(f"/api/v1/trials/{{trial}}/devices/{{device}}/{device[3]}")
                         app = await answer_device(request, device[1], device[2], device[3], body)
+                app = self._repeatable(request, app, sent)
             except (InsituError, HTTPException) as error:
                 app = problems.refusal(request, error)
             if unread:  # an unknown sender or a refused request: nobody reads this body
                 send = send if await discard(receive) else _closing(send)
                 receive = replay(b"", receive)
             await app(scope, receive, send)
+
+    def _repeatable(self, request: Request, app: ASGIApp, body: bytes) -> ASGIApp:
+        """The application, for an act that may be the repeat of another one."""
+        context = context_of(request)
+        repeat = repeat_of(request, request.state.viewer, body, context.settings)
+        request.state.repeat = repeat
+        return app if repeat is None else answering(app, repeat, context.pool)
 
     def _require_own_host(self, request: Request) -> None:
         """Raises a refusal for a name that is not ours. A bearer's token leads nobody astray: no page of

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from api.oidc.provider import Provider
     from api.outlooks import Outlooks
     from api.posts import Posts
+    from api.repeats import Repeat
     from api.strips import Strips
     from api.uploads import Uploads
     from api.uses import Uses
@@ -117,9 +118,14 @@ def reading(context: Context, viewer: Viewer | None) -> Iterator[Connection]:
 
 
 @contextmanager
-def _acting(context: Context) -> Iterator[Connection]:
-    """One connection and one transaction with the rights of the service, for an act that was allowed."""
+def _acting(context: Context, request: Request) -> Iterator[Connection]:
+    """One connection and one transaction with the rights of the service, for an act that was allowed. Claims
+    the key of an act that came with one.
+    """
+    repeat: Repeat | None = getattr(request.state, "repeat", None)
     with context.pool.connection() as conn:
+        if repeat is not None:
+            repeat.claim_in(conn, context.clock.now())
         yield conn
 
 
@@ -135,7 +141,7 @@ async def connecting(
     context = context_of(request)
     chosen = lane or context.lanes.pages
     reads = request.method in ("GET", "HEAD") if is_limited is None else is_limited
-    opened = reading(context, request.state.viewer) if reads else _acting(context)
+    opened = reading(context, request.state.viewer) if reads else _acting(context, request)
     async with chosen.place(client_of(request)), contextmanager_in_threadpool(opened) as conn:
         yield conn
 

@@ -18,8 +18,10 @@ from api.access import AddFactor
 from api.attempts import TooManyAttempts
 from api.lanes import Busy
 from api.rendering import ENVIRONMENT, LOCALE, language_of, page_of, respond
+from api.repeats import Repeated, say_again
 from insitu.errors import (
     AlreadyExists,
+    ChangedMeanwhile,
     CorrectInput,
     FreeSpace,
     InsituError,
@@ -40,6 +42,7 @@ _CODES: Final[tuple[tuple[type[InsituError], int, str], ...]] = (
     (TooManyAttempts, 429, "too_many_attempts"),
     (AlreadyExists, 409, "already_exists"),
     (ProtocolLocked, 409, "protocol_locked"),
+    (ChangedMeanwhile, 412, "changed_meanwhile"),
     (CorrectInput, 400, "correct_input"),
     (RowRefused, 422, "row_refused"),
     (FreeSpace, 507, "no_space"),
@@ -53,6 +56,7 @@ _HTTP_CODES: Final = {
     408: "too_slow",
     412: "changed_meanwhile",
     413: "too_large",
+    422: "other_request",
 }
 _DETAILS: Final = {
     (400, "There was an error parsing the body"): "The body cannot be read: send JSON in UTF-8, with "
@@ -129,6 +133,11 @@ def install(app: FastAPI) -> None:
     async def http_error(request: Request, error: Exception) -> Response:
         return _http_error(request, error)
 
+    async def repeated(request: Request, error: Exception) -> Response:
+        assert isinstance(error, Repeated)
+        return say_again(error)
+
+    app.add_exception_handler(Repeated, repeated)
     app.add_exception_handler(InsituError, insitu_error)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http_error)

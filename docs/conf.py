@@ -106,6 +106,7 @@ NAVIGATION = {
             "0025-troubles-alerts-notices",
             "0026-plain-messages-as-columns",
             "0027-shapes-and-steps",
+            "0028-one-draft-and-two-views",
             "0029-refusals-by-their-form",
         ],
     },

@@ -121,6 +121,8 @@ BEGIN
     INSERT INTO erased_rows SELECT number, '', '', 'alert', count(*), 0 FROM gone HAVING count(*) > 0;
     WITH gone AS (DELETE FROM alert_rule WHERE person_id = whom RETURNING 1)
     INSERT INTO erased_rows SELECT number, '', '', 'alert_rule', count(*), 0 FROM gone HAVING count(*) > 0;
+    WITH gone AS (DELETE FROM kept_answer WHERE person_id = whom RETURNING 1)
+    INSERT INTO erased_rows SELECT number, '', '', 'kept_answer', count(*), 0 FROM gone HAVING count(*) > 0;
     UPDATE person SET name = '', login = 'erased-' || whom, password_hash = NULL, issuer = NULL, subject = NULL,
         manages_people = false, last_sign_in_at = NULL, disabled_at = coalesce(disabled_at, erase_person.at) WHERE person_id = whom;
     INSERT INTO erased_rows VALUES (number, '', '', 'person', 1, 0);
@@ -1212,6 +1214,17 @@ ALTER TABLE public.invitation ALTER COLUMN invitation_id ADD GENERATED ALWAYS AS
     CACHE 1
 );
 
+CREATE TABLE public.kept_answer (
+    person_id integer NOT NULL,
+    key_sha256 bytea NOT NULL,
+    request_sha256 bytea NOT NULL,
+    at timestamp with time zone NOT NULL,
+    answer bytea,
+    CONSTRAINT kept_answer_answer_check CHECK ((length(answer) <= 1100000)),
+    CONSTRAINT kept_answer_key_sha256_check CHECK ((length(key_sha256) = 32)),
+    CONSTRAINT kept_answer_request_sha256_check CHECK ((length(request_sha256) = 32))
+);
+
 CREATE TABLE public.ledger (
     trial text NOT NULL,
     device text NOT NULL,
@@ -1536,6 +1549,14 @@ CREATE TABLE public.protocol (
     locked_at timestamp with time zone,
     locked_by text,
     CONSTRAINT protocol_version_check CHECK ((version > 0))
+);
+
+CREATE TABLE public.protocol_draft (
+    trial_id integer NOT NULL,
+    text text NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    changed_by text NOT NULL,
+    CONSTRAINT protocol_draft_text_check CHECK (((length(text) >= 1) AND (length(text) <= 400000)))
 );
 
 ALTER TABLE public.protocol ALTER COLUMN protocol_id ADD GENERATED ALWAYS AS IDENTITY (
@@ -2110,6 +2131,9 @@ ALTER TABLE ONLY public.invitation
 ALTER TABLE ONLY public.invitation
     ADD CONSTRAINT invitation_token_sha256_key UNIQUE (token_sha256);
 
+ALTER TABLE ONLY public.kept_answer
+    ADD CONSTRAINT kept_answer_pkey PRIMARY KEY (person_id, key_sha256);
+
 ALTER TABLE ONLY public.ledger
     ADD CONSTRAINT ledger_pkey PRIMARY KEY (trial, device, hour, reject_id);
 
@@ -2184,6 +2208,9 @@ ALTER TABLE ONLY public.person
 
 ALTER TABLE ONLY public.probe
     ADD CONSTRAINT probe_pkey PRIMARY KEY (prober, shard_id);
+
+ALTER TABLE ONLY public.protocol_draft
+    ADD CONSTRAINT protocol_draft_pkey PRIMARY KEY (trial_id);
 
 ALTER TABLE ONLY public.protocol
     ADD CONSTRAINT protocol_pkey PRIMARY KEY (protocol_id);
@@ -2339,6 +2366,8 @@ CREATE INDEX fact_change_waiting ON public.fact_change USING btree (change_id) W
 CREATE INDEX fixed_topic_by_device ON public.fixed_topic USING btree (device_id);
 
 CREATE INDEX invitation_by_person ON public.invitation USING btree (person_id);
+
+CREATE INDEX kept_answer_by_time ON public.kept_answer USING btree (at);
 
 CREATE INDEX network_address_by_device ON public.network_address USING btree (device_id);
 
@@ -2843,6 +2872,9 @@ ALTER TABLE ONLY public.import
 ALTER TABLE ONLY public.invitation
     ADD CONSTRAINT invitation_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(person_id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.kept_answer
+    ADD CONSTRAINT kept_answer_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(person_id);
+
 ALTER TABLE ONLY public.mapping
     ADD CONSTRAINT mapping_property_id_fkey FOREIGN KEY (property_id) REFERENCES public.observed_property(property_id);
 
@@ -2872,6 +2904,9 @@ ALTER TABLE ONLY public.packed_day
 
 ALTER TABLE ONLY public.person
     ADD CONSTRAINT person_organisation_id_fkey FOREIGN KEY (organisation_id) REFERENCES public.organisation(organisation_id);
+
+ALTER TABLE ONLY public.protocol_draft
+    ADD CONSTRAINT protocol_draft_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
 
 ALTER TABLE ONLY public.protocol
     ADD CONSTRAINT protocol_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
@@ -2965,6 +3000,8 @@ ALTER TABLE public.ledger_reason ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.protocol ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.protocol_draft ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.reject ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.reject_overflow ENABLE ROW LEVEL SECURITY;
@@ -2998,6 +3035,8 @@ CREATE POLICY seen ON public.ledger USING ((( SELECT public.sees_all() AS sees_a
 CREATE POLICY seen ON public.ledger_reason USING ((( SELECT public.sees_all() AS sees_all) OR (trial = ANY (( SELECT public.seen_codes() AS seen_codes)::text[]))));
 
 CREATE POLICY seen ON public.protocol USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
+
+CREATE POLICY seen ON public.protocol_draft USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
 
 CREATE POLICY seen ON public.reject USING ((( SELECT public.sees_all() AS sees_all) OR (trial = ANY (( SELECT public.seen_codes() AS seen_codes)::text[]))));
 
@@ -3038,6 +3077,8 @@ CREATE POLICY service ON public.ledger TO insitu_service USING (true) WITH CHECK
 CREATE POLICY service ON public.ledger_reason TO insitu_service USING (true) WITH CHECK (true);
 
 CREATE POLICY service ON public.protocol TO insitu_service USING (true) WITH CHECK (true);
+
+CREATE POLICY service ON public.protocol_draft TO insitu_service USING (true) WITH CHECK (true);
 
 CREATE POLICY service ON public.reject TO insitu_service USING (true) WITH CHECK (true);
 

@@ -30,6 +30,10 @@ class AlreadyExists(CorrectInput):
     """That name is taken: choose another one."""
 
 
+class ChangedMeanwhile(CorrectInput):
+    """Somebody else changed it meanwhile: read it again, then change that."""
+
+
 class StartInsitu(InsituError):
     """Nothing is running here: start `insitu up` or set INSITU_DATABASE_URL."""
 

@@ -67,7 +67,7 @@ list imports               any  -         -      own        own      any      fi
 list rejects               any  -         -      own        own      any      refused messages one by one
 read the bytes of rejects  any  -         -      own        own      -        and the values in their details
 check a draft              any  -         -      own        own      -        of a protocol; stores nothing
-lock a protocol            any  -         -      own        -        -        on the page
+lock a protocol            any  -         -      own        -        -        and keep its draft
 unblind an endpoint        -    -         -      own        -        -        on the page and over the API
 decide                     any  -         own    -          -        -        the lab on behalf of the host
 withdraw an import         any  -         -      -          own      -        with a reason

@@ -16,6 +16,7 @@ from api.acting import acting
 from api.context import Conn, Context, Ctx
 from api.enrolling import give, require_connectable
 from api.pages.arrivals import show_given
+from api.pages.local_times import read_local_or_none
 from api.pages.words import EVERY
 from api.rendering import page_of, respond
 from ingest.acts.enrolling import MOST_POSITION, Enrolment, SayMeasure, SaySite
@@ -61,8 +62,10 @@ class Filled:
     site: str = ""
     position: str = ""
     every: str = "PT15M"
+    since: str = ""
+    """A local time of the trial; empty: from now on."""
 
-    def enrolment(self, trial: str) -> Enrolment:
+    def enrolment(self, trial: Trial) -> Enrolment:
         try:
             every = read_interval(self.every)
         except ValueError as error:
@@ -70,13 +73,14 @@ class Filled:
         measure = [*self.properties, *self.fields.split()]
         named = {text.partition("=")[2] for text in self.fields.split()}
         return Enrolment(
-            trial,
+            trial.code,
             self.device.strip(),
             [text for text in measure if text not in named],
             self.site,
             self.position.strip(),
             every,
             is_new=True,
+            since=read_local_or_none(self.since, trial.time_zone),
         )
 
 
@@ -143,15 +147,16 @@ async def post_connect(
     site: Text = "",
     position: Text = "",
     every: Annotated[str, Form(max_length=40)] = "PT15M",
+    since: Annotated[str, Form(max_length=40)] = "",
 ) -> HTMLResponse:
     """Register the device, and show its token this once, beside snippets that run as they are."""
     choices = await acting(request, lambda conn: load_choices(conn, viewer, trial, context))
-    filled = Filled(device, tuple(properties), fields, site, position, every)
+    filled = Filled(device, tuple(properties), fields, site, position, every, since)
     page = page_of(request, viewer, choices.trial.time_zone)
     try:
         if not site:
             raise SaySite()
-        made = await give(request, viewer, filled.enrolment(choices.trial.code))
+        made = await give(request, viewer, filled.enrolment(choices.trial))
     except SaySite:
         problem = page.t("Choose the site of the device.")
     except SayMeasure:

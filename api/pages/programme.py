@@ -19,6 +19,7 @@ from api.rendering import page_of, respond
 from insitu.errors import AlreadyExists, NotFound
 from insitu.model import OrganisationKind, TrialState
 from store.access import Viewer, visible_trial
+from store.catalogue.entries import list_versions
 from store.catalogue.organisations import list_needs, list_organisations
 from store.catalogue.properties import list_properties
 from store.catalogue.trials import Trial, list_trial_steps
@@ -66,6 +67,7 @@ def _need(form: FormData, code: str) -> Named:
     return NeedEntry.read(stated | ({"description": description} if description else {}))
 
 
+_KINDS: Final = {"organisations": "organisation", "properties": "property", "needs": "need"}
 _READ: Final[dict[str, Callable[[FormData, str], Named]]] = {
     "organisations": _organisation,
     "properties": _property,
@@ -101,9 +103,10 @@ def change_entry(
     read = _reader(kind)
 
     def act() -> None:
-        change(conn, read(form, code), viewer=viewer, by=viewer.login, now=context.clock.now())
+        now, tag = context.clock.now(), _line(form, "etag") or None
+        change(conn, read(form, code), viewer=viewer, by=viewer.login, now=now, expected=tag)
 
-    return _done(request, conn, viewer, kind, act, FormData())
+    return _done(request, conn, viewer, kind, act, form, code)
 
 
 def _reader(kind: str) -> Callable[[FormData, str], Named]:
@@ -119,14 +122,16 @@ def _done(
     kind: str,
     act: Callable[[], object],
     form: FormData,
+    code: str = "",
 ) -> Response:
-    """Back to the list; with a problem the page again, with what was typed."""
+    """Back to the list; with a problem the page again, with what was typed. `code`: of an entry to change."""
     try:
         problem = problem_of(conn, act)
     except AlreadyExists as error:
         problem = str(error)
     if problem:
-        return _show_register(request, conn, viewer, problem=problem, kind=kind, given=dict(form))
+        typed = dict(form)
+        return _show_register(request, conn, viewer, problem=problem, kind=kind, given=typed, code=code)
     return RedirectResponse(f"/register#{kind}", status_code=303)
 
 
@@ -138,6 +143,7 @@ def _show_register(
     problem: str = "",
     kind: str = "",
     given: dict[str, Any] | None = None,
+    code: str = "",
 ) -> HTMLResponse:
     require_right(viewer, Act.RUN_PROGRAMME, "such page")
     organisations = list_organisations(conn)
@@ -153,7 +159,9 @@ def _show_register(
         kinds=KINDS,
         scales=SCALES,
         problem=problem,
-        given={name: (given or {}) if name == kind else {} for name in _READ},
+        given={name: (given or {}) if name == kind and not code else {} for name in _READ},
+        typed={(kind, code): given or {}},
+        versions={name: list_versions(conn, one) for name, one in _KINDS.items()},
     )
 
 
@@ -251,7 +259,8 @@ def change_facts(
         stated: dict[str, Any] = {name: _line(form, name) or None for name in ("evaluator", "need")}
         stated |= {"title": _texts(form, "title"), "time_zone": zone}
         stated["ends_at"] = read_local_or_none(_line(form, "ends_at"), zone)
-        change_trial(conn, found, stated, viewer=viewer, by=viewer.login, now=context.clock.now())
+        now, tag = context.clock.now(), _line(form, "etag") or None
+        change_trial(conn, found, stated, viewer=viewer, by=viewer.login, now=now, expected=tag)
 
     if problem := problem_of(conn, act):
         return _show_life(request, conn, viewer, found, problem)
@@ -279,4 +288,5 @@ def _show_life(
         evaluators=[one for one in list_organisations(conn) if one.kind is OrganisationKind.EVALUATOR],
         needs=list_needs(conn),
         ends_at=write_local(trial.ends_at, trial.time_zone),
+        version=list_versions(conn, "trial")[trial.code],
     )

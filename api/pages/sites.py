@@ -14,6 +14,7 @@ from api.rendering import page_of, respond
 from insitu.errors import CorrectInput, NotFound
 from insitu.model import OrganisationKind, WindowKind
 from store.access import Viewer
+from store.catalogue.entries import list_versions
 from store.catalogue.organisations import list_organisations
 from store.catalogue.sites import HostSite, list_host_sites
 from store.catalogue.windows import list_stored_windows
@@ -77,6 +78,7 @@ def change_site(
     kind: Line = "",
     latitude: Degrees = "",
     longitude: Degrees = "",
+    etag: Line = "",
 ) -> Response:
     """Change the name, the kind or the place of a site."""
     known = _managed(conn, context, viewer, site)
@@ -84,7 +86,8 @@ def change_site(
 
     def act() -> None:
         entry = SiteEntry.read(stated | _degrees(latitude=latitude, longitude=longitude))
-        change(conn, entry, viewer=viewer, by=viewer.login, now=context.clock.now())
+        now = context.clock.now()
+        change(conn, entry, viewer=viewer, by=viewer.login, now=now, expected=etag or None)
 
     if problem := problem_of(conn, act):
         return _show_site(request, conn, viewer, known, problem=problem)
@@ -176,6 +179,7 @@ def _show_site(
         status=400 if problem else 200,
         site=site,
         windows=list_stored_windows(conn, site=site.code),
+        version=list_versions(conn, "site")[site.code],
         problem=problem,
         given=given or {},
         **form_words(page),

@@ -35,6 +35,7 @@ from store.access import Viewer, visible_trial, visible_trials
 from store.catalogue.trials import Trial, TrialStep, list_trial_steps
 from store.database import Connection
 from store.decisions import find_decision
+from store.drafts import find_draft
 from store.erasures import count_erased, list_erasures
 from store.imports import count_withdrawn, list_imports
 from store.mappings import mappings_of_trial
@@ -167,6 +168,7 @@ def trial_page(request: Request, trial: str, conn: Conn, context: Ctx, viewer: S
         imports=list_imports(conn, found.code, most=50) if viewer.may(Act.READ_IMPORTS, found) else [],
         may_withdraw=viewer.may(Act.WITHDRAW, found),
         protocol=_shown(stored, captured, page),
+        draft=find_draft(conn, found.code) if viewer.may(Act.READ_PROTOCOL, found) else None,
         expected=_expected(conn, context, viewer, stored, page),
         retention=retention_of(conn, found.code) if viewer.may(Act.READ_RETENTION, found) else None,
         erasures=list_erasures(conn, found.code, most=20) if viewer.may(Act.READ_RETENTION, found) else [],

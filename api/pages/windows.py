@@ -16,6 +16,7 @@ from api.rendering import Page, page_of, respond
 from insitu.errors import CorrectInput
 from insitu.model import WindowKind
 from store.access import Viewer, visible_trial
+from store.catalogue.entries import list_versions
 from store.catalogue.sites import list_host_sites
 from store.catalogue.trials import Trial
 from store.catalogue.windows import StoredWindow, get_window
@@ -29,6 +30,8 @@ router = APIRouter()
 Number = Annotated[int, Path(ge=1, lt=2**31)]
 Text = Annotated[str, Form(max_length=MOST_REASON)]
 Local = Annotated[str, Form(max_length=40)]
+Etag = Annotated[str, Form(max_length=40)]
+"""The version that the page showed; empty: any."""
 
 
 @router.get("/trials/{trial}/windows", response_class=HTMLResponse)
@@ -82,11 +85,14 @@ def window_page(request: Request, number: Number, conn: Conn, context: Ctx, view
 
 
 @router.post("/windows/{number}/end", response_class=HTMLResponse, dependencies=[Depends(require_form_token)])
-def end(request: Request, number: Number, conn: Conn, context: Ctx, viewer: Signed) -> Response:
+def end(
+    request: Request, number: Number, conn: Conn, context: Ctx, viewer: Signed, etag: Etag = ""
+) -> Response:
     """End a running window now."""
 
     def act() -> None:
-        acts.end_now(conn, number, viewer=viewer, by=viewer.login, now=context.clock.now())
+        now = context.clock.now()
+        acts.end_now(conn, number, viewer=viewer, by=viewer.login, now=now, expected=etag or None)
 
     return _done(request, conn, viewer, number, act)
 
@@ -95,12 +101,19 @@ def end(request: Request, number: Number, conn: Conn, context: Ctx, viewer: Sign
     "/windows/{number}/withdrawal", response_class=HTMLResponse, dependencies=[Depends(require_form_token)]
 )
 def withdraw(
-    request: Request, number: Number, conn: Conn, context: Ctx, viewer: Signed, reason: Text = ""
+    request: Request,
+    number: Number,
+    conn: Conn,
+    context: Ctx,
+    viewer: Signed,
+    reason: Text = "",
+    etag: Etag = "",
 ) -> Response:
     """Withdraw a window, with the reason."""
 
     def act() -> None:
-        acts.withdraw(conn, number, reason, viewer=viewer, by=viewer.login, now=context.clock.now())
+        now, tag = context.clock.now(), etag or None
+        acts.withdraw(conn, number, reason, viewer=viewer, by=viewer.login, now=now, expected=tag)
 
     return _done(request, conn, viewer, number, act)
 
@@ -118,13 +131,15 @@ def correct(
     start: Local = "",
     end: Local = "",
     reason: Text = "",
+    etag: Etag = "",
 ) -> Response:
     """Withdraw a window and declare another one in its place."""
 
     def act() -> None:
         zone = zone_of(request, conn, viewer, get_window(conn, number))
         wanted = wanted_of(kind, start, end, reason, zone)
-        acts.correct(conn, number, wanted, viewer=viewer, by=viewer.login, now=context.clock.now())
+        now, tag = context.clock.now(), etag or None
+        acts.correct(conn, number, wanted, viewer=viewer, by=viewer.login, now=now, expected=tag)
 
     return _done(request, conn, viewer, number, act)
 
@@ -229,6 +244,7 @@ def _show_window(
         page,
         status=400 if problem else 200,
         window=window,
+        version=list_versions(conn, "window")[str(window.window_id)],
         back=place_of(window),
         runs=runs,
         may_be_withdrawn=acts.may_be_withdrawn(window, page.now),

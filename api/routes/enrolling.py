@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.access import Signed
@@ -17,20 +17,13 @@ from api.routes.shapes import example
 from ingest.acts.effect import AtBroker, Effect
 from ingest.acts.enrolling import LONGEST_DAYS, MOST_FIELDS, MOST_POSITION, Enrolment, measure, revoke
 from ingest.mapping_entry import Every, read_interval
+from insitu.entered import Moment
 from insitu.model import CODE_PATTERN
 from store.access import credentials_of_device
 from store.catalogue.devices import find_device
 from store.database import Connection
 
 router = APIRouter()
-Key = Annotated[
-    str,
-    Header(
-        alias="Idempotency-Key",
-        max_length=200,
-        description="The same request again with the same key makes no second credential: it gets 409.",
-    ),
-]
 Fields = Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Field(max_length=MOST_FIELDS)]
 """NAME or NAME=PROPERTY."""
 Days = Annotated[int, Field(ge=0, le=LONGEST_DAYS)]
@@ -68,6 +61,8 @@ class DeviceIn(BaseModel):
     """Planned time between two results: seconds, or PT15M, P1D, P1M."""
     days: Days = 0
     """Until the credential ends; 0: with the trial."""
+    since: Moment | None = None
+    """Since when it has been at the site, for results that it has kept; null: from now on."""
 
 
 class CredentialIn(BaseModel):
@@ -174,12 +169,11 @@ def _given(made: Given, response: Response) -> GivenOut:
 
 @router.post("/trials/{trial}/devices", status_code=201, responses=OF_BODIES)
 async def post_device(
-    request: Request, response: Response, trial: str, body: DeviceIn, viewer: Signed, key: Key = ""
+    request: Request, response: Response, trial: str, body: DeviceIn, viewer: Signed
 ) -> GivenOut:
     """Register a device and give it its credential; for the trial's company and the lab."""
-    wanted = Enrolment(
-        trial, body.code, body.measure, body.site, body.position, body.every, body.days, key, is_new=True
-    )
+    given = (trial, body.code, body.measure, body.site, body.position, body.every, body.days)
+    wanted = Enrolment(*given, is_new=True, since=body.since)
     return _given(await give(request, viewer, wanted), response)
 
 
@@ -191,10 +185,9 @@ async def post_credential(
     device: str,
     body: CredentialIn,
     viewer: Signed,
-    key: Key = "",
 ) -> GivenOut:
     """Give a device a new credential, beside the older ones or instead of them."""
-    wanted = Enrolment(trial, device, days=body.days, key=key, is_new=False)
+    wanted = Enrolment(trial, device, days=body.days, is_new=False)
     return _given(await give(request, viewer, wanted, ends_others=body.ends_others), response)
 
 

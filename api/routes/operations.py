@@ -11,8 +11,10 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from api.access import Anyone, Signed, may_read_metrics
+from api.acts import OPEN
 from api.context import Context, Ctx, ServiceConn, readiness_of
 from api.rendering import page_of, respond
+from api.repeats import document_keys
 from insitu.errors import NotAcceptedHere, NotFound
 from insitu.times import to_rfc3339
 
@@ -72,7 +74,7 @@ async def security_txt(context: Ctx) -> PlainTextResponse:
 @router.get("/openapi.json")
 def openapi(request: Request, viewer: Signed) -> JSONResponse:
     """The description of the HTTP API."""
-    return JSONResponse(request.app.openapi())
+    return JSONResponse(document_keys(request.app.openapi(), {route.split()[1] for route in OPEN}))
 
 
 @router.get("/docs", response_class=HTMLResponse)

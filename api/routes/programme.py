@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterable
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.access import Signed, require_right
 from api.context import Conn, Ctx
+from api.preconditions import IfMatch, quoted, stated_tag
 from api.problems import OF_BODIES
 from api.routes.shapes import Listed, example
 from insitu.entered import Moment
 from insitu.errors import NotFound
-from insitu.model import AveragingScale, OrganisationKind, TrialState
+from insitu.model import AveragingScale, OrganisationKind
 from store.access import visible_trial
+from store.catalogue.entries import list_versions
 from store.catalogue.organisations import list_needs, list_organisations
 from store.catalogue.properties import list_properties
 from store.catalogue.sites import list_host_sites
 from store.rights import Act, Reach
-from trials.plan.agreement import PROVISIONS, SENTENCES, OpenPoint
 from trials.workflow.entries import (
     Named,
     NeedEntry,
@@ -29,34 +30,62 @@ from trials.workflow.entries import (
     SiteEntry,
     TrialEntry,
 )
-from trials.workflow.life import MOST_NOTE, OPEN_WORDS, next_steps, step
-from trials.workflow.programme import change, change_trial, enter
+from trials.workflow.programme import Done, change, change_trial, enter
 
 router = APIRouter()
 
 
 class DoneOut(BaseModel):
-    model_config = example(kind="site", code="station-centre", is_new=False, changes=["name was 'A', is 'B'"])
+    model_config = example(
+        kind="site", code="station-centre", is_new=False, changes=["name was 'A', is 'B'"], etag='"7341"'
+    )
 
     kind: str
     code: str
     is_new: bool
     changes: list[str]
     """Each difference in words; empty for a new entry, and where nothing differs."""
+    etag: str
+    """Of the entry as it is now."""
 
 
-def _enter(conn: Conn, context: Ctx, viewer: Signed, entry: Named) -> DoneOut:
+def _done(conn: Conn, response: Response, done: Done) -> DoneOut:
+    tag = quoted(list_versions(conn, done.kind)[done.code])
+    response.headers["ETag"] = tag
+    is_new = done.changes is None
+    return DoneOut(kind=done.kind, code=done.code, is_new=is_new, changes=done.changes or [], etag=tag)
+
+
+def _enter(conn: Conn, context: Ctx, viewer: Signed, entry: Named, response: Response) -> DoneOut:
     done = enter(conn, entry, viewer=viewer, by=viewer.login, now=context.clock.now())
-    return DoneOut(kind=done.kind, code=done.code, is_new=True, changes=[])
+    return _done(conn, response, done)
 
 
-def _change(conn: Conn, context: Ctx, viewer: Signed, entry: Named) -> DoneOut:
-    done = change(conn, entry, viewer=viewer, by=viewer.login, now=context.clock.now())
-    return DoneOut(kind=done.kind, code=done.code, is_new=False, changes=done.changes or [])
+def _change(
+    conn: Conn, context: Ctx, viewer: Signed, entry: Named, response: Response, if_match: str | None
+) -> DoneOut:
+    now, tag = context.clock.now(), stated_tag(if_match)
+    done = change(conn, entry, viewer=viewer, by=viewer.login, now=now, expected=tag)
+    return _done(conn, response, done)
 
 
-class OrganisationOut(BaseModel):
-    model_config = example(code="metro", name="Metro operator", kind="host")
+def _tagged(conn: Conn, kind: str, shape: type[Tagged], found: Iterable[Any]) -> list[Any]:
+    """Each entry in its shape, with its ETag."""
+    versions = list_versions(conn, kind)
+    names = shape.model_fields.keys() - {"etag"}
+    return [
+        shape(**{name: getattr(one, name) for name in names}, etag=quoted(versions[one.code]))
+        for one in found
+    ]
+
+
+class Tagged(BaseModel):
+    etag: str
+    """Send it as If-Match to change what you read, and nothing newer."""
+
+
+class OrganisationOut(Tagged):
+    model_config = example(code="metro", name="Metro operator", kind="host", etag='"7341"')
 
     code: str
     name: str
@@ -67,14 +96,16 @@ class OrganisationOut(BaseModel):
 def get_organisations(conn: Conn, viewer: Signed) -> Listed[OrganisationOut]:
     """Every organisation; for the lab."""
     require_right(viewer, Act.RUN_PROGRAMME, "list of organisations")
-    items = [OrganisationOut(code=o.code, name=o.name, kind=o.kind) for o in list_organisations(conn)]
+    items = _tagged(conn, "organisation", OrganisationOut, list_organisations(conn))
     return Listed(items=items, next=None)
 
 
 @router.post("/organisations", status_code=201, responses=OF_BODIES)
-def post_organisation(body: OrganisationEntry, conn: Conn, context: Ctx, viewer: Signed) -> DoneOut:
+def post_organisation(
+    body: OrganisationEntry, conn: Conn, context: Ctx, viewer: Signed, response: Response
+) -> DoneOut:
     """Enter an organisation; for the lab. A code that is there gets 409."""
-    return _enter(conn, context, viewer, body)
+    return _enter(conn, context, viewer, body, response)
 
 
 class OrganisationChange(BaseModel):
@@ -85,7 +116,13 @@ class OrganisationChange(BaseModel):
 
 @router.post("/organisations/{organisation}", responses=OF_BODIES)
 def change_organisation(
-    organisation: str, body: OrganisationChange, conn: Conn, context: Ctx, viewer: Signed
+    organisation: str,
+    body: OrganisationChange,
+    conn: Conn,
+    context: Ctx,
+    viewer: Signed,
+    response: Response,
+    if_match: IfMatch = None,
 ) -> DoneOut:
     """Change the name of an organisation; for the lab."""
     require_right(viewer, Act.RUN_PROGRAMME, f"organisation {organisation!r}")
@@ -93,10 +130,10 @@ def change_organisation(
     if known is None:
         raise NotFound(f"There is no organisation {organisation!r}.")
     entry = OrganisationEntry.read({"code": known.code, "name": body.name, "kind": known.kind})
-    return _change(conn, context, viewer, entry)
+    return _change(conn, context, viewer, entry, response, if_match)
 
 
-class SiteOut(BaseModel):
+class SiteOut(Tagged):
     model_config = example(
         code="station-centre",
         host="metro",
@@ -105,6 +142,7 @@ class SiteOut(BaseModel):
         latitude=48.86,
         longitude=2.35,
         devices=6,
+        etag='"7341"',
     )
 
     code: str
@@ -123,13 +161,13 @@ def get_sites(conn: Conn, context: Ctx, viewer: Signed) -> Listed[SiteOut]:
     require_right(viewer, Act.MANAGE_SITES, "list of sites")
     host = None if viewer.reach(Act.MANAGE_SITES) is Reach.ANY else viewer.organisation_id
     found = list_host_sites(conn, host, now=context.clock.now())
-    return Listed(items=[SiteOut.model_validate(one, from_attributes=True) for one in found], next=None)
+    return Listed(items=_tagged(conn, "site", SiteOut, found), next=None)
 
 
 @router.post("/sites", status_code=201, responses=OF_BODIES)
-def post_site(body: SiteEntry, conn: Conn, context: Ctx, viewer: Signed) -> DoneOut:
+def post_site(body: SiteEntry, conn: Conn, context: Ctx, viewer: Signed, response: Response) -> DoneOut:
     """Enter a site of one's own organisation; the lab for any host."""
-    return _enter(conn, context, viewer, body)
+    return _enter(conn, context, viewer, body, response)
 
 
 class SiteChange(BaseModel):
@@ -143,7 +181,15 @@ class SiteChange(BaseModel):
 
 
 @router.post("/sites/{site}", responses=OF_BODIES)
-def change_site(site: str, body: SiteChange, conn: Conn, context: Ctx, viewer: Signed) -> DoneOut:
+def change_site(
+    site: str,
+    body: SiteChange,
+    conn: Conn,
+    context: Ctx,
+    viewer: Signed,
+    response: Response,
+    if_match: IfMatch = None,
+) -> DoneOut:
     """Change what the body names, and keep the rest."""
     known = next(iter(list_host_sites(conn, None, now=context.clock.now(), code=site)), None)
     if known is None:
@@ -151,12 +197,16 @@ def change_site(site: str, body: SiteChange, conn: Conn, context: Ctx, viewer: S
     before: dict[str, Any] = {"code": site, "host": known.host, "name": known.name}
     before |= {"latitude": known.latitude, "longitude": known.longitude}
     stated = body.model_dump(include=body.model_fields_set)
-    return _change(conn, context, viewer, SiteEntry.read(before | stated))
+    return _change(conn, context, viewer, SiteEntry.read(before | stated), response, if_match)
 
 
-class PropertyOut(BaseModel):
+class PropertyOut(Tagged):
     model_config = example(
-        code="pm25", name={"en": "PM2.5", "fr": "PM2,5"}, unit="ug/m3", averaging_scale="arithmetic"
+        code="pm25",
+        name={"en": "PM2.5", "fr": "PM2,5"},
+        unit="ug/m3",
+        averaging_scale="arithmetic",
+        etag='"7341"',
     )
 
     code: str
@@ -168,18 +218,49 @@ class PropertyOut(BaseModel):
 @router.get("/properties")
 def get_properties(conn: Conn, viewer: Signed) -> Listed[PropertyOut]:
     """Every observed property."""
-    found = [PropertyOut.model_validate(one, from_attributes=True) for one in list_properties(conn)]
-    return Listed(items=found, next=None)
+    return Listed(items=_tagged(conn, "property", PropertyOut, list_properties(conn)), next=None)
 
 
 @router.post("/properties", status_code=201, responses=OF_BODIES)
-def post_property(body: PropertyEntry, conn: Conn, context: Ctx, viewer: Signed) -> DoneOut:
+def post_property(
+    body: PropertyEntry, conn: Conn, context: Ctx, viewer: Signed, response: Response
+) -> DoneOut:
     """Enter a property with its unit (UCUM); for the lab."""
-    return _enter(conn, context, viewer, body)
+    return _enter(conn, context, viewer, body, response)
 
 
-class NeedOut(BaseModel):
-    model_config = example(code="cleaner-air", host="metro", title={"en": "Cleaner air"}, description={})
+class PropertyChange(BaseModel):
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"name": {"en": "PM2.5"}}})
+
+    name: dict[str, str] = Field(default_factory=dict)
+    averaging_scale: AveragingScale | None = None
+    """Only for a property that was entered without a word about it."""
+
+
+@router.post("/properties/{property}", responses=OF_BODIES)
+def change_property(
+    property: str,
+    body: PropertyChange,
+    conn: Conn,
+    context: Ctx,
+    viewer: Signed,
+    response: Response,
+    if_match: IfMatch = None,
+) -> DoneOut:
+    """Change the name of a property; for the lab. Its unit stays: results are stored in it."""
+    require_right(viewer, Act.RUN_PROGRAMME, f"property {property!r}")
+    known = next((one for one in list_properties(conn) if one.code == property), None)
+    if known is None:
+        raise NotFound(f"There is no property {property!r}.")
+    before = {"code": known.code, "name": known.name, "unit": known.unit}
+    stated = body.model_dump(include=body.model_fields_set)
+    return _change(conn, context, viewer, PropertyEntry.read(before | stated), response, if_match)
+
+
+class NeedOut(Tagged):
+    model_config = example(
+        code="cleaner-air", host="metro", title={"en": "Cleaner air"}, description={}, etag='"7341"'
+    )
 
     code: str
     host: str
@@ -191,20 +272,46 @@ class NeedOut(BaseModel):
 def get_needs(conn: Conn, viewer: Signed) -> Listed[NeedOut]:
     """Every need; for the lab."""
     require_right(viewer, Act.RUN_PROGRAMME, "list of needs")
-    found = [NeedOut.model_validate(one, from_attributes=True) for one in list_needs(conn)]
-    return Listed(items=found, next=None)
+    return Listed(items=_tagged(conn, "need", NeedOut, list_needs(conn)), next=None)
 
 
 @router.post("/needs", status_code=201, responses=OF_BODIES)
-def post_need(body: NeedEntry, conn: Conn, context: Ctx, viewer: Signed) -> DoneOut:
+def post_need(body: NeedEntry, conn: Conn, context: Ctx, viewer: Signed, response: Response) -> DoneOut:
     """Enter what a host is looking for; for the lab."""
-    return _enter(conn, context, viewer, body)
+    return _enter(conn, context, viewer, body, response)
+
+
+class NeedChange(BaseModel):
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"title": {"en": "Cleaner air"}}})
+
+    title: dict[str, str] = Field(default_factory=dict)
+    description: dict[str, str] = Field(default_factory=dict)
+
+
+@router.post("/needs/{need}", responses=OF_BODIES)
+def change_need(
+    need: str,
+    body: NeedChange,
+    conn: Conn,
+    context: Ctx,
+    viewer: Signed,
+    response: Response,
+    if_match: IfMatch = None,
+) -> DoneOut:
+    """Change what the body names of a need; for the lab. Its host stays."""
+    require_right(viewer, Act.RUN_PROGRAMME, f"need {need!r}")
+    known = next((one for one in list_needs(conn) if one.code == need), None)
+    if known is None:
+        raise NotFound(f"There is no need {need!r}.")
+    before = {"code": known.code, "host": known.host, "title": known.title}
+    stated = body.model_dump(include=body.model_fields_set)
+    return _change(conn, context, viewer, NeedEntry.read(before | stated), response, if_match)
 
 
 @router.post("/trials", status_code=201, responses=OF_BODIES)
-def post_trial(body: TrialEntry, conn: Conn, context: Ctx, viewer: Signed) -> DoneOut:
+def post_trial(body: TrialEntry, conn: Conn, context: Ctx, viewer: Signed, response: Response) -> DoneOut:
     """Enter a trial with its parties; for the lab. Its life begins with `need`."""
-    return _enter(conn, context, viewer, body)
+    return _enter(conn, context, viewer, body, response)
 
 
 class TrialChange(BaseModel):
@@ -218,87 +325,18 @@ class TrialChange(BaseModel):
 
 
 @router.post("/trials/{trial}", responses=OF_BODIES)
-def post_trial_change(trial: str, body: TrialChange, conn: Conn, context: Ctx, viewer: Signed) -> DoneOut:
+def post_trial_change(
+    trial: str,
+    body: TrialChange,
+    conn: Conn,
+    context: Ctx,
+    viewer: Signed,
+    response: Response,
+    if_match: IfMatch = None,
+) -> DoneOut:
     """Change what the body names, and keep the rest; for the lab. Host and company stay."""
     found = visible_trial(conn, viewer, trial)
     stated = body.model_dump(include=body.model_fields_set)
-    done = change_trial(conn, found, stated, viewer=viewer, by=viewer.login, now=context.clock.now())
-    return DoneOut(kind=done.kind, code=done.code, is_new=False, changes=done.changes or [])
-
-
-class OpenOut(BaseModel):
-    code: str
-    sentence: str
-
-
-class StepOut(BaseModel):
-    model_config = example(
-        to="running",
-        is_here=True,
-        open=[{"code": "not_locked", "sentence": OPEN_WORDS["not_locked"]}],  # type: ignore[index]
-    )
-
-    to: TrialState
-    is_here: bool
-    """False: a decision does it."""
-    open: list[OpenOut]
-    """Nothing of it forbids the step."""
-
-
-class LifeOut(BaseModel):
-    state: TrialState
-    next: list[StepOut]
-
-
-class MoveIn(BaseModel):
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"to": "running"}})
-
-    to: TrialState
-    note: str = Field(default="", max_length=MOST_NOTE)
-
-
-class MovedOut(BaseModel):
-    model_config = example(state="running", at="2026-03-01T08:00:00Z", open=[])
-
-    state: TrialState
-    at: datetime
-    open: list[OpenOut]
-    """Open points of the agreement."""
-
-
-@router.get("/trials/{trial}/life")
-def get_life(trial: str, conn: Conn, viewer: Signed) -> LifeOut:
-    """The state of a trial, and the steps that may follow with what is open before each."""
-    found = visible_trial(conn, viewer, trial)
-    require_right(viewer, Act.RUN_PROGRAMME, f"life of {trial!r}", found)
-    steps = [
-        StepOut(
-            to=one.to,
-            is_here=one.is_here,
-            open=[
-                *(OpenOut(code=code.value, sentence=OPEN_WORDS[code]) for code in one.open),
-                *map(_of_agreement, one.agreement),
-            ],
-        )
-        for one in next_steps(conn, found)
-    ]
-    return LifeOut(state=found.state, next=steps)
-
-
-@router.post("/trials/{trial}/life", responses=OF_BODIES)
-def post_step(trial: str, body: MoveIn, conn: Conn, context: Ctx, viewer: Signed) -> MovedOut:
-    """Move a trial to its next state; for the lab."""
-    now = context.clock.now()
-    open_points = step(conn, trial, body.to, body.note, viewer=viewer, now=now)
-    return MovedOut(state=body.to, at=now, open=[_of_agreement(point) for point in open_points])
-
-
-def _of_agreement(point: OpenPoint) -> OpenOut:
-    heading = PROVISIONS.get(point.provision, "")
-    sentence = SENTENCES[point.code].format(
-        about=point.about or "the devices without a model",
-        heading=heading,
-        provision=point.provision.replace("_", " "),
-        note=point.note,
-    )
-    return OpenOut(code=point.code.value, sentence=sentence)
+    now, tag = context.clock.now(), stated_tag(if_match)
+    done = change_trial(conn, found, stated, viewer=viewer, by=viewer.login, now=now, expected=tag)
+    return _done(conn, response, done)

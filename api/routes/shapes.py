@@ -46,6 +46,7 @@ class TrialOut(BaseModel):
         verdict=None,
         after_the_fact=False,
         afterwards=[],
+        etag='"7341"',
     )
 
     code: str
@@ -66,6 +67,8 @@ class TrialOut(BaseModel):
     """That verdict is qualified: see the list of evaluations."""
     afterwards: list[dict[str, str]]
     """The sentences beside it, by language."""
+    etag: str
+    """Of its facts and its state: send it as If-Match to change the trial that you read."""
 
 
 class RemarkOut(BaseModel):

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Response
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from api.access import Signed, require_right
 from api.context import Conn, Ctx
+from api.preconditions import IfMatch, quoted, stated_tag
 from api.problems import OF_BODIES
 from api.routes.shapes import Listed, example
 from insitu.entered import require_written
 from insitu.model import WindowKind
 from insitu.times import require_usual
 from store.access import visible_trial
+from store.catalogue.entries import list_versions
 from store.catalogue.windows import StoredWindow, get_window, list_stored_windows
 from store.rights import Act
 from trials.workflow.windows import (
@@ -96,6 +99,7 @@ class WindowOut(BaseModel):
         withdrawn_at=None,
         withdrawn_by=None,
         withdrawn_for=None,
+        etag='"7341"',
     )
 
     window_id: int
@@ -117,10 +121,23 @@ class WindowOut(BaseModel):
     """It counts no longer."""
     withdrawn_by: str | None
     withdrawn_for: str | None
+    etag: str
+    """Send it as If-Match to change the window that you read, and nothing newer."""
 
 
-def shown(window: StoredWindow) -> WindowOut:
-    return WindowOut.model_validate(window, from_attributes=True)
+def shown(conn: Conn, windows: Sequence[StoredWindow]) -> list[WindowOut]:
+    versions = list_versions(conn, "window")
+    names = WindowOut.model_fields.keys() - {"etag"}
+    return [
+        WindowOut(**{name: getattr(one, name) for name in names}, etag=quoted(versions[str(one.window_id)]))
+        for one in windows
+    ]
+
+
+def _one(conn: Conn, number: int, response: Response) -> WindowOut:
+    (window,) = shown(conn, [get_window(conn, number)])
+    response.headers["ETag"] = window.etag
+    return window
 
 
 @router.get("/trials/{trial}/windows")
@@ -131,11 +148,13 @@ def list_trial_windows(trial: str, conn: Conn, context: Ctx, viewer: Signed) -> 
     found = visible_trial(conn, viewer, trial)
     require_right(viewer, Act.SEE_HEALTH, f"window of {trial!r}", found)
     windows = visible_windows(conn, viewer, found, context.clock.now())
-    return Listed(items=[shown(one) for one in windows], next=None)
+    return Listed(items=shown(conn, windows), next=None)
 
 
 @router.post("/trials/{trial}/windows", status_code=201, responses=OF_BODIES)
-def post_trial_window(trial: str, body: TrialWindowIn, conn: Conn, context: Ctx, viewer: Signed) -> WindowOut:
+def post_trial_window(
+    trial: str, body: TrialWindowIn, conn: Conn, context: Ctx, viewer: Signed, response: Response
+) -> WindowOut:
     """Declare a window for the trial, a device or a site. The same window again is not declared twice: the
     answer is the one that is there.
     """
@@ -143,46 +162,66 @@ def post_trial_window(trial: str, body: TrialWindowIn, conn: Conn, context: Ctx,
     now = context.clock.now()
     target = body.target(found.code)
     number = declare(conn, target, body.wanted(), viewer=viewer, by=viewer.login, now=now)
-    return shown(get_window(conn, number))
+    return _one(conn, number, response)
 
 
 @router.get("/sites/{site}/windows")
 def list_site_windows(site: str, conn: Conn, context: Ctx, viewer: Signed) -> Listed[WindowOut]:
     """Windows of a site, newest first; withdrawn ones too."""
     require_may_declare(conn, viewer, Target("site", site), context.clock.now())
-    return Listed(items=[shown(one) for one in list_stored_windows(conn, site=site)], next=None)
+    return Listed(items=shown(conn, list_stored_windows(conn, site=site)), next=None)
 
 
 @router.post("/sites/{site}/windows", status_code=201, responses=OF_BODIES)
-def post_site_window(site: str, body: WindowIn, conn: Conn, context: Ctx, viewer: Signed) -> WindowOut:
+def post_site_window(
+    site: str, body: WindowIn, conn: Conn, context: Ctx, viewer: Signed, response: Response
+) -> WindowOut:
     """Declare a window for everything at a site. The same window again is not declared twice."""
     now = context.clock.now()
     target = Target("site", site)
     number = declare(conn, target, body.wanted(), viewer=viewer, by=viewer.login, now=now)
-    return shown(get_window(conn, number))
+    return _one(conn, number, response)
 
 
 @router.post("/windows/{number}/end", responses=OF_BODIES)
-def end_window(number: Number, conn: Conn, context: Ctx, viewer: Signed) -> WindowOut:
+def end_window(
+    number: Number, conn: Conn, context: Ctx, viewer: Signed, response: Response, if_match: IfMatch = None
+) -> WindowOut:
     """End a running window now."""
-    end_now(conn, number, viewer=viewer, by=viewer.login, now=context.clock.now())
-    return shown(get_window(conn, number))
+    now, tag = context.clock.now(), stated_tag(if_match)
+    end_now(conn, number, viewer=viewer, by=viewer.login, now=now, expected=tag)
+    return _one(conn, number, response)
 
 
 @router.post("/windows/{number}/withdrawal", status_code=201, responses=OF_BODIES)
 def withdraw_window(
-    number: Number, body: WithdrawalIn, conn: Conn, context: Ctx, viewer: Signed
+    number: Number,
+    body: WithdrawalIn,
+    conn: Conn,
+    context: Ctx,
+    viewer: Signed,
+    response: Response,
+    if_match: IfMatch = None,
 ) -> WindowOut:
     """Withdraw a window that has not begun, or that was declared afterwards: it counts no longer and stays in
     the record.
     """
-    withdraw(conn, number, body.reason, viewer=viewer, by=viewer.login, now=context.clock.now())
-    return shown(get_window(conn, number))
+    now, tag = context.clock.now(), stated_tag(if_match)
+    withdraw(conn, number, body.reason, viewer=viewer, by=viewer.login, now=now, expected=tag)
+    return _one(conn, number, response)
 
 
 @router.post("/windows/{number}/correction", status_code=201, responses=OF_BODIES)
-def correct_window(number: Number, body: WindowIn, conn: Conn, context: Ctx, viewer: Signed) -> WindowOut:
+def correct_window(
+    number: Number,
+    body: WindowIn,
+    conn: Conn,
+    context: Ctx,
+    viewer: Signed,
+    response: Response,
+    if_match: IfMatch = None,
+) -> WindowOut:
     """Withdraw a window and declare another one for the same target; the answer is the new one."""
-    now = context.clock.now()
-    new = correct(conn, number, body.wanted(), viewer=viewer, by=viewer.login, now=now)
-    return shown(get_window(conn, new))
+    now, tag = context.clock.now(), stated_tag(if_match)
+    new = correct(conn, number, body.wanted(), viewer=viewer, by=viewer.login, now=now, expected=tag)
+    return _one(conn, new, response)

@@ -65,10 +65,10 @@ class Enrolment:
     every: Spacing | None = None
     days: int = 0
     """Until the credential ends; 0: with the trial."""
-    key: str = ""
-    """A repeat with the same key raises AlreadyExists instead of giving another credential."""
     is_new: bool | None = None
     """True: it must not exist; False: it must; None: either."""
+    since: datetime | None = None
+    """Since when a new device has been at its site, for results that it has kept; None: from now on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,6 @@ def enrol(
         now=now,
         expires_at=now + timedelta(days=wanted.days) if wanted.days else None,
         login=by,
-        key=wanted.key,
     )
     if ends_others:
         revoke(conn, wanted.trial, wanted.device, now=now, by=by, keep=login.username)
@@ -136,21 +135,11 @@ def give_credential(
     now: datetime,
     expires_at: datetime | None = None,
     login: str = SERVICE,
-    key: str = "",
 ) -> Login:
-    """Create a new credential for a device; older ones stay valid until they are revoked. With a `key`,
-    raises AlreadyExists if one was made with it before.
-    """
+    """Create a new credential for a device; older ones stay valid until they are revoked."""
     token = secrets.token_urlsafe(32)
     username = f"{trial}.{device}"
-    if key:
-        username = f"{username}.{hashlib.sha256(key.encode()).hexdigest()[:12]}"
-        if username_taken(conn, username):
-            raise AlreadyExists(
-                f"A credential of {trial}/{device} was made with this key already. Its token was shown then, "
-                "and only then: if it is lost, make another credential and end this one."
-            )
-    elif username_taken(conn, username):
+    if username_taken(conn, username):
         username = f"{username}.{secrets.token_hex(3)}"
     add_credential(
         conn,
@@ -217,12 +206,15 @@ def _register(conn: Connection, wanted: Enrolment, *, now: datetime, by: str, an
     if not any_site and site not in {one.code for one in list_possible_sites(conn, trial)}:
         raise CorrectInput(f"There is no site {site!r} at the host of {trial}.")
     device_id = add_device(conn, trial=trial, code=device, name=device, model="", serial="", now=now)
-    position = wanted.position or device
-    deploy(conn, device_id=device_id, site=site, position=position, start=now)
+    position, start = wanted.position or device, wanted.since or now
+    if start > now:
+        raise CorrectInput("A device cannot be there since a time that is still to come: leave it empty.")
+    deploy(conn, device_id=device_id, site=site, position=position, start=start)
     _add_streams(conn, device_id, wanted.measure, wanted.every, f"{trial}/{device}")
     if not wanted.measure:
         apply_mappings(conn, trial, device=device)
     place = {"site": site, "position": position, "measure": list(wanted.measure)}
+    place |= {"since": start.isoformat()} if wanted.since else {}
     record(conn, at=now, login=by, action="enter device", subject=f"{trial}/{device}", detail=place)
     return device_id
 

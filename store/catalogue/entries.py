@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from insitu.errors import CorrectInput
-from store.database import Connection, run, scalar
+from insitu.errors import ChangedMeanwhile, CorrectInput
+from store.database import Connection, rows, run, scalar
 from store.queries import Queries
 
 
@@ -26,6 +26,7 @@ class _SQL(Queries, file="catalogue/entries"):
     trial_entry: str
     device_entry: str
     network_server_entry: str
+    versions: str
     amend_organisation: str
     amend_person: str
     amend_site: str
@@ -113,6 +114,30 @@ _TABLES: Final = {
     ),
     "network server": _Table(_SQL.network_server_entry, None, advice={"kind": _OTHER_CODE}),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    code: str
+    version: str
+
+
+def list_versions(conn: Connection, kind: str) -> dict[str, str]:
+    """Code → version of each entry of a kind; windows have their number as a code. A version is another one
+    after any change, and says nothing else.
+    """
+    return {one.code: one.version for one in rows(conn, _Version, _SQL.versions, entries=kind)}
+
+
+def require_version(conn: Connection, kind: str, code: str, expected: str | None) -> None:
+    """Raises ChangedMeanwhile if the entry, which the caller has locked, is not the version that somebody
+    read. `expected` None: nobody says which; `*`: any.
+    """
+    if expected not in (None, "*") and expected != list_versions(conn, kind).get(code):
+        raise ChangedMeanwhile(
+            f"The {kind} {code} is another one by now: somebody changed it meanwhile. Read it again, then "
+            "change that."
+        )
 
 
 def compare(conn: Connection, kind: str, code: str, stated: Mapping[str, Any]) -> list[Difference]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -118,8 +119,10 @@ def test_a_request_repeated_with_its_key_makes_no_second_credential(
     assert first.status_code == 201
     for _ in range(2):
         again = api.post(f"{API}/p1-north/credentials", json={}, headers=key)
-        assert (again.status_code, again.json()["code"]) == (409, "already_exists")
-        assert first.json()["token"] not in again.text
+        assert (again.status_code, again.content) == (201, first.content)
+    (kept,) = conn.execute("SELECT answer FROM kept_answer").fetchone() or (b"",)
+    conn.rollback()
+    assert first.json()["token"].encode() not in bytes(kept), "the database cannot read it"
     other = api.post(
         f"{API}/p1-north/credentials", json={"ends_others": True}, headers=key | {"Idempotency-Key": "18"}
     )
@@ -129,6 +132,24 @@ def test_a_request_repeated_with_its_key_makes_no_second_credential(
         if one["revoked_at"] is None
     ]
     assert alive == [other.json()["username"]]
+
+
+def test_a_device_that_was_there_before_says_since_when(api: httpx.Client, conn: Connection) -> None:
+    """Otherwise nobody could import what it has kept. A time that is to come is refused."""
+    body = {"code": "old-1", "measure": ["pm25"], "site": "station-north", "since": "2026-01-05T06:00:00Z"}
+    assert api.post(API, json=body).status_code == 201
+    with conn.transaction():
+        (start,) = conn.execute(
+            "SELECT lower(period) FROM deployment JOIN device USING (device_id) WHERE code = 'old-1'"
+        ).fetchone() or (None,)
+        (said,) = conn.execute(
+            "SELECT detail->>'since' FROM audit WHERE action = 'enter device' ORDER BY audit_id DESC LIMIT 1"
+        ).fetchone() or ("",)
+    assert start == datetime(2026, 1, 5, 6, tzinfo=UTC)
+    assert datetime.fromisoformat(said) == start
+    late = api.post(API, json={**body, "code": "old-2", "since": "2190-01-01T00:00:00Z"})
+    assert (late.status_code, late.json()["code"]) == (400, "correct_input")
+    assert "still to come" in late.json()["detail"]
 
 
 def test_others_find_no_such_thing(own_client: SignIn) -> None:

@@ -46,6 +46,8 @@ NOTHING_RESTS = {
         ("alert", "alert_channel", "alert_rule", "alert_trouble", "notice", "trouble"),
         "who hears of which trouble: a result, a verdict or a right does not rest on it",
     ),
+    "kept_answer": "for the repeats of one day; what was done has its line and its rows",
+    "protocol_draft": "a text that people still change; its lock counts, and that has a hash and a line",
     "outage": "which silence is ours, for alerts; gaps in reports come from results",
     "boot_sequence": "numbers of messages, for receipts; a repeat is never stored twice, by its key",
     "broker_event": "what the broker denied: a hint for the owner of a device",
@@ -103,6 +105,10 @@ INSERT INTO second_factor (person_id, secret) SELECT person_id, 'x' FROM person;
 INSERT INTO recovery_code (person_id, code_sha256) SELECT person_id, sha256('c') FROM person;
 INSERT INTO signed_in (token_sha256, person_id, expires_at) SELECT sha256('d'), person_id, now() +
     interval '9 days' FROM person;
+INSERT INTO protocol_draft (trial_id, text, changed_at, changed_by)
+SELECT trial_id, '{}', now(), 'judge' FROM trial LIMIT 1;
+INSERT INTO kept_answer (person_id, key_sha256, request_sha256, at, answer)
+SELECT person_id, sha256('a'), sha256('b'), now(), 'c' FROM person LIMIT 1;
 INSERT INTO agreement (trial_id, document, sha256, entered_at, entered_by)
     SELECT trial_id, '{}', encode(sha256('{}'), 'hex'), now(), 'lab' FROM trial;
 INSERT INTO need (code, host_id, title, created_at) SELECT 'need', host_id, '{"en": "N"}', now() FROM trial;

@@ -1,10 +1,9 @@
-"""A trial from an empty installation to its decision, by people in a browser: nobody but the company, whose
-devices bring their data, has a shell.
+"""A trial from an empty installation to its decision, by people in a browser, and once more over the API with
+their tokens: nobody has a shell.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import random
@@ -137,75 +136,132 @@ def midnight() -> datetime:
     return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
+def hourly_results(code: str) -> str:
+    """A logger's file: CO2 every hour since DAYS ago, which falls in the treated room from day 12 on."""
+    start, number = midnight() - timedelta(days=DAYS), ("treated", "control").index(code)
+    lines = ["time,co2"]
+    for hour in range(DAYS * 24):
+        noise = random.Random(1000 * hour + number)
+        busy = max(0.0, math.sin(2 * math.pi * (hour % 24 - 6) / 24))
+        effect = -160.0 if code == "treated" and hour >= DAYS * 12 else 0.0
+        level = 620 + 300 * busy + effect + noise.gauss(0, 25)
+        lines.append(f"{start + timedelta(hours=hour):%Y-%m-%dT%H:%M:%SZ},{level:.1f}")
+    return "\n".join(lines) + "\n"
+
+
 def company_brings_its_data(story: Story) -> None:
-    """The company's own part: two devices and their results since DAYS ago. By the verbs, as long as its
-    pages are another test's.
-    """
-    start = midnight() - timedelta(days=DAYS)
-    devices = "".join(
-        f'[[device]]\ntrial = "ward"\ncode = "{code}"\nsite = "south"\nstart = {start:%Y-%m-%dT%H:%M:%SZ}\n'
-        f'[[mapping]]\ntrial = "ward"\ndevices = ["{code}"]\nfield = "co2"\nproperty = "co2"\n'
-        f'unit = "[ppm]"\nrole = "{role}"\nevery = 3600\n'
-        for code, role in (("treated", "candidate"), ("control", "control"))
+    """The company connects two devices, says what their field means, and brings what they have kept."""
+    with story.signed_in("cora") as page:
+        for code in ("treated", "control"):
+            page.goto(f"{story.address}/trials/ward/connect")
+            form = "/trials/ward/connect"
+            page.check(f"form[action='{form}'] input[name=properties][value=co2]")
+            since = f"{midnight() - timedelta(days=DAYS + 1):%Y-%m-%dT%H:%M}"
+            fill(page, form, site="south", every="PT1H", device=code, since=since)
+            assert page.locator(".secret pre").count(), "its token, this once"
+        page.goto(f"{story.address}/trials/ward/mappings")
+        page.fill("input[name=field]", "CO2_ppm")
+        page.select_option("select[name=chosen]", "co2")
+        press(page, "button[value=save]")
+        assert "The mappings are saved." in page.inner_text("main")
+        for code in ("treated", "control"):
+            page.goto(f"{story.address}/trials/ward/imports")
+            table = {"name": f"{code}.csv", "mimeType": "text/csv", "buffer": hourly_results(code).encode()}
+            page.set_input_files("input[type=file]", [table])  # type: ignore[list-item]
+            page.select_option("select[name=device]", code)
+            press(page, "button[value=preview]")
+            assert page.locator("#problem").count() == 0, page.inner_text("main")
+            press(page, "button[value=import]")
+            assert f"{DAYS * 24} results are stored" in page.inner_text("main").replace(",", ""), (
+                page.inner_text("main")[:3000]
+            )
+        story.look(page, "/trials/ward/connect", "connect")
+        story.look(page, "/trials/ward/imports", "imports")
+
+
+def put(page: Page, **values: str) -> None:
+    """Fills fields of the protocol by their paths, with __ for a dot."""
+    for name, text in values.items():
+        path = name.replace("__", ".")
+        field = page.locator(f"[name='f.{path}']")
+        kind = field.first.evaluate("one => one.type")
+        if kind == "checkbox":
+            for value in text.split():
+                page.check(f"[name='f.{path}'][value='{value}']")
+        elif kind.startswith("select"):
+            field.select_option(text)
+        else:
+            field.fill(text)
+
+
+def put_words(page: Page, *paths: str, words: str) -> None:
+    for path in paths:
+        for language in ("en", "fr"):
+            page.fill(f"[name='f.{path}.{language}']", words)
+
+
+def evaluator_writes(story: Story) -> None:
+    """The protocol from an empty form, by keyboard where a button makes a row."""
+    first, middle, last = (
+        f"{midnight() - timedelta(days=days):%Y-%m-%dT%H:%M}" for days in (DAYS - 1, DAYS // 2, 0)
     )
-    file = story.up.folder / "devices.toml"
-    file.write_text(devices, "utf-8")
-    story.up.cli("register", str(file))
-    for number, code in enumerate(("treated", "control")):
-        lines = ["time,co2"]
-        for hour in range(DAYS * 24):
-            noise = random.Random(1000 * hour + number)
-            busy = max(0.0, math.sin(2 * math.pi * (hour % 24 - 6) / 24))
-            effect = -160.0 if code == "treated" and hour >= DAYS * 12 else 0.0
-            level = 620 + 300 * busy + effect + noise.gauss(0, 25)
-            lines.append(f"{start + timedelta(hours=hour):%Y-%m-%dT%H:%M:%SZ},{level:.1f}")
-        table = story.up.folder / f"{code}.csv"
-        table.write_text("\n".join(lines) + "\n", "utf-8")
-        story.up.cli("import", str(table), "--trial", "ward", "--device", code, "--map", "co2=co2")
+    with story.signed_in("eve") as page:
+        page.goto(f"{story.address}/trials/ward/protocol")
+        put(page, time_zone="UTC")
+        put_words(page, "question", words="Does it lower CO2 by 50 ppm?")
+        put_words(page, "hypothesis", words="CO2 falls by at least 50 ppm.")
+        put(page, periods__0__name="baseline", periods__0__start=first, periods__0__end=middle)
+        press(page, "button[value='add:periods']")
+        assert page.url.endswith("#f.periods.1")
+        put(page, periods__1__name="reporting", periods__1__start=middle, periods__1__end=last)
+        put(page, arms__0__name="treated", arms__0__role="candidate", arms__0__devices="treated")
+        put(page, arms__0__site="south")
+        press(page, "button[value='add:arms']")
+        put(page, arms__1__name="control", arms__1__role="control", arms__1__devices="control")
+        put(page, arms__1__site="south")
+        press(page, "button[value=keep] >> nth=0")
+        put(page, measurements__0__property="co2", measurements__0__interval="PT1H")
+        put(page, measurements__0__arms="treated control")
+        put(page, endpoints__0__name="co2", endpoints__0__property="co2", endpoints__0__unit="[ppm]")
+        put(page, endpoints__0__design="control_sites")
+        put(page, endpoints__0__arms__candidate="treated", endpoints__0__arms__control="control")
+        put_words(page, "endpoints.0.title", words="CO2 in the ward")
+        put(page, endpoints__0__criteria__0__statistic="effect")
+        put(page, endpoints__0__criteria__0__target__high="-fifty")
+        press(page, "button[value=check] >> nth=0")
+        wrong = page.locator("#f\\.endpoints\\.0\\.criteria\\.0\\.target\\.high")
+        assert "valid number" in wrong.inner_text(), "it stands beside its field"
+        put(page, endpoints__0__criteria__0__target__high="-50")
+        put_words(page, "endpoints.0.criteria.0.justification", words="What people notice.")
+        put_words(page, "missing_data", words="Left out.")
+        for verdict in ("met", "not_met", "inconclusive", "not_evaluable"):
+            put_words(page, f"decisions.{verdict}", words=f"Then {verdict}")
+        press(page, "button[value=check] >> nth=0")
+        assert page.locator(".notice.good").count() == 1, page.inner_text("main")[:3000]
+        assert "What to expect" in page.inner_text("main")
+        story.look(page, "/trials/ward/protocol", "protocol-form")
+        page.emulate_media(color_scheme="dark")
+        story.look(page, "/trials/ward/protocol", "protocol-form-dark")
+        page.emulate_media(color_scheme="light")
+        story.look(page, "/trials/ward/protocol?view=text", "protocol-text")
 
 
-def protocol() -> str:
-    def text(words: str) -> dict[str, str]:
-        return {"en": words, "fr": words}
+def host_and_company_read_the_draft(story: Story) -> None:
+    for login in ("basil", "cora"):
+        with story.signed_in(login) as page:
+            page.goto(f"{story.address}/trials/ward")
+            press(page, "a[href='/trials/ward/protocol']")
+            assert "Kept by eve" in page.inner_text("main")
+            assert page.input_value("[name='f.endpoints.0.criteria.0.target.high']") == "-50"
+            assert page.locator("button[value=keep]").count() == 0
 
-    first, middle, last = (midnight() - timedelta(days=days) for days in (DAYS - 1, DAYS // 2, 0))
-    document = {
-        "trial": "ward",
-        "title": text("Ventilation of a ward"),
-        "question": text("Does it lower CO2 by 50 ppm?"),
-        "hypothesis": text("CO2 falls by at least 50 ppm."),
-        "periods": [
-            {"name": "baseline", "start": first.isoformat(), "end": middle.isoformat()},
-            {"name": "reporting", "start": middle.isoformat(), "end": last.isoformat()},
-        ],
-        "arms": [
-            {"name": "treated", "role": "candidate", "site": "south", "devices": ["treated"]},
-            {"name": "control", "role": "control", "site": "south", "devices": ["control"]},
-        ],
-        "measurements": [{"property": "co2", "arms": ["treated", "control"], "interval": 3600}],
-        "endpoints": [
-            {
-                "name": "co2",
-                "title": text("CO2 in the ward"),
-                "property": "co2",
-                "unit": "[ppm]",
-                "design": "control_sites",
-                "arms": {"candidate": "treated", "control": "control"},
-                "criteria": [
-                    {
-                        "statistic": "effect",
-                        "target": {"high": -50.0},
-                        "justification": text("What people notice."),
-                    }
-                ],
-            }
-        ],
-        "missing_data": text("Left out."),
-        "decisions": {
-            name: text(f"Then {name}") for name in ("met", "not_met", "inconclusive", "not_evaluable")
-        },
-    }
-    return json.dumps(document, indent=2)
+
+def evaluator_locks(story: Story) -> None:
+    with story.signed_in("eve") as page:
+        page.goto(f"{story.address}/trials/ward/protocol")
+        press(page, "button[value=lock] >> nth=0")
+        page.wait_for_url("**/trials/ward#protocol")
+        assert "version 1" in page.inner_text("main")
 
 
 def lab_enters_everything(story: Story, password: str) -> dict[str, str]:
@@ -240,6 +296,7 @@ def lab_enters_everything(story: Story, password: str) -> dict[str, str]:
         for login, organisation, role in (
             ("olga", "clinic", "operator"),
             ("basil", "clinic", "buyer"),
+            ("cora", "boreal", "company"),
             ("eve", "institute", "evaluator"),
         ):
             fill(page, "/people/invite", login=login, organisation=organisation, role=role, language="en")
@@ -263,17 +320,6 @@ def everybody_accepts(story: Story, links: dict[str, str]) -> None:
             page.fill("input[name=password]", PASSWORD)
             page.press("input[name=password]", "Enter")
             page.wait_for_selector("nav")
-
-
-def evaluator_locks(story: Story) -> None:
-    with story.signed_in("eve") as page:
-        page.goto(f"{story.address}/trials/ward/protocol")
-        page.fill("textarea[name=text]", protocol())
-        page.click("button[value=check]")
-        page.wait_for_selector(".notice.good")
-        page.click("button[value=lock]")
-        page.wait_for_url("**/trials/ward#protocol")
-        assert "version 1" in page.inner_text("main")
 
 
 def operator_declares(story: Story) -> None:
@@ -313,7 +359,7 @@ def evaluator_evaluates(story: Story) -> None:
         assert download.value.path().stat().st_size > 10_000
         page.click("li.evaluation.newest a[href$='report.en.html']")
         page.wait_for_selector("h1")
-        assert "Ventilation of a ward" in page.inner_text("body")
+        assert "Ventilation" in page.inner_text("body")
 
 
 def buyer_decides(story: Story) -> None:
@@ -333,6 +379,8 @@ def test_from_an_empty_installation_to_a_decision_without_a_shell(story: Story) 
     links = lab_enters_everything(story, password[1])
     everybody_accepts(story, links)
     company_brings_its_data(story)
+    evaluator_writes(story)
+    host_and_company_read_the_draft(story)
     evaluator_locks(story)
     with story.signed_in("lab", password[1]) as page:
         page.goto(story.address)

@@ -25,6 +25,7 @@ LIMITED = {
     "deployment": "device_id",
     "datastream": "device_id",
     "protocol": "trial_id",
+    "protocol_draft": "trial_id",
     "evaluation": "trial_id",
     "evaluation_request": "trial_id",
     "unblinding": "trial_id",

@@ -68,6 +68,22 @@ def facts_of(conn: Connection, trial: str) -> Facts:
     )
 
 
+def skeleton(facts: Facts) -> Document:
+    """A protocol that says nothing yet but what the catalogue knows, for a form without a template."""
+    return {
+        "schema": "insitu/protocol/1",
+        "trial": facts.trial,
+        "version": 1,
+        "title": facts.title,
+        "time_zone": facts.time_zone,
+        "periods": [{"name": "reporting"}],
+        "arms": [{}],
+        "measurements": [{}],
+        "endpoints": [{"criteria": [{}]}],
+        "roles": facts.people,
+    }
+
+
 def draft(
     name: str,
     facts: Facts,

@@ -5,10 +5,11 @@ transaction.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -172,6 +173,27 @@ def _load(conn: Connection, protocol: Protocol, *, now: datetime, simulated: boo
     )
 
 
-def pretty(document: str) -> str:
-    """A stored protocol as people edit it: one field per line."""
-    return json.dumps(json.loads(document), ensure_ascii=False, indent=2)
+def read_document(text: str) -> dict[str, Any] | None:
+    """The fields of a draft; None if the text is no JSON object yet."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def write_document(document: Mapping[str, Any]) -> str:
+    """A protocol as people edit it: one field per line. Letters that no text can hold stay escaped."""
+    plain = json.dumps(document, ensure_ascii=False, indent=2)
+    try:
+        plain.encode()
+    except UnicodeEncodeError:
+        return json.dumps(document, indent=2)
+    return plain
+
+
+def amendment(document: str) -> str:
+    """The text with which an amendment of a stored protocol begins: the next version, without a reason."""
+    newest = json.loads(document)
+    kept = {name: value for name, value in newest.items() if name != "reason"}
+    return write_document({**kept, "version": newest["version"] + 1})

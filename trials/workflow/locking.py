@@ -27,6 +27,7 @@ from trials.plan.reading import canonical, digest
 from trials.plan.reading import document_of as protocol_document
 from trials.plan.size import oversized
 from trials.report.sentence import sentence_of
+from trials.workflow.keeping import end_draft
 from trials.workflow.templates import marks
 
 
@@ -39,7 +40,8 @@ class Locked:
 
 def lock_protocol(conn: Connection, protocol: Protocol, *, now: datetime, login: str) -> Locked:
     """Stores and locks a version. CorrectInput lists every problem of `not_lockable`; AlreadyExists unless
-    it is newer than all others. After the decision nothing can be locked (CorrectInput).
+    it is newer than all others. After the decision nothing can be locked (CorrectInput). Ends the draft that
+    says the same.
     """
     if (decided := after_decision(conn, protocol.trial)) is not None:
         raise CorrectInput(decided)
@@ -68,6 +70,7 @@ def lock_protocol(conn: Connection, protocol: Protocol, *, now: datetime, login:
     store_trials.lock_protocol(conn, protocol_id=number, at=now, login=login)
     detail = {"version": protocol.version, "sha256": digest(document)}
     audit.record(conn, at=now, login=login, action="lock", subject=protocol.trial, detail=detail)
+    end_draft(conn, protocol.trial, digest(document))
     return Locked(protocol.version, digest(document), now)
 
 

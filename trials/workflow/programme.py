@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from insitu.errors import AlreadyExists, CorrectInput, NotFound
 from store.access import Viewer
 from store.audit import record
-from store.catalogue.entries import amend, compare
+from store.catalogue.entries import amend, compare, require_version
 from store.catalogue.organisations import (
     add_need,
     add_organisation,
@@ -56,13 +56,26 @@ def enter(conn: Connection, entry: Named, *, viewer: Viewer | None, by: str, now
     return Done(entry.kind_of_entry, entry.code, None)
 
 
-def change(conn: Connection, entry: Named, *, viewer: Viewer | None, by: str, now: datetime) -> Done:
-    """Change an entry to what is stated; fields that are not stated stay. CorrectInput names each field that
-    cannot change, and nothing changes then; NotFound if there is no such entry.
+def change(
+    conn: Connection,
+    entry: Named,
+    *,
+    viewer: Viewer | None,
+    by: str,
+    now: datetime,
+    expected: str | None = None,
+) -> Done:
+    """Change an entry to what is stated; fields that are not stated stay. `expected`: the version that
+    somebody read.
+
+    CorrectInput names each field that cannot change, and nothing changes then; NotFound if there is no such
+    entry, ChangedMeanwhile if it has another version by now.
     """
     require_right_to(conn, viewer, entry, now)
     kind, code = entry.kind_of_entry, entry.code
     with conn.transaction():
+        compare(conn, kind, code, {})
+        require_version(conn, kind, code, expected)
         named = isinstance(entry, PropertyEntry) and _name_scale(conn, entry, by=by, now=now)
         found = compare(conn, kind, code, entry.stated())
         changes = list(map(str, found))
@@ -74,7 +87,14 @@ def change(conn: Connection, entry: Named, *, viewer: Viewer | None, by: str, no
 
 
 def change_trial(
-    conn: Connection, trial: Trial, stated: Mapping[str, Any], *, viewer: Viewer, by: str, now: datetime
+    conn: Connection,
+    trial: Trial,
+    stated: Mapping[str, Any],
+    *,
+    viewer: Viewer,
+    by: str,
+    now: datetime,
+    expected: str | None = None,
 ) -> Done:
     """The same for what is stated of a trial; its parties of before stay. Raises also CorrectInput for fields
     that are none.
@@ -82,7 +102,8 @@ def change_trial(
     codes = {one.organisation_id: one.code for one in list_organisations(conn)}
     known = {"code": trial.code, "title": trial.title}
     known |= {"host": codes[trial.host_id], "company": codes[trial.company_id]}
-    return change(conn, TrialEntry.read({**known, **stated}), viewer=viewer, by=by, now=now)
+    entry = TrialEntry.read({**known, **stated})
+    return change(conn, entry, viewer=viewer, by=by, now=now, expected=expected)
 
 
 def enter_or_change(conn: Connection, entry: Named, *, by: str, now: datetime) -> Done:

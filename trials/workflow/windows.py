@@ -16,6 +16,7 @@ from insitu.errors import CorrectInput, NotFound
 from insitu.model import WindowKind
 from store.access import Viewer, visible_trial
 from store.catalogue.devices import find_device
+from store.catalogue.entries import require_version
 from store.catalogue.sites import list_host_sites
 from store.catalogue.trials import Trial
 from store.catalogue.windows import (
@@ -69,11 +70,19 @@ def declare(
     return same if same is not None else add_window(conn, now=now, **given)
 
 
-def end_now(conn: Connection, window_id: int, *, viewer: Viewer | None, by: str, now: datetime) -> None:
+def end_now(
+    conn: Connection,
+    window_id: int,
+    *,
+    viewer: Viewer | None,
+    by: str,
+    now: datetime,
+    expected: str | None = None,
+) -> None:
     """A running window ends at `now`. Raises NotFound if it is not this person's, CorrectInput if it does not
     run.
     """
-    window = _held(conn, window_id, viewer, now)
+    window = _held(conn, window_id, viewer, now, expected)
     if not window.has_begun(now) or window.is_over(now):
         raise CorrectInput(f"Window {window_id} does not run now, so nobody can end it.")
     if window.start == now:
@@ -82,12 +91,19 @@ def end_now(conn: Connection, window_id: int, *, viewer: Viewer | None, by: str,
 
 
 def withdraw(
-    conn: Connection, window_id: int, reason: str, *, viewer: Viewer | None, by: str, now: datetime
+    conn: Connection,
+    window_id: int,
+    reason: str,
+    *,
+    viewer: Viewer | None,
+    by: str,
+    now: datetime,
+    expected: str | None = None,
 ) -> None:
     """The window counts no longer, and stays in the record. Raises NotFound if it is not this person's,
     CorrectInput for one that has to stay.
     """
-    window = _held(conn, window_id, viewer, now)
+    window = _held(conn, window_id, viewer, now, expected)
     if not may_be_withdrawn(window, now):
         raise CorrectInput(
             f"Window {window_id} was declared in time and has begun, so it stays: otherwise its results "
@@ -99,12 +115,19 @@ def withdraw(
 
 
 def correct(
-    conn: Connection, window_id: int, wanted: Wanted, *, viewer: Viewer | None, by: str, now: datetime
+    conn: Connection,
+    window_id: int,
+    wanted: Wanted,
+    *,
+    viewer: Viewer | None,
+    by: str,
+    now: datetime,
+    expected: str | None = None,
 ) -> int:
     """Withdraws the window and declares another one for the same target; returns its number. It is declared
     now, and marked if it has begun. Raises as `withdraw` and `declare`.
     """
-    window = _held(conn, window_id, viewer, now)
+    window = _held(conn, window_id, viewer, now, expected)
     if wanted == Wanted(window.kind, window.start, window.end, window.reason):
         raise CorrectInput("Nothing differs from the window as it is declared.")
     withdraw(conn, window_id, "corrected", viewer=viewer, by=by, now=now)
@@ -158,13 +181,19 @@ def _may_declare(conn: Connection, viewer: Viewer, target: Target, now: datetime
     return viewer.may(Act.DECLARE, trial) and bool(seen)
 
 
-def _held(conn: Connection, window_id: int, viewer: Viewer | None, now: datetime) -> StoredWindow:
-    """The window, if it is this person's; nobody else changes it until the transaction ends."""
+def _held(
+    conn: Connection, window_id: int, viewer: Viewer | None, now: datetime, expected: str | None = None
+) -> StoredWindow:
+    """The window, if it is this person's; nobody else changes it until the transaction ends. ChangedMeanwhile
+    if it is not the version that somebody read.
+    """
     try:
         require_may_declare(conn, viewer, target_of(get_window(conn, window_id)), now)
     except NotFound:
         raise NotFound(f"There is no window {window_id} that you may change.") from None
-    return hold_window(conn, window_id)
+    window = hold_window(conn, window_id)
+    require_version(conn, "window", str(window_id), expected)
+    return window
 
 
 def _parts(conn: Connection, target: Target) -> tuple[str | None, str | None, int | None]:

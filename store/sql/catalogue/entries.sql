@@ -39,6 +39,15 @@ WHERE t.code || '/' || d.code = %(code)s::text FOR UPDATE OF d;
 -- The stored fields of a network server.
 SELECT jsonb_build_object('kind', kind) FROM network_server WHERE code = %(code)s::text FOR UPDATE;
 
+-- name: versions
+-- Code and version of each entry of a kind that people change; any change of an entry makes another version.
+SELECT code, xmin::text AS version FROM organisation WHERE %(entries)s::text = 'organisation'
+UNION ALL SELECT code, xmin::text FROM site WHERE %(entries)s::text = 'site'
+UNION ALL SELECT code, xmin::text FROM observed_property WHERE %(entries)s::text = 'property'
+UNION ALL SELECT code, xmin::text FROM need WHERE %(entries)s::text = 'need'
+UNION ALL SELECT code, xmin::text FROM trial WHERE %(entries)s::text = 'trial'
+UNION ALL SELECT window_id::text, xmin::text FROM declared_window WHERE %(entries)s::text = 'window';
+
 -- name: amend_organisation
 -- Changed fields of an organisation.
 UPDATE organisation SET name = %(name)s::text WHERE code = %(code)s::text;
