@@ -51,12 +51,17 @@ class Result:
     criteria: list[Found]
 
 
-def load_result(conn: Connection, newest: EvaluationHead | None, language: Language) -> list[Result]:
-    """Each primary endpoint of the newest evaluation; the reader may read evaluations."""
+def load_result(conn: Connection, newest: EvaluationHead | None, language: Language) -> list[Result] | None:
+    """Each primary endpoint of the newest evaluation; the reader may read evaluations. None for a stored
+    document that is none.
+    """
     stored = None if newest is None else evaluation(conn, newest.evaluation_id)
     if stored is None:
         return []
-    document = Evaluation.model_validate(json.loads(stored.document))
+    try:
+        document = Evaluation.model_validate(json.loads(stored.document))
+    except ValueError:  # also of JSON, and of pydantic
+        return None
     writer = Writer(document, language)
     return [_result(writer, one) for one in document.endpoints if one.rank == "primary"]
 
