@@ -149,8 +149,8 @@ class DatabaseBooks:
         receiver.beat()
         self._in_transaction(lambda conn: self._housekeep(conn, heard=heard, problem=problem))
         self._budget.back("commit")
-        for topic, refusal in self._denied:
-            receiver.publish(topic, refusal)
+        if self._denied:
+            receiver.publish(self._denied)
         self._denied = []
         self._moves.let_go()
         self._committed = False

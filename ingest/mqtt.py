@@ -23,6 +23,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from ingest.budget import Budget
 from ingest.client import BlockClient
 from ingest.deliveries import BrokerLife, PacketIds
+from ingest.ports import Spoken
 from ingest.waiting import MOST_BYTES, Waiting
 from insitu.clock import Clock
 from insitu.errors import InsituError, NotAcceptedHere
@@ -352,9 +353,11 @@ class Receiver:
                 # next connection.
                 self._client.acknowledge(mids)
 
-    def publish(self, topic: str, payload: bytes) -> None:
+    def publish(self, messages: Sequence[Spoken]) -> None:
         """QoS 0, latest wins: a lost receipt or refusal is covered by the next one."""
-        self._client.publish(topic, payload, qos=0)
+        with self._lock:
+            if self._connected:
+                self._client.say(messages)
 
     def subscribe(self, filters: Sequence[str]) -> None:
         """Request more filters; `filters` shows when they are granted."""

@@ -16,6 +16,8 @@ from insitu.model import Message, RejectReason
 
 Refusal = tuple[RejectReason, str]
 """(reason, text): a refusal to store in place of messages that cannot be stored."""
+Spoken = tuple[str, bytes]
+"""(topic, payload) of a message to a device."""
 
 
 class LeaseLost(RetryLater):
@@ -44,7 +46,7 @@ class Session(Protocol):
     def ack(self, messages: Sequence[Message]) -> None:
         """Acknowledge messages of the present connection; the others come again."""
 
-    def publish(self, topic: str, payload: bytes) -> None: ...
+    def publish(self, messages: Sequence[Spoken]) -> None: ...
 
 
 class Books(Protocol):

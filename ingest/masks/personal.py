@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 
@@ -47,8 +48,10 @@ _OTHERS: Final = "|".join(
     )
 )
 _FORMS: Final = re.compile(f"{_EMAIL}|{_OTHERS}")
-_FORMS_WITHOUT_EMAIL: Final = re.compile(f"(?P<email>(?!))|{_OTHERS}")
-"""For texts without @, where each word would be searched for it from each of its letters."""
+_FORMS_WITHOUT_EMAIL: Final = re.compile(
+    rf"(?P<email>(?!))|(?<![0-9A-Za-z])(?=[+\d]|[A-Fa-f][\dA-Fa-f]|[A-Z]{{2}})(?:{_OTHERS})"
+)
+"""For texts without @: looks closely only where one of the others may begin."""
 _KINDS: Final = {
     "email": Kind.EMAIL,
     "mac": Kind.MAC,
@@ -67,11 +70,14 @@ _OF_NO_KIND: Final = ("number", "num", "no", "nr", "value", "address", "addr", "
 _SHORTEST: Final = 7
 """No form is shorter."""
 _NUMBER_LEAST: Final = 7
-_NEAR: Final = re.compile(r"@|[\dA-Fa-f +.():-]{8}|[A-Z]{2}[- ]?\d")
-"""Every form has one of these: a number or an address of a phone, the middle of a plate."""
-_QUOTED_TIME: Final = re.compile(r'"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)?"')
+_SHORT: Final = 64
+"""Names of fields up to this length are remembered: devices send the same ones all the time."""
+_NEAR: Final = re.compile(r"[\dA-Fa-f+][\dA-Fa-f +.():-]{7}|[A-Z][A-Z][- ]?\d")
+"""Every form without @ has one of these: a number or an address of a phone, the middle of a plate."""
+_UPTO_SECONDS: Final = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?"
+_TIME: Final = re.compile(rf"{_UPTO_SECONDS}(?:Z|[+-]\d\d:\d\d)?")
+_QUOTED_TIME: Final = re.compile(rf'"{_TIME.pattern}"|"{_UPTO_SECONDS}(?:[+-][\d:]{{0,5}})?\Z')
 """Names nobody, and no form contains a quotation mark."""
-_TIME: Final = re.compile(_QUOTED_TIME.pattern[1:-1])
 
 
 def find_personal(text: str, *, bare: bool = True) -> Iterator[Found]:
@@ -88,13 +94,29 @@ def find_personal(text: str, *, bare: bool = True) -> Iterator[Found]:
 
 def _names_nobody(text: str) -> bool:
     """True for most texts, and quickly. False if the forms have to be tried."""
-    if _NEAR.search(text) is None or _TIME.fullmatch(text) is not None:
+    if "@" in text:
+        return False
+    if _NEAR.search(text) is None or is_stamp(text):
         return True
     return '"' in text and _NEAR.search(_QUOTED_TIME.sub("", text)) is None
 
 
+def is_stamp(text: str) -> bool:
+    """True for a time as Insitu's format has it, which is nearly every text of a device."""
+    return _TIME.fullmatch(text) is not None
+
+
 def kind_of_name(name: str) -> Kind | None:
     """The kind that a field of this name holds: `tel`, `imei`, `client.mac_address`, `phone.number`."""
+    return _kind_of_short(name) if len(name) <= _SHORT else _kind_of(name)
+
+
+@lru_cache(maxsize=4096)
+def _kind_of_short(name: str) -> Kind | None:
+    return _kind_of(name)
+
+
+def _kind_of(name: str) -> Kind | None:
     around, _, leaf = name.rpartition(".")
     whole = f"{around.rpartition('.')[2]}.{leaf}" if leaf.lower() in _OF_NO_KIND else leaf
     match = _NAMES.search(whole)
@@ -114,6 +136,8 @@ def kind_of_number(name: str, digits: str) -> Kind | None:
 def hide(text: str, *, bare: bool = True) -> tuple[str, set[Kind]]:
     """The text with stars in the place of what was found, of the same length in UTF-8."""
     found = list(find_personal(text, bare=bare))
+    if not found:
+        return text, set()
     for one in reversed(found):
         text = text[: one.start] + stars(text[one.start : one.end]) + text[one.end :]
     return text, {one.kind for one in found}

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Final
 
 from ingest.decode.judgement import BAD, judges, plain_word
-from ingest.masks.personal import Kind, find_personal, hide, kind_of_name, kind_of_number, stars
+from ingest.masks.personal import Kind, find_personal, hide, is_stamp, kind_of_name, kind_of_number, stars
 from ingest.stated_units import names_unit
 from insitu.unit_words import read_unit
 from store.catalogue.snapshot import KnownDevice
@@ -87,6 +87,7 @@ class Wanted:
             return False
         return (
             len(text) < 2
+            or is_stamp(text)
             or text.strip().casefold() in _WORDS
             or text.strip().casefold() in self.words
             or _NUMBER.fullmatch(text) is not None
@@ -173,6 +174,8 @@ class Masked:
 
     def scrub(self, text: str) -> str:
         """A sentence about the message without what is gone from it, also where it quotes the beginning."""
+        if not self.gone:
+            return hide(text)[0]
         gone = sorted({one for one in self.gone if len(one) > 2}, key=len, reverse=True)[:_MOST_GONE]
 
         def without(quoted: re.Match[str]) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from ingest.deliveries import PacketIds
+from ingest.ports import Spoken
 from insitu.errors import InsituError
 from insitu.model import Message
 
@@ -243,5 +244,5 @@ class SimulatedSession:
                 self._waiting.pop(message.mid, None)
                 link.acks.append((self._now() + 0.01, message.mid))
 
-    def publish(self, topic: str, payload: bytes) -> None:
+    def publish(self, messages: Sequence[Spoken]) -> None:
         raise AssertionError("nothing is to be said in these worlds")
