@@ -76,22 +76,26 @@ def save_rejects(
         return Saved(set(), set())
     if quota is None:
         return Saved(_keep(conn, [as_kept(one) for one in rejects], import_id), set())
-    added = _sums(rejects)
+    keys = [_key(reject) for reject in rejects]
+    added = _sums(rejects, keys)
     used, on_disk = _add(conn, added)
     full = on_disk >= quota.on_disk
     kept: list[Reject] = []
+    kept_keys: list[Key] = []
     beyond: list[Reject] = []
-    for reject in rejects:
-        key = _key(reject)
+    for reject, key in zip(rejects, keys, strict=True):
         cost = len(reject.payload) + ROW_BYTES
         if full or used[key] + cost > quota.per_hour:
             beyond.append(reject)
         else:
             used[key] += cost
             kept.append(reject)
+            kept_keys.append(key)
     new = _keep(conn, [as_kept(one) for one in kept], import_id)
     dropped = _count(conn, [r for r in beyond if r.identity not in known], new, repeatable)
-    _correct(conn, added, _sums([reject for reject in kept if _name(reject) in new]))
+    if beyond or len(new) < len(kept):
+        saved = [pair for pair in zip(kept, kept_keys, strict=True) if _name(pair[0]) in new]
+        _correct(conn, added, _sums(*zip(*saved, strict=True)) if saved else {})
     return Saved(new | dropped, dropped)
 
 
@@ -186,11 +190,11 @@ def _nulls(us: Iterable[int | None]) -> list[datetime | None] | None:
     return times if any(times) else None
 
 
-def _sums(rejects: Iterable[Reject]) -> dict[Key, int]:
-    """Bytes that they cost, by device and hour."""
+def _sums(rejects: Sequence[Reject], keys: Sequence[Key]) -> dict[Key, int]:
+    """Bytes that they cost, by device and hour; `keys`: of each."""
     sums: dict[Key, int] = {}
-    for reject in rejects:
-        sums[_key(reject)] = sums.get(_key(reject), 0) + len(reject.payload) + ROW_BYTES
+    for reject, key in zip(rejects, keys, strict=True):
+        sums[key] = sums.get(key, 0) + len(reject.payload) + ROW_BYTES
     return sums
 
 

@@ -42,11 +42,12 @@ class _Walk:
 
     def token(self, match: re.Match[str]) -> str:
         text = match[0]
-        if match["mark"]:
+        kind = match.lastgroup
+        if kind == "mark":
             self._mark(text)
-        elif match["text"]:
+        elif kind == "text":
             return self._text(text)
-        elif match["word"]:
+        elif kind == "word":
             return self._word(text)
         return text
 
@@ -63,7 +64,7 @@ class _Walk:
             top.expects_key = mark == ","
 
     def _path(self) -> str:
-        return ".".join(level.key for level in self.levels if not level.is_list and level.key)
+        return ".".join([level.key for level in self.levels if not level.is_list and level.key])
 
     def _text(self, token: str) -> str:
         end = '"' if len(token) > 1 and token.endswith('"') else ""

@@ -83,11 +83,14 @@ class Wanted:
         leaf = path.rpartition(".")[2]
         if leaf in _ADDRESSES:
             return _is_address(text, is_boot=leaf == "boot")
-        if kind_of_name(path) is not None or next(find_personal(text), None) is not None:
+        if kind_of_name(path) is not None:
+            return False
+        if is_stamp(text):
+            return True
+        if next(find_personal(text), None) is not None:
             return False
         return (
             len(text) < 2
-            or is_stamp(text)
             or text.strip().casefold() in _WORDS
             or text.strip().casefold() in self.words
             or _NUMBER.fullmatch(text) is not None
@@ -136,6 +139,12 @@ def wanted_of(known: KnownDevice | None, allowed: Iterable[str] = ()) -> Wanted:
 
 
 @lru_cache(maxsize=4096)
+def _is_harmless(name: str) -> bool:
+    """True for nearly every name of a field; devices send the same ones all the time."""
+    return next(find_personal(name), None) is None
+
+
+@lru_cache(maxsize=4096)
 def _parts(name: str) -> tuple[str, ...]:
     """The last key of a field's name, and the keys by which it selects."""
     keys = re.findall(r"([^\[\],=]+)=", name)
@@ -166,6 +175,8 @@ class Masked:
 
     def name(self, text: str) -> str:
         """The same for a key. Numbered, since two keys of an object must stay two."""
+        if len(text) <= _LONGEST_NAME and _is_harmless(text):
+            return text
         hidden = self.clean(text)
         if hidden == text:
             return text
