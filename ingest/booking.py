@@ -31,7 +31,7 @@ from store.deliveries import claim_frames, known_deliveries, remember_deliveries
 from store.imports import add_parts, list_origins
 from store.ledger import Key, Ledger
 from store.mappings import report_intervals
-from store.observations import merge_rows
+from store.observations import Meanwhile, merge_rows, nothing
 from store.rejects import Quota, Refused, save_rejects
 from store.sequences import Ranges, lock_sequences, save_sequences
 
@@ -56,12 +56,14 @@ def book(
     import_id: int | None = None,
     places: Sequence[int] | None = None,
     plain: Plain = NO_PLAIN,
+    meanwhile: Meanwhile = nothing,
 ) -> Outcome:
     """Write the batch to the database. The caller owns the transaction, which must contain only one batch.
 
     `turn`: progress of the broker session, including these messages. `quota`: bytes of refused messages to
     keep; None: all. `import_id`: the import that brought the messages; None: their devices sent them.
     `plain`: the other messages of the batch, as columns. `places`: of `messages` in the batch; None: 0, 1, …
+    `meanwhile`: as in `merge_rows`.
     """
     at = range(len(messages)) if places is None else places
     batch = [Booked(message, place) for place, message in zip(at, messages, strict=True)]
@@ -71,7 +73,7 @@ def book(
     _recognise_frames(conn, live)
     stored, ranges = _recognise_sequences(conn, batch, opened, now_us)
     compare(conn, batch, now_us)
-    _merge(conn, batch, opened, import_id)
+    _merge(conn, batch, opened, import_id, meanwhile)
     batch = sorted([*batch, *opened.objects.values()], key=attrgetter("place"))
     live = [one for one in batch if not one.message.reject_id]
     outcome = Outcome(batch)
@@ -179,7 +181,13 @@ def _account(one: Booked, device_id: int, accounted: dict[Boot, Ranges]) -> None
     one.counted_before = before
 
 
-def _merge(conn: Connection, batch: Sequence[Booked], opened: Opened, import_id: int | None) -> None:
+def _merge(
+    conn: Connection,
+    batch: Sequence[Booked],
+    opened: Opened,
+    import_id: int | None,
+    meanwhile: Meanwhile,
+) -> None:
     """Store the results in order of arrival; marks messages whose results met stored ones, and opens plain
     ones among them.
     """
@@ -190,7 +198,7 @@ def _merge(conn: Connection, batch: Sequence[Booked], opened: Opened, import_id:
             observations += one.message.observations
             owners += [one] * len(one.message.observations)
     rows, order = opened.plain.with_others(observations, [one.place for one in owners])
-    merged = merge_rows(conn, rows, import_id)
+    merged = merge_rows(conn, rows, import_id, meanwhile)
 
     def owner(index: int) -> Booked:
         at = int(order[index]) - len(opened.plain.owners)

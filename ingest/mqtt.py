@@ -257,19 +257,9 @@ class Receiver:
             payload = payload[:UNREAD_BYTES]
         elif size > MAX_PAYLOAD_BYTES:
             payload = payload[:MAX_PAYLOAD_BYTES]
+        now_us, epoch, life = self._now_us(), self._epoch, self._life
         message = Message(
-            topic,
-            payload,
-            self._now_us(),
-            mid,
-            self._epoch,
-            qos,
-            retained,
-            size,
-            repeat,
-            self._life,
-            is_far,
-            unread,
+            topic, payload, now_us, mid, epoch, qos, retained, size, repeat, life, is_far, unread
         )
         if qos:
             self._waiting[mid] = message
@@ -310,13 +300,18 @@ class Receiver:
                 self._rest()
                 return []
         self._empty_since = None
-        self._gather(most, gather_s)
+        if not queue.next:
+            self._gather(most, gather_s)
         taken = queue.take(most)
         if self._came:
             for message in taken:
                 if not message.qos:
                     self._went[message.topic] = self._went.get(message.topic, 0) + 1
         return taken
+
+    def ahead(self, most: int) -> Sequence[Message]:
+        """The messages that the next `take` returns, if half of them wait already; else none."""
+        return self._queue.ahead(most, least=most // 2)
 
     def _gather(self, most: int, gather_s: float) -> None:
         end, waiting = time.monotonic() + gather_s, len(self._queue)

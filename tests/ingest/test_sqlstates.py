@@ -119,6 +119,9 @@ class Session:
             self.time.sleep(wait_s)
         return taken
 
+    def ahead(self, most: int) -> Sequence[Message]:
+        return ()
+
     def ack(self, messages: Sequence[Message]) -> None:
         self.acknowledged += messages
 
