@@ -310,8 +310,8 @@ class Receiver:
         return taken
 
     def ahead(self, most: int) -> Sequence[Message]:
-        """The messages that the next `take` returns, if half of them wait already; else none."""
-        return self._queue.ahead(most, least=most // 2)
+        """The messages that the next `take` returns, if a full batch waits already; else none."""
+        return self._queue.ahead(most, least=most)
 
     def _gather(self, most: int, gather_s: float) -> None:
         end, waiting = time.monotonic() + gather_s, len(self._queue)
