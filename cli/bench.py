@@ -48,7 +48,7 @@ def ingest(
     dirt: Annotated[
         int | None,
         typer.Option(
-            min=2, help="Instead: drain clean and dirty input in turn, with one message in so many dirty."
+            min=2, help="Instead: drain clean and dirty input in turn, one message in this number dirty."
         ),
     ] = None,
     runs: Annotated[int, typer.Option(min=1, help="Runs of each; the table shows medians.")] = 3,

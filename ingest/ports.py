@@ -50,7 +50,9 @@ class Session(Protocol):
         """
 
     def ahead(self, most: int) -> Sequence[Message]:
-        """The messages that the next `take` returns, if a full batch waits already; else none. Never waits."""
+        """The messages that the next `take` returns, if a full batch waits already; else none. Never
+        waits.
+        """
 
     def ack(self, messages: Sequence[Message]) -> None:
         """Acknowledge messages of the present connection; the others come again."""

@@ -42,7 +42,7 @@ class Waiting:
         self._came = self._went = 0
         self._bytes_in = self._bytes_out = 0
         self.next: list[Message] = []
-        """What `take` returns next, if it is chosen already."""
+        """Chosen already: `take` returns these next."""
 
     def __len__(self) -> int:
         return len(self.next) + len(self._quick) + len(self._slow)

@@ -17,7 +17,8 @@ def measure(*, messages: int, results: Sequence[int], runs: int, one_in: int) ->
     """Pairs of drains, and prints the medians of their ratios."""
     say(machine())
     say(
-        f"{messages:,} messages from {DEVICES} devices a drain, one in {one_in} dirty; medians of {runs} pairs.\n"
+        f"{messages:,} messages from {DEVICES} devices a drain, one in {one_in} dirty; medians of {runs} "
+        "pairs.\n"
     )
     say(
         "| broker | results | input | clean (msg/s) | dirty (msg/s) | ratio | CPU, clean and dirty (µs/msg) |"

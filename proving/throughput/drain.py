@@ -61,7 +61,7 @@ class Bench:
     def __init__(
         self, folder: Path, kind: Kind, *, devices: int, messages: int, results: int, odd: int = ODD
     ) -> None:
-        """`odd`: one message in so many is dirty in dirty input."""
+        """`odd`: one message in this number is dirty in dirty input."""
         self.folder, self.kind, self.odd = folder, kind, odd
         self.devices, self.messages, self.results = devices, messages, results
         self.names = [f"p{number}" for number in range(results)]
