@@ -20,6 +20,7 @@ from proving.speed.evaluations import measure
 from proving.speed.fill import Size
 from proving.speed.reads import measure as measure_reads
 from proving.throughput.beside_packer import measure as measure_packing
+from proving.throughput.dirt import measure as measure_dirt
 from proving.throughput.measuring import away as measure_away
 from proving.throughput.measuring import run as measure_ingest
 from simulators.worlds.cell import DAYS, PHIS, TRENDS
@@ -44,6 +45,12 @@ def ingest(
         bool,
         typer.Option("--packing", help="Instead: drain without the packer, beside it, and without it again."),
     ] = False,
+    dirt: Annotated[
+        int | None,
+        typer.Option(
+            min=2, help="Instead: drain clean and dirty input in turn, one message in this number dirty."
+        ),
+    ] = None,
     runs: Annotated[int, typer.Option(min=1, help="Runs of each; the table shows medians.")] = 3,
 ) -> None:
     """From publish to commit at QoS 1: by drain, clean and dirty, and live, next to reference measurements of
@@ -51,6 +58,9 @@ def ingest(
     """
     if away:
         measure_away(seconds=tuple(away), results=tuple(results or (3,)))
+        return
+    if dirt:
+        measure_dirt(messages=messages, results=tuple(results or (1, 3, 10)), runs=runs, one_in=dirt)
         return
     if packing:
         measure_packing(messages=messages, results=tuple(results or (3,)), runs=runs)

@@ -15,7 +15,7 @@ from operator import attrgetter
 
 from ingest import sequences
 from ingest.columns import counting as columns
-from ingest.columns.plain import NO_PLAIN, Opened, Plain
+from ingest.columns.plain import NO_PLAIN, Boot, Opened, Plain
 from ingest.deliveries import FIRST_TURN, Turn, keys_of, recognise
 from ingest.numbers import compare
 from ingest.outcome import Booked, Outcome, content_digest, explain_conflict
@@ -27,11 +27,11 @@ from insitu.model import Observation, RejectReason
 from insitu.times import to_datetime
 from store import ledger as store_ledger
 from store.database import Connection
-from store.deliveries import claim_frames, known_deliveries, save_deliveries
+from store.deliveries import claim_frames, known_deliveries, remember_deliveries, save_deliveries
 from store.imports import add_parts, list_origins
 from store.ledger import Key, Ledger
 from store.mappings import report_intervals
-from store.observations import merge_rows
+from store.observations import Meanwhile, merge_rows, nothing
 from store.rejects import Quota, Refused, save_rejects
 from store.sequences import Ranges, lock_sequences, save_sequences
 
@@ -56,12 +56,14 @@ def book(
     import_id: int | None = None,
     places: Sequence[int] | None = None,
     plain: Plain = NO_PLAIN,
+    meanwhile: Meanwhile = nothing,
 ) -> Outcome:
     """Write the batch to the database. The caller owns the transaction, which must contain only one batch.
 
     `turn`: progress of the broker session, including these messages. `quota`: bytes of refused messages to
     keep; None: all. `import_id`: the import that brought the messages; None: their devices sent them.
     `plain`: the other messages of the batch, as columns. `places`: of `messages` in the batch; None: 0, 1, …
+    `meanwhile`: as in `merge_rows`.
     """
     at = range(len(messages)) if places is None else places
     batch = [Booked(message, place) for place, message in zip(at, messages, strict=True)]
@@ -69,9 +71,9 @@ def book(
     opened = Opened(plain)
     _recognise_deliveries(conn, live, client_id, turn)
     _recognise_frames(conn, live)
-    ranges = _recognise_sequences(conn, batch, opened, now_us)
+    stored, ranges = _recognise_sequences(conn, batch, opened, now_us)
     compare(conn, batch, now_us)
-    _merge(conn, batch, opened, import_id)
+    _merge(conn, batch, opened, import_id, meanwhile)
     batch = sorted([*batch, *opened.objects.values()], key=attrgetter("place"))
     live = [one for one in batch if not one.message.reject_id]
     outcome = Outcome(batch)
@@ -81,7 +83,8 @@ def book(
         _count(one, new, ledger, outcome)
     outcome.stored += columns.count(plain, opened.objects.keys(), ledger)
     store_ledger.add_ledger(conn, ledger)
-    save_sequences(conn, ranges, to_datetime(now_us))
+    new_ranges = {boot: sequences.added(stored[boot], after) for boot, after in ranges.items()}
+    save_sequences(conn, new_ranges, to_datetime(now_us))
     signs_of_life(conn, [one.message for one in batch], columns.heard(plain))
     note_remarks(conn, live)
     report_intervals(conn, intervals([one.message for one in live]))
@@ -90,7 +93,7 @@ def book(
 
 
 def _receipts(
-    messages: Sequence[Prepared], plain: Plain, ranges: dict[tuple[int, str], Ranges]
+    messages: Sequence[Prepared], plain: Plain, ranges: dict[Boot, Ranges]
 ) -> dict[tuple[str, str, str], Ranges]:
     """For devices that hear them."""
     listening = columns.listening(plain)
@@ -114,11 +117,16 @@ def _recognise_deliveries(conn: Connection, batch: Sequence[Booked], client_id: 
     if not candidates:
         return
     messages = [(one.message.message, content_digest(one.message.message)) for one in candidates]
-    keys = [key for message in messages for key in keys_of(*message)]
-    repeats, fresh = recognise(messages, known_deliveries(conn, client_id, keys, above=turn.above))
+    if any(message.repeat for message, _ in messages):
+        keys = [key for message in messages for key in keys_of(*message)]
+        repeats, fresh = recognise(messages, known_deliveries(conn, client_id, keys, above=turn.above))
+        save_deliveries(conn, client_id, fresh, number=turn.number)
+    else:  # nearly always: whatever is known, these are remembered
+        _, fresh = recognise(messages, {})
+        known = remember_deliveries(conn, client_id, fresh, above=turn.above, number=turn.number)
+        repeats, _ = recognise(messages, known)
     for one, is_repeat in zip(candidates, repeats, strict=True):
         one.repeated |= is_repeat
-    save_deliveries(conn, client_id, fresh, number=turn.number)
 
 
 def _recognise_frames(conn: Connection, batch: Sequence[Booked]) -> None:
@@ -141,9 +149,9 @@ def _recognise_frames(conn: Connection, batch: Sequence[Booked]) -> None:
 
 def _recognise_sequences(
     conn: Connection, batch: Sequence[Booked], opened: Opened, now_us: int
-) -> dict[tuple[int, str], Ranges]:
-    """The ranges of seq, with those of this batch, by device and boot; marks messages with a known number,
-    and opens plain ones among them.
+) -> tuple[dict[Boot, Ranges], dict[Boot, Ranges]]:
+    """The ranges of seq, without those of this batch, and with them; marks messages with a known number, and
+    opens plain ones among them.
     """
     numbered = deque(
         (one, one.message.known.device_id)
@@ -153,10 +161,9 @@ def _recognise_sequences(
     wanted = {(device_id, boot): None for one, device_id in numbered for boot, _ in one.message.sequences}
     wanted.update((boot, None) for boot in opened.plain.boots if boot is not None)
     if not wanted:
-        return {}
-    accounted = lock_sequences(conn, list(wanted), to_datetime(now_us))
-    for key in wanted:
-        accounted.setdefault(key, [])
+        return {}, {}
+    before = lock_sequences(conn, list(wanted), to_datetime(now_us))
+    accounted = {boot: [*before.setdefault(boot, [])] for boot in wanted}
     for number, place, boot, seq in opened.plain.numbered():
         while numbered and numbered[0][0].place < place:
             _account(*numbered.popleft(), accounted)
@@ -164,17 +171,23 @@ def _recognise_sequences(
             opened.open(number).counted_before = True
     for one, device_id in numbered:
         _account(one, device_id, accounted)
-    return accounted
+    return before, accounted
 
 
-def _account(one: Booked, device_id: int, accounted: dict[tuple[int, str], Ranges]) -> None:
+def _account(one: Booked, device_id: int, accounted: dict[Boot, Ranges]) -> None:
     before = True
     for boot, seq in one.message.sequences:
         before &= not sequences.add(accounted[device_id, boot], seq)
     one.counted_before = before
 
 
-def _merge(conn: Connection, batch: Sequence[Booked], opened: Opened, import_id: int | None) -> None:
+def _merge(
+    conn: Connection,
+    batch: Sequence[Booked],
+    opened: Opened,
+    import_id: int | None,
+    meanwhile: Meanwhile,
+) -> None:
     """Store the results in order of arrival; marks messages whose results met stored ones, and opens plain
     ones among them.
     """
@@ -185,7 +198,7 @@ def _merge(conn: Connection, batch: Sequence[Booked], opened: Opened, import_id:
             observations += one.message.observations
             owners += [one] * len(one.message.observations)
     rows, order = opened.plain.with_others(observations, [one.place for one in owners])
-    merged = merge_rows(conn, rows, import_id)
+    merged = merge_rows(conn, rows, import_id, meanwhile)
 
     def owner(index: int) -> Booked:
         at = int(order[index]) - len(opened.plain.owners)

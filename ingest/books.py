@@ -22,7 +22,7 @@ from ingest.failpoints import reach
 from ingest.moves import Moves
 from ingest.mqtt import Receiver
 from ingest.outcome import Outcome
-from ingest.ports import LeaseLost, Refusal
+from ingest.ports import Ahead, LeaseLost, Refusal, nothing_ahead
 from ingest.prepared import Look, Prepared
 from ingest.probe_messages import probes_in
 from ingest.reading import prepare_at, prepare_refused
@@ -46,6 +46,10 @@ DIGEST_AGE: Final = timedelta(days=30)
 Later, the same number with any content is a conflict.
 """
 DROP_EVERY_S: Final = 60.0
+READ_AHEAD: Final = 1000
+"""Messages of the next batch that are read while the server works on one part of the present one: they take
+about as long.
+"""
 SUSPEND_EVERY_S: Final = 5.0
 """A suspended device is checked again only after this time, because its earlier messages still arrive."""
 CONNECT_TIMEOUT_S: Final = 5
@@ -90,17 +94,30 @@ class DatabaseBooks:
         self._denied: list[tuple[str, bytes]] = []
 
     def commit(
-        self, messages: Sequence[Message], refusal: Refusal | None = None, *, look: Look = Look.INSIDE
+        self,
+        messages: Sequence[Message],
+        refusal: Refusal | None = None,
+        *,
+        look: Look = Look.INSIDE,
+        ahead: Ahead = nothing_ahead,
     ) -> Outcome:
         """Write the messages in one transaction, during which nobody can take the shard."""
-        outcome = self._in_transaction(lambda conn: self._write(conn, messages, refusal, look=look))
+        outcome = self._in_transaction(
+            lambda conn: self._write(conn, messages, refusal, look=look, ahead=ahead)
+        )
         self._committed = True
         self._budget.back("commit")
         self._moves.committed(messages)
         return outcome
 
     def _write(
-        self, conn: Connection, messages: Sequence[Message], refusal: Refusal | None, *, look: Look
+        self,
+        conn: Connection,
+        messages: Sequence[Message],
+        refusal: Refusal | None,
+        *,
+        look: Look,
+        ahead: Ahead,
     ) -> Outcome:
         at_qos_1 = sum(1 for message in messages if message.qos)
         number = shards.hold_for_batch(conn, self._holder, self._shard_id, messages=at_qos_1)
@@ -127,6 +144,7 @@ class DatabaseBooks:
             quota=self._quota,
             places=kept,
             plain=plain,
+            meanwhile=lambda: self._reader_of(known).read_ahead(ahead(), READ_AHEAD),
         )
         probes.save_probes(conn, self._shard_id, probes_in(others))
         if nodes is not None:
@@ -149,8 +167,8 @@ class DatabaseBooks:
         receiver.beat()
         self._in_transaction(lambda conn: self._housekeep(conn, heard=heard, problem=problem))
         self._budget.back("commit")
-        for topic, refusal in self._denied:
-            receiver.publish(topic, refusal)
+        if self._denied:
+            receiver.publish(self._denied)
         self._denied = []
         self._moves.let_go()
         self._committed = False

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import paho.mqtt.client as paho
@@ -129,12 +129,29 @@ class BlockClient(paho.Client):
         packet["command"], packet["packet"], packet["remaining_length"] = 0, bytearray(b""), 0
         return rc
 
+    def say(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        """Publish at QoS 0, (topic, payload) of each, in one write. The caller makes sure that there is a
+        connection.
+        """
+        packets = b"".join(_publish(topic.encode(), payload) for topic, payload in messages)
+        self._packet_queue(_PUBACK, packets, 0, 0)  # as acknowledgements: nobody waits for an answer
+
     def acknowledge(self, mids: list[int]) -> None:
         """Send the PUBACKs of a batch in one write. The caller makes sure that they belong to this
         connection.
         """
         packets = b"".join(b"\x40\x02" + mid.to_bytes(2, "big") for mid in mids)
         self._packet_queue(_PUBACK, packets, 0, 0)
+
+
+def _publish(topic: bytes, payload: bytes) -> bytes:
+    """A packet at QoS 0."""
+    left, digits = 2 + len(topic) + len(payload), bytearray()
+    while left > 0x7F:
+        digits.append(left & 0x7F | 0x80)
+        left >>= 7
+    digits.append(left)
+    return b"".join((bytes((_PUBLISH,)), digits, len(topic).to_bytes(2, "big"), topic, payload))
 
 
 def _length(block: bytearray, at: int, size: int) -> tuple[int, int]:

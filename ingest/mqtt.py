@@ -23,6 +23,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from ingest.budget import Budget
 from ingest.client import BlockClient
 from ingest.deliveries import BrokerLife, PacketIds
+from ingest.ports import Spoken
 from ingest.waiting import MOST_BYTES, Waiting
 from insitu.clock import Clock
 from insitu.errors import InsituError, NotAcceptedHere
@@ -256,19 +257,9 @@ class Receiver:
             payload = payload[:UNREAD_BYTES]
         elif size > MAX_PAYLOAD_BYTES:
             payload = payload[:MAX_PAYLOAD_BYTES]
+        now_us, epoch, life = self._now_us(), self._epoch, self._life
         message = Message(
-            topic,
-            payload,
-            self._now_us(),
-            mid,
-            self._epoch,
-            qos,
-            retained,
-            size,
-            repeat,
-            self._life,
-            is_far,
-            unread,
+            topic, payload, now_us, mid, epoch, qos, retained, size, repeat, life, is_far, unread
         )
         if qos:
             self._waiting[mid] = message
@@ -309,13 +300,18 @@ class Receiver:
                 self._rest()
                 return []
         self._empty_since = None
-        self._gather(most, gather_s)
+        if not queue.next:
+            self._gather(most, gather_s)
         taken = queue.take(most)
         if self._came:
             for message in taken:
                 if not message.qos:
                     self._went[message.topic] = self._went.get(message.topic, 0) + 1
         return taken
+
+    def ahead(self, most: int) -> Sequence[Message]:
+        """The messages that the next `take` returns, if a full batch waits already; else none."""
+        return self._queue.ahead(most, least=most)
 
     def _gather(self, most: int, gather_s: float) -> None:
         end, waiting = time.monotonic() + gather_s, len(self._queue)
@@ -352,9 +348,11 @@ class Receiver:
                 # next connection.
                 self._client.acknowledge(mids)
 
-    def publish(self, topic: str, payload: bytes) -> None:
+    def publish(self, messages: Sequence[Spoken]) -> None:
         """QoS 0, latest wins: a lost receipt or refusal is covered by the next one."""
-        self._client.publish(topic, payload, qos=0)
+        with self._lock:
+            if self._connected:
+                self._client.say(messages)
 
     def subscribe(self, filters: Sequence[str]) -> None:
         """Request more filters; `filters` shows when they are granted."""

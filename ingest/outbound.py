@@ -5,11 +5,12 @@ rest as a count).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ingest import sequences
 from ingest.decode.sparkplug import rebirth_command
 from ingest.outcome import Outcome
+from ingest.ports import Spoken
 from insitu.model import Reject
 from insitu.times import to_datetime
 from insitu.wire import RECEIPT, REJECTED, SPARKPLUG_COMMAND, Receipt, Refusal, Topic
@@ -22,12 +23,13 @@ EXCERPT = 120
 
 
 class Outbound:
-    """Holds pending messages; `send` publishes those that may be sent now. Uses wall time: a link has no
-    trial clock.
+    """Holds pending messages; `send` publishes those that may be sent now, all at once: a message of its own
+    costs as much as decoding ten. Uses wall time: a link has no trial clock.
     """
 
-    def __init__(self, publish: Callable[[str, bytes], None]) -> None:
+    def __init__(self, publish: Callable[[Sequence[Spoken]], None]) -> None:
         self._publish = publish
+        self._ready: list[Spoken] = []
         self._due: dict[tuple[str, str], tuple[str, Ranges]] = {}
         self._receipt_at: dict[tuple[str, str], float] = {}
         self._minute: dict[tuple[str, str], tuple[float, int]] = {}
@@ -44,7 +46,7 @@ class Outbound:
             self._refuse(reject, seq)
 
     def send(self) -> None:
-        """Publish receipts to devices that received none within the last second."""
+        """Publish what is ready, and receipts to devices that received none within the last second."""
         now = time.monotonic()
         for key in [
             key for key in self._due if now - self._receipt_at.get(key, -RECEIPT_EVERY_S) >= RECEIPT_EVERY_S
@@ -53,17 +55,18 @@ class Outbound:
             self._receipt_at[key] = now
             seq, missing = sequences.accounted(ranges)
             receipt = Receipt(boot=boot, seq=seq, missing=missing)
-            self._publish(str(Topic(*key, RECEIPT)), receipt.model_dump_json().encode())
+            self._ready.append((str(Topic(*key, RECEIPT)), receipt.model_dump_json().encode()))
+        if self._ready:
+            self._publish(self._ready)
+            self._ready = []
 
     def _ask_for_birth(self, group: str, edge: str) -> None:
         """Latest wins; the edge node answers with its own birth and a birth of each of its devices."""
         now = time.monotonic()
         if now - self._asked_at.get((group, edge), -REBIRTH_EVERY_S) >= REBIRTH_EVERY_S:
             self._asked_at[group, edge] = now
-            self._publish(
-                SPARKPLUG_COMMAND.replace("+", group, 1).replace("+", edge, 1),
-                rebirth_command(int(time.time() * 1e6)),
-            )
+            topic = SPARKPLUG_COMMAND.replace("+", group, 1).replace("+", edge, 1)
+            self._ready.append((topic, rebirth_command(int(time.time() * 1e6))))
 
     def _refuse(self, reject: Reject, seq: int | None) -> None:
         key = (reject.trial, reject.device)
@@ -83,4 +86,4 @@ class Outbound:
             excerpt=reject.payload[:EXCERPT].decode("utf-8", "replace"),
             more=self._unsent.pop(key, 0),
         )
-        self._publish(str(Topic(*key, REJECTED)), refusal.model_dump_json().encode())
+        self._ready.append((str(Topic(*key, REJECTED)), refusal.model_dump_json().encode()))

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ingest.outcome import Outcome
@@ -16,6 +16,14 @@ from insitu.model import Message, RejectReason
 
 Refusal = tuple[RejectReason, str]
 """(reason, text): a refusal to store in place of messages that cannot be stored."""
+Spoken = tuple[str, bytes]
+"""(topic, payload) of a message to a device."""
+
+Ahead = Callable[[], Sequence[Message]]
+
+
+def nothing_ahead() -> Sequence[Message]:
+    return ()
 
 
 class LeaseLost(RetryLater):
@@ -41,10 +49,15 @@ class Session(Protocol):
         `gather_s` for more.
         """
 
+    def ahead(self, most: int) -> Sequence[Message]:
+        """The messages that the next `take` returns, if a full batch waits already; else none. Never
+        waits.
+        """
+
     def ack(self, messages: Sequence[Message]) -> None:
         """Acknowledge messages of the present connection; the others come again."""
 
-    def publish(self, topic: str, payload: bytes) -> None: ...
+    def publish(self, messages: Sequence[Spoken]) -> None: ...
 
 
 class Books(Protocol):
@@ -53,9 +66,15 @@ class Books(Protocol):
     """
 
     def commit(
-        self, messages: Sequence[Message], refusal: Refusal | None = None, *, look: Look = Look.INSIDE
+        self,
+        messages: Sequence[Message],
+        refusal: Refusal | None = None,
+        *,
+        look: Look = Look.INSIDE,
+        ahead: Ahead = nothing_ahead,
     ) -> Outcome:
-        """Store the messages. With a `refusal` store only that, after as close a `look` at them.
+        """Store the messages. With a `refusal` store only that, after as close a `look` at them. `ahead`: the
+        messages that come next, which may be read while the database works.
 
         Raises LeaseLost, RetryLater and FreeSpace if the messages are not the cause; another InsituError or
         one of DEFECTS if one of them may be; any other exception is unexpected and treated as transient.

@@ -34,6 +34,15 @@ def add(ranges: Ranges, seq: int) -> bool:
     return True
 
 
+def added(before: Ranges, after: Ranges) -> Ranges:
+    """The ranges of `after` that are not in `before`."""
+    most = len(before) - 1
+    if most >= 0 and after[:most] == before[:most]:  # nearly always: only the last one grew
+        return [one for one in after[most:] if one != before[most]]
+    known = set(before)
+    return [one for one in after if one not in known]
+
+
 def accounted(ranges: Ranges) -> tuple[int | None, list[tuple[int, int]]]:
     """(highest seq up to which everything is accounted for, closed missing ranges above it, at most 20)."""
     if not ranges:

@@ -41,9 +41,11 @@ class Waiting:
         self._slow_turn = False
         self._came = self._went = 0
         self._bytes_in = self._bytes_out = 0
+        self.next: list[Message] = []
+        """Chosen already: `take` returns these next."""
 
     def __len__(self) -> int:
-        return len(self._quick) + len(self._slow)
+        return len(self.next) + len(self._quick) + len(self._slow)
 
     @property
     def size(self) -> int:
@@ -69,12 +71,23 @@ class Waiting:
             self._slow.append((message, who, self._came))
             return True
 
+    def ahead(self, most: int, *, least: int) -> list[Message]:
+        """Choose what `take` returns next, if at least `least` messages wait."""
+        if not self.next and len(self) >= least:
+            self.next = self._choose(most)
+        return self.next
+
     def take(self, most: int) -> list[Message]:
         """Up to `most` messages, with at most BATCH_BYTES plus one message. Every other batch begins with the
         second lane.
 
         So a small message waits for the present batch, but not for another large message in its own.
         """
+        taken, self.next = self.next or self._choose(most), []
+        self._bytes_out += sum(len(message.payload) for message in taken)
+        return taken
+
+    def _choose(self, most: int) -> list[Message]:
         self._slow_turn = not self._quick or not self._slow_turn
         taken = self._take_slow(most) if self._slow_turn else []
         size = sum(len(message.payload) for message in taken)
@@ -84,7 +97,6 @@ class Waiting:
             self._went += 1
             taken.append(message)
             size += len(message.payload)
-        self._bytes_out += size
         return taken
 
     def _take_slow(self, most: int) -> list[Message]:

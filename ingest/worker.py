@@ -200,7 +200,7 @@ class Worker:
         while True:
             tries += 1
             try:
-                outcome = self._books.commit(messages, refusal, look=look)
+                outcome = self._books.commit(messages, refusal, look=look, ahead=self._ahead)
                 break
             except (LeaseLost, NotAcceptedHere):
                 raise
@@ -218,6 +218,9 @@ class Worker:
             self._pause(pause)
             pause = min(LONGEST_PAUSE_S, pause * 2)
         self._outbound.note(outcome)
+
+    def _ahead(self) -> Sequence[Message]:
+        return self._session.ahead(self._pace.messages)
 
     def _pause(self, seconds: float) -> None:
         self._books.start_over()

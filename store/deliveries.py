@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from insitu.times import to_datetime, to_us
+from store.binary import Byteas, Int4s, Texts, Times
 from store.database import Connection, run
 from store.queries import Queries
 
@@ -14,6 +17,7 @@ from store.queries import Queries
 class _SQL(Queries, file="deliveries"):
     known_deliveries: str
     save_deliveries: str
+    remember_deliveries: str
     claim_frames: str
     drop_deliveries: str
     drop_old_deliveries: str
@@ -48,8 +52,7 @@ def known_deliveries(
         "above": above,
         "age": age,
     }
-    found = conn.execute(_SQL.known_deliveries.encode(), parameters)
-    return {Delivery(life, mid, bytes(sha)): to_us(received) for life, mid, sha, received in found}
+    return _found(conn, _SQL.known_deliveries, parameters)
 
 
 def save_deliveries(
@@ -57,16 +60,29 @@ def save_deliveries(
 ) -> None:
     """Store delivery → received (µs) of messages that have no other identity."""
     if deliveries:
-        run(
-            conn,
-            _SQL.save_deliveries,
-            client_id=client_id,
-            lives=[key.life for key in deliveries],
-            mids=[key.mid for key in deliveries],
-            hashes=[key.sha256 for key in deliveries],
-            received=[to_datetime(us) for us in deliveries.values()],
-            number=number,
-        )
+        run(conn, _SQL.save_deliveries, client_id=client_id, **_columns(deliveries), number=number)
+
+
+def remember_deliveries(
+    conn: Connection, client_id: str, deliveries: Mapping[Delivery, int], *, above: int, number: int
+) -> dict[Delivery, int]:
+    """`save_deliveries`. Returns those of them that were known before, as `known_deliveries` does."""
+    parameters = {"client_id": client_id, **_columns(deliveries), "above": above, "number": number}
+    return _found(conn, _SQL.remember_deliveries, parameters)
+
+
+def _columns(deliveries: Mapping[Delivery, int]) -> dict[str, Any]:
+    return {
+        "lives": Texts([key.life for key in deliveries]),
+        "mids": Int4s(np.array([key.mid for key in deliveries], np.int64)),
+        "hashes": Byteas([key.sha256 for key in deliveries]),
+        "received": Times(np.array(list(deliveries.values()), np.int64)),
+    }
+
+
+def _found(conn: Connection, query: str, parameters: Mapping[str, Any]) -> dict[Delivery, int]:
+    found = conn.execute(query.encode(), parameters)
+    return {Delivery(life, mid, bytes(sha)): to_us(received) for life, mid, sha, received in found}
 
 
 def claim_frames(

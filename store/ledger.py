@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from store.binary import Int8s, Times
+from store.binary import Int8s, Texts, Times
 from store.database import Connection, rows, run
 from store.queries import Queries
 
@@ -133,6 +133,8 @@ class RejectCount:
 
 def clean(text: str) -> str:
     """`text` without the characters that PostgreSQL cannot store: NUL and lone surrogates."""
+    if text.isascii() and "\x00" not in text:  # nearly always
+        return text[:2000]
     return text.replace("\x00", "\\0").encode("utf-8", "backslashreplace").decode()[:2000]
 
 
@@ -146,22 +148,23 @@ def add_ledger(conn: Connection, ledger: Ledger) -> None:
             **{name: Int8s(counts[:, place]) for place, name in enumerate(_COUNTERS)},
         )
     if ledger.reasons:
+        sums = np.array(list(ledger.reasons.values()), np.int64)
         run(
             conn,
             _SQL.add_reasons,
             **_key_columns(key for key, _, _ in ledger.reasons),
-            outcomes=[outcome for _, outcome, _ in ledger.reasons],
-            reasons=[reason for _, _, reason in ledger.reasons],
-            messages=[counts[0] for counts in ledger.reasons.values()],
-            results=[counts[1] for counts in ledger.reasons.values()],
+            outcomes=Texts([outcome for _, outcome, _ in ledger.reasons]),
+            reasons=Texts([reason for _, _, reason in ledger.reasons]),
+            messages=Int8s(sums[:, 0]),
+            results=Int8s(sums[:, 1]),
         )
 
 
 def _key_columns(keys: Iterable[Key]) -> dict[str, Any]:
     listed = list(keys)
     return {
-        "trials": [clean(key.trial) for key in listed],
-        "devices": [clean(key.device) for key in listed],
+        "trials": Texts([clean(key.trial) for key in listed]),
+        "devices": Texts([clean(key.device) for key in listed]),
         "hours": Times(np.array([key.hour_us for key in listed], np.int64)),
         "reject_ids": Int8s(np.array([key.reject_id for key in listed], np.int64)),
     }

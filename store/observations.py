@@ -6,11 +6,11 @@ Call `merge` once in a transaction: its staging table is empty only at the begin
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
-from typing import Any, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,14 @@ now.
 """
 _HEADER = b"PGCOPY\n\xff\r\n\x00" + struct.pack(">ii", 0, 0)
 _TRAILER = struct.pack(">h", -1)
+_PART: Final = 131_072
+"""Bytes of a COPY that are sent at a time: the server works on them for some milliseconds."""
+Meanwhile = Callable[[], None]
+
+
+def nothing() -> None: ...
+
+
 # One row of a binary COPY: number of fields, then length and content of each, big-endian.
 _ROW = np.dtype(
     [
@@ -136,9 +144,12 @@ def merge(conn: Connection, observations: Sequence[Observation], import_id: int 
     return merge_rows(conn, rows_of(observations), import_id)
 
 
-def merge_rows(conn: Connection, given: Rows, import_id: int | None = None) -> Merged:
+def merge_rows(
+    conn: Connection, given: Rows, import_id: int | None = None, meanwhile: Meanwhile = nothing
+) -> Merged:
     """Store new observations. First write wins on (datastream, time), within the batch, in the order of
-    `given`, and against stored rows. `import_id`: the import that brought them.
+    `given`, and against stored rows. `import_id`: the import that brought them. `meanwhile`: called now and
+    then while the server works on rows; it must not use the connection, and raise nothing.
     """
     if not len(given.streams):
         return Merged(0, [], [])
@@ -153,7 +164,7 @@ def merge_rows(conn: Connection, given: Rows, import_id: int | None = None) -> M
     newer, old = _newer(conn, streams, times)
     newer &= kept
     packed, packed_results = _packed(conn, batch, old & kept)
-    if newer.any() and not _copied(conn, batch.at(newer), import_id):
+    if newer.any() and not _copied(conn, batch.at(newer), import_id, meanwhile):
         newer[:] = False
     staged = np.flatnonzero(kept & ~newer & ~packed)
     met = _merged(conn, staged, batch.at(staged), import_id) if len(staged) else []
@@ -202,13 +213,13 @@ def _packed(conn: Connection, batch: Rows, old: Bools) -> tuple[Bools, Floats]:
     return found, results
 
 
-def _copied(conn: Connection, new: Rows, import_id: int | None) -> bool:
+def _copied(conn: Connection, new: Rows, import_id: int | None, meanwhile: Meanwhile) -> bool:
     """COPY them directly into the table, at a third of the cost of a merge. False if another writer stored
     one of them first.
     """
     try:
         with conn.transaction():  # a savepoint, because the transaction has already read
-            copy_straight(conn, *new, import_id=import_id)
+            copy_straight(conn, *new, import_id=import_id, meanwhile=meanwhile)
     except AlreadyExists:
         return False
     return True
@@ -301,6 +312,7 @@ def copy_straight(
     quality: Floats | NDArray[np.int8] | ClockQuality = ClockQuality.DEVICE,
     flags: NDArray[np.int8] | None = None,
     import_id: int | NDArray[np.int32] | None = None,
+    meanwhile: Meanwhile = nothing,
 ) -> None:
     """Binary COPY directly into the table, without a merge; raises AlreadyExists for an existing key. `insitu
     bench` also fills tables with it.
@@ -317,8 +329,11 @@ def copy_straight(
     columns = "datastream_id, phenomenon_time, result, received_at, clock_quality, flag"
     if import_id is not None:
         table["fields"], table["n7"], table["import_id"], columns = 7, 4, import_id, f"{columns}, import_id"
+    content = memoryview(_HEADER + table.tobytes() + _TRAILER)
     with conn.cursor().copy(f"COPY observation ({columns}) FROM STDIN (FORMAT binary)".encode()) as copy:
-        copy.write(_HEADER + table.tobytes() + _TRAILER)
+        for start in range(0, len(content), _PART):
+            copy.write(content[start : start + _PART])
+            meanwhile()
 
 
 def settle(conn: Connection) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import numpy as np
+
 from insitu.model import Reject
-from insitu.times import to_datetime
+from insitu.times import to_datetime, to_us
+from store.binary import Byteas, Int4s, Int8s, Texts, Times
 from store.database import Connection, run, scalar
 from store.deliveries import claim_frames
 from store.ledger import clean
@@ -17,9 +20,8 @@ from store.queries import Queries
 
 class _SQL(Queries, file="rejects"):
     save_rejects: str
-    hold_kept: str
     add_kept: str
-    kept_on_disk: str
+    correct_kept: str
     known_rejects: str
     claim_rejects: str
     add_overflow: str
@@ -74,21 +76,26 @@ def save_rejects(
         return Saved(set(), set())
     if quota is None:
         return Saved(_keep(conn, [as_kept(one) for one in rejects], import_id), set())
-    used = _hold(conn, rejects)
-    full = int(scalar(conn, _SQL.kept_on_disk)) >= quota.on_disk
+    keys = [_key(reject) for reject in rejects]
+    added = _sums(rejects, keys)
+    used, on_disk = _add(conn, added)
+    full = on_disk >= quota.on_disk
     kept: list[Reject] = []
+    kept_keys: list[Key] = []
     beyond: list[Reject] = []
-    for reject in rejects:
-        key = _key(reject)
+    for reject, key in zip(rejects, keys, strict=True):
         cost = len(reject.payload) + ROW_BYTES
         if full or used[key] + cost > quota.per_hour:
             beyond.append(reject)
         else:
             used[key] += cost
             kept.append(reject)
+            kept_keys.append(key)
     new = _keep(conn, [as_kept(one) for one in kept], import_id)
     dropped = _count(conn, [r for r in beyond if r.identity not in known], new, repeatable)
-    _add_kept(conn, [reject for reject in kept if _name(reject) in new])
+    if beyond or len(new) < len(kept):
+        saved = [pair for pair in zip(kept, kept_keys, strict=True) if _name(pair[0]) in new]
+        _correct(conn, added, _sums(*zip(*saved, strict=True)) if saved else {})
     return Saved(new | dropped, dropped)
 
 
@@ -97,17 +104,17 @@ def _keep(conn: Connection, rejects: Sequence[Reject], import_id: int | None) ->
     if not rejects:
         return set()
     parameters = {
-        "reasons": [str(r.reason) for r in rejects],
-        "details": [clean(r.detail) for r in rejects],
-        "topics": [clean(r.topic) for r in rejects],
-        "payloads": [r.payload for r in rejects],
-        "sizes": [r.size for r in rejects],
-        "received": [to_datetime(r.received_us) for r in rejects],
-        "trials": [clean(r.trial) for r in rejects],
-        "devices": [clean(r.device) for r in rejects],
-        "results": [r.results for r in rejects],
-        "identities": [r.identity for r in rejects],
-        "raw_until": [None if r.raw_until_us is None else to_datetime(r.raw_until_us) for r in rejects],
+        "reasons": Texts([str(r.reason) for r in rejects]),
+        "details": Texts([clean(r.detail) for r in rejects]),
+        "topics": Texts([clean(r.topic) for r in rejects]),
+        "payloads": Byteas([r.payload for r in rejects]),
+        "sizes": _ints(r.size for r in rejects),
+        "received": _times(r.received_us for r in rejects),
+        "trials": Texts([clean(r.trial) for r in rejects]),
+        "devices": Texts([clean(r.device) for r in rejects]),
+        "results": _ints(r.results for r in rejects),
+        "identities": Byteas([r.identity for r in rejects]),
+        "raw_until": _nulls(r.raw_until_us for r in rejects),
         "import_id": import_id,
     }
     if import_id is not None:
@@ -139,10 +146,10 @@ def _count(
             conn,
             _SQL.add_overflow,
             **_columns(map(_key, new)),
-            reasons=[str(r.reason) for r in new],
-            results=[r.results for r in new],
-            sizes=[r.size for r in new],
-            received=[to_datetime(r.received_us) for r in new],
+            reasons=Texts([str(r.reason) for r in new]),
+            results=_ints(r.results for r in new),
+            sizes=_ints(r.size for r in new),
+            received=_times(r.received_us for r in new),
         )
     return {_name(r) for r in new}
 
@@ -164,25 +171,49 @@ def _key(reject: Reject) -> Key:
     )
 
 
-def _columns(keys: Iterable[Key]) -> dict[str, list[Any]]:
+def _columns(keys: Iterable[Key]) -> dict[str, Any]:
     trials, devices, hours = zip(*keys, strict=True)
-    return {"trials": list(trials), "devices": list(devices), "hours": list(hours)}
+    return {"trials": Texts(trials), "devices": Texts(devices), "hours": _times(map(to_us, hours))}
 
 
-def _hold(conn: Connection, rejects: Sequence[Reject]) -> dict[Key, int]:
-    """Bytes kept so far for their devices and hours; locked against other writers until the transaction
-    ends.
-    """
-    found = conn.execute(_SQL.hold_kept.encode(), _columns(dict.fromkeys(map(_key, rejects)))).fetchall()
-    return {(trial, device, hour): int(size) for trial, device, hour, size in found}
+def _ints(numbers: Iterable[int]) -> Int4s:
+    return Int4s(np.array(list(numbers), np.int64))
 
 
-def _add_kept(conn: Connection, rejects: Sequence[Reject]) -> None:
+def _times(us: Iterable[int]) -> Times:
+    return Times(np.array(list(us), np.int64))
+
+
+def _nulls(us: Iterable[int | None]) -> list[datetime | None] | None:
+    """Nearly always nothing: `unnest` fills up with nulls."""
+    times = [None if one is None else to_datetime(one) for one in us]
+    return times if any(times) else None
+
+
+def _sums(rejects: Sequence[Reject], keys: Sequence[Key]) -> dict[Key, int]:
+    """Bytes that they cost, by device and hour; `keys`: of each."""
     sums: dict[Key, int] = {}
-    for reject in rejects:
-        sums[_key(reject)] = sums.get(_key(reject), 0) + len(reject.payload) + ROW_BYTES
-    if sums:
-        run(conn, _SQL.add_kept, **_columns(sums), bytes=list(sums.values()))
+    for reject, key in zip(rejects, keys, strict=True):
+        sums[key] = sums.get(key, 0) + len(reject.payload) + ROW_BYTES
+    return sums
+
+
+def _add(conn: Connection, added: Mapping[Key, int]) -> tuple[dict[Key, int], int]:
+    """Count these bytes as kept: nearly always they are. Returns the bytes kept before, by device and hour,
+    which are locked against other writers until the transaction ends; and the bytes of all rejects on disk.
+    """
+    parameters = {**_columns(added), "bytes": Int8s(np.array(list(added.values()), np.int64))}
+    found = conn.execute(_SQL.add_kept.encode(), parameters).fetchall()
+    used = {(trial, device, hour): int(size) for trial, device, hour, size, _ in found}
+    return {key: used[key] - size for key, size in added.items()}, int(found[0][4])
+
+
+def _correct(conn: Connection, added: Mapping[Key, int], kept: Mapping[Key, int]) -> None:
+    """Take back what `_add` counted and was not kept."""
+    less = {key: size - kept.get(key, 0) for key, size in added.items() if size != kept.get(key, 0)}
+    if less:
+        sizes = Int8s(np.array(list(less.values()), np.int64))
+        run(conn, _SQL.correct_kept, **_columns(less), bytes=sizes)
 
 
 def count_failed(conn: Connection) -> int:

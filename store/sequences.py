@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+import struct
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
+import numpy as np
+
+from store.binary import Int4s, Texts
 from store.database import Connection, run
 from store.queries import Queries
 
@@ -17,7 +20,10 @@ class _SQL(Queries, file="sequences"):
     save_sequences: str
 
 
-_RANGE = re.compile(r"\[(-?\d+),(-?\d+)\)")
+_COUNT: Final = 4
+"""Bytes before the first range of a multirange in PostgreSQL's binary format."""
+_RANGE: Final = struct.Struct(">iBiqiq")
+"""Length, flags, then length and content of each bound."""
 Ranges = list[tuple[int, int]]
 """Half-open, sorted, disjoint, not touching."""
 
@@ -40,24 +46,34 @@ def _ranges(
 ) -> dict[tuple[int, str], Ranges]:
     if not keys:
         return {}
-    parameters = {"device_ids": [device for device, _ in keys], "boots": [boot for _, boot in keys], **more}
-    found = conn.execute(query.encode(), parameters).fetchall()
+    found = conn.execute(query.encode(), {**_keys(keys), **more}, binary=True).fetchall()
     return {
-        (device, boot): [(int(low), int(high)) for low, high in _RANGE.findall(seen)]
+        (device, boot): [(low, high) for _, _, _, low, _, high in _RANGE.iter_unpack(seen[_COUNT:])]
         for device, boot, seen in found
     }
 
 
+def _keys(keys: Collection[tuple[int, str]]) -> dict[str, Any]:
+    return {
+        "device_ids": Int4s(np.array([device for device, _ in keys], np.int64)),
+        "boots": Texts([boot for _, boot in keys]),
+    }
+
+
 def save_sequences(conn: Connection, sequences: Mapping[tuple[int, str], Ranges], now: datetime) -> None:
+    """Add ranges to those that are stored. Only the new ones need to be given: a device whose messages were
+    lost has hundreds.
+    """
     if sequences:
         run(
             conn,
             _SQL.save_sequences,
-            device_ids=[device for device, _ in sequences],
-            boots=[boot for _, boot in sequences],
-            seen=[
-                "{" + ",".join(f"[{low},{high})" for low, high in ranges) + "}"
-                for ranges in sequences.values()
-            ],
+            **_keys(sequences),
+            seen=Texts(
+                [
+                    "{" + ",".join([f"[{low},{high})" for low, high in ranges]) + "}"
+                    for ranges in sequences.values()
+                ]
+            ),
             now=now,
         )

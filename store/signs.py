@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from insitu.times import to_datetime
-from store.binary import Int4s, Times
+from store.binary import Float8s, Int4s, Times
 from store.database import Connection, run
 from store.ledger import clean
 from store.queries import Queries
@@ -57,9 +58,20 @@ def touch_devices(conn: Connection, seen: Mapping[int, Heard]) -> None:
             device_ids=Int4s(np.array(list(seen))),
             first=Times(np.array([one.first_us for one in seen.values()], np.int64)),
             seen=Times(np.array([one.last_us for one in seen.values()], np.int64)),
-            back=[None if one.back_us is None else to_datetime(one.back_us) for one in seen.values()],
-            offsets=[one.offset_s for one in seen.values()],
+            back=_or_null(
+                [None if one.back_us is None else to_datetime(one.back_us) for one in seen.values()]
+            ),
+            offsets=_numbers([one.offset_s for one in seen.values()]),
         )
+
+
+def _or_null(times: list[datetime | None]) -> list[datetime | None] | None:
+    """Nearly always nothing: `unnest` fills up with nulls."""
+    return times if any(times) else None
+
+
+def _numbers(values: list[float | None]) -> Float8s | list[float | None]:
+    return values if None in values else Float8s(np.array(values, np.float64))
 
 
 def save_statuses(conn: Connection, lines: Sequence[StatusLine]) -> None:

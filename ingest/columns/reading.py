@@ -9,6 +9,7 @@ message is not plain: the path of objects then accepts or refuses it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -19,6 +20,7 @@ from ingest.columns.layouts import Layouts
 from ingest.columns.plain import NO_PLAIN, Boot, Plain
 from ingest.decode import times
 from ingest.place import FUTURE_US
+from ingest.prepared import DEFECTS
 from ingest.signs import SHORTEST_SILENCE_US
 from insitu.arrays import Floats
 from insitu.model import ClockQuality, Message
@@ -51,33 +53,69 @@ class _Row(NamedTuple):
     seq: int
 
 
+@dataclass(slots=True)
+class _Begun:
+    """A batch that is read up to some place."""
+
+    messages: Sequence[Message]
+    upto: int = 0
+    found: list[_Row] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+    others: list[int] = field(default_factory=list)
+
+
 class PlainReader:
     """Reads by one snapshot of the catalogue. One thread owns it."""
 
     def __init__(self, snapshot: CatalogueSnapshot) -> None:
         self.snapshot = snapshot
         self._layouts = Layouts(snapshot)
+        self._ahead: _Begun | None = None
 
     def read(self, messages: Sequence[Message]) -> tuple[Plain, list[int]]:
         """The plain messages, and the places of all others in the batch."""
         everything = list(range(len(messages)))
-        if len(messages) < FEWEST or _lasts_long(messages):
+        if not _may_be_plain(messages):
             return NO_PLAIN, everything
+        begun = self._begin(messages)
+        if begun is self._ahead:
+            self._ahead = None
+        self._go_on(begun, len(messages))
+        if not begun.found:
+            return NO_PLAIN, everything
+        plain, refusable = self._judged(self._placed(messages, begun.found, begun.values))
+        return plain, sorted(begun.others + refusable)
+
+    def read_ahead(self, messages: Sequence[Message], most: int) -> None:
+        """Read the next `most` messages of the batch that is read next. `read` goes on there, if it is given
+        this very list.
+        """
+        if self._ahead is None or self._ahead.messages is not messages:
+            if not _may_be_plain(messages):
+                return
+            self._ahead = self._begin(messages)
+        try:
+            self._go_on(self._ahead, most)
+        except DEFECTS:  # of a later batch: raised again when that is read
+            self._ahead = None
+
+    def _begin(self, messages: Sequence[Message]) -> _Begun:
         if self._layouts.names > MOST_NAMES:
-            self._layouts = Layouts(self.snapshot)
-        found: list[_Row] = []
-        values: list[float] = []
-        others: list[int] = []
-        for place, message in enumerate(messages):
-            row = self._read(place, message, values)
+            self._layouts, self._ahead = Layouts(self.snapshot), None
+        if self._ahead is not None and self._ahead.messages is messages:
+            return self._ahead
+        return _Begun(messages)
+
+    def _go_on(self, begun: _Begun, most: int) -> None:
+        """Read `most` more of its messages, or all that are left."""
+        first, messages = begun.upto, begun.messages
+        begun.upto = min(len(messages), first + most)
+        for place in range(first, begun.upto):
+            row = self._read(place, messages[place], begun.values)
             if row is None:
-                others.append(place)
+                begun.others.append(place)
             else:
-                found.append(row)
-        if not found:
-            return NO_PLAIN, everything
-        plain, refusable = self._judged(self._placed(messages, found, values))
-        return plain, sorted(others + refusable)
+                begun.found.append(row)
 
     def _read(self, place: int, message: Message, values: list[float]) -> _Row | None:
         """Appends the results to `values`. None if the message is not plain."""
@@ -154,7 +192,11 @@ def _stamp(time: datetime | float) -> tuple[int, int, int] | None:
     return None if found is None else (found[0], _REPAIRED if found[1] else _DEVICE, 2)
 
 
-def _lasts_long(messages: Sequence[Message]) -> bool:
-    """True if a device may have been silent within the batch: only the path of objects looks for that."""
+def _may_be_plain(messages: Sequence[Message]) -> bool:
+    """False for so few that arrays do not pay, and if a device may have been silent within the batch: only
+    the path of objects looks for that.
+    """
+    if len(messages) < FEWEST:
+        return False
     received = [message.received_us for message in messages]
-    return max(received) - min(received) > SHORTEST_SILENCE_US
+    return max(received) - min(received) <= SHORTEST_SILENCE_US

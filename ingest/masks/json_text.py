@@ -18,6 +18,7 @@ _TOKEN: Final = re.compile(
 )
 _NUMBER: Final = re.compile(r"-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?")
 _VALUES: Final = frozenset(("v", "value", "val", "result"))
+_ENDS: Final = ("}", "]", '"')
 _LITERALS: Final = frozenset(("true", "false", "null", "NaN", "Infinity", "-Infinity"))
 _FREE: Final = re.compile(r"(?<![^\W\d_])[^\W\d_]{3,}+(?!\w*+\s*+[=:])")
 """A word that is no name before = or :, in what is no JSON."""
@@ -41,11 +42,12 @@ class _Walk:
 
     def token(self, match: re.Match[str]) -> str:
         text = match[0]
-        if match["mark"]:
+        kind = match.lastgroup
+        if kind == "mark":
             self._mark(text)
-        elif match["text"]:
+        elif kind == "text":
             return self._text(text)
-        elif match["word"]:
+        elif kind == "word":
             return self._word(text)
         return text
 
@@ -62,7 +64,7 @@ class _Walk:
             top.expects_key = mark == ","
 
     def _path(self) -> str:
-        return ".".join(level.key for level in self.levels if not level.is_list and level.key)
+        return ".".join([level.key for level in self.levels if not level.is_list and level.key])
 
     def _text(self, token: str) -> str:
         end = '"' if len(token) > 1 and token.endswith('"') else ""
@@ -99,7 +101,11 @@ def mask_json(text: str, wanted: Wanted, masked: Masked) -> str:
 
 
 def _is_json(text: str) -> bool:
-    """False for what has words between its texts, which may belong together."""
+    """False for what has words between its texts, which may belong together. `text` begins with a bracket or
+    a quotation mark.
+    """
+    if text.rstrip(" \t\r\n")[-1:] not in _ENDS:  # nearly always: it was cut
+        return False
     try:
         json.loads(text)
     except (ValueError, RecursionError):

@@ -52,7 +52,7 @@ def _masked(suffix: str, payload: bytes, wanted: Wanted, masked: Masked) -> byte
     if suffix == SENML and payload[:1] >= b"\x80":
         return _binary(mask_cbor, payload, wanted, masked)
     text = payload.decode("utf-8", "surrogateescape")
-    if any("\udc80" <= letter <= "\udcff" for letter in text):
+    if not text.isascii() and any("\udc80" <= letter <= "\udcff" for letter in text):
         return mask_bytes(payload, masked)
     if text.lstrip("\ufeff \t\r\n")[:1] in ("{", "[", '"'):
         text = mask_json(text, wanted, masked)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 
@@ -31,23 +32,26 @@ class Found(NamedTuple):
 _SIV: Final = "[A-HJ-NP-TV-Z]"
 _BEFORE: Final = r"(?<![\w.,+:-])"
 _AFTER: Final = r"(?!\w|[.,:-]\w)"
-_FORMS: Final = re.compile(
-    "|".join(
-        (
-            r"(?P<email>[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,4}\.[A-Za-z]{2,24})",
-            r"(?P<mac>(?<![0-9A-Za-z:.-])(?:[0-9A-Fa-f]{2}(?:(?P<mark>[:-])[0-9A-Fa-f]{2})(?:(?P=mark)"
-            r"[0-9A-Fa-f]{2}){4}|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4})(?![:.-]?[0-9A-Za-z]))",
-            r"(?P<bare>(?<![0-9A-Za-z:._-])(?=\d*[A-Fa-f])(?=[A-Fa-f]*\d)[0-9A-Fa-f]{12}(?![0-9A-Za-z:._-]))",
-            rf"(?P<imei>{_BEFORE}(?:\d{{15}}|\d{{2}}[- ]\d{{6}}[- ]\d{{6}}[- ]\d){_AFTER})",
-            rf"(?P<phone>{_BEFORE}(?!\+\d+[.]\d+(?![\d. -]))"
-            rf"(?:(?:\+|00)[1-9]\d{{0,2}}(?:[ .-]?\(0\))?(?:[ .-]?\d){{7,12}}{_AFTER}"
-            rf"|0[1-9](?:(?P<gap>[ .-]?)\d\d)(?:(?P=gap)\d\d){{3}}{_AFTER}(?! \d)))",
-            rf"(?P<plate>{_BEFORE}(?:{_SIV}{{2}}(?P<dash>[- ]?)\d{{3}}(?P=dash){_SIV}{{2}}"
-            rf"|\d{{1,4}}(?P<blank>[ -])[A-Z]{{2,3}}(?P=blank)(?:\d\d|2[AB]|97\d)"
-            rf"|\d-[A-Z]{{3}}-\d{{3}}){_AFTER})",
-        )
+_EMAIL: Final = r"(?P<email>[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,4}\.[A-Za-z]{2,24})"
+_OTHERS: Final = "|".join(
+    (
+        r"(?P<mac>(?<![0-9A-Za-z:.-])(?:[0-9A-Fa-f]{2}(?:(?P<mark>[:-])[0-9A-Fa-f]{2})(?:(?P=mark)"
+        r"[0-9A-Fa-f]{2}){4}|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4})(?![:.-]?[0-9A-Za-z]))",
+        r"(?P<bare>(?<![0-9A-Za-z:._-])(?=\d*[A-Fa-f])(?=[A-Fa-f]*\d)[0-9A-Fa-f]{12}(?![0-9A-Za-z:._-]))",
+        rf"(?P<imei>{_BEFORE}(?:\d{{15}}|\d{{2}}[- ]\d{{6}}[- ]\d{{6}}[- ]\d){_AFTER})",
+        rf"(?P<phone>{_BEFORE}(?!\+\d+[.]\d+(?![\d. -]))"
+        rf"(?:(?:\+|00)[1-9]\d{{0,2}}(?:[ .-]?\(0\))?(?:[ .-]?\d){{7,12}}{_AFTER}"
+        rf"|0[1-9](?:(?P<gap>[ .-]?)\d\d)(?:(?P=gap)\d\d){{3}}{_AFTER}(?! \d)))",
+        rf"(?P<plate>{_BEFORE}(?:{_SIV}{{2}}(?P<dash>[- ]?)\d{{3}}(?P=dash){_SIV}{{2}}"
+        rf"|\d{{1,4}}(?P<blank>[ -])[A-Z]{{2,3}}(?P=blank)(?:\d\d|2[AB]|97\d)"
+        rf"|\d-[A-Z]{{3}}-\d{{3}}){_AFTER})",
     )
 )
+_FORMS: Final = re.compile(f"{_EMAIL}|{_OTHERS}")
+_FORMS_WITHOUT_EMAIL: Final = re.compile(
+    rf"(?P<email>(?!))|(?<![0-9A-Za-z])(?=[+\d]|[A-Fa-f][\dA-Fa-f]|[A-Z]{{2}})(?:{_OTHERS})"
+)
+"""For texts without @: looks closely only where one of the others may begin."""
 _KINDS: Final = {
     "email": Kind.EMAIL,
     "mac": Kind.MAC,
@@ -66,22 +70,53 @@ _OF_NO_KIND: Final = ("number", "num", "no", "nr", "value", "address", "addr", "
 _SHORTEST: Final = 7
 """No form is shorter."""
 _NUMBER_LEAST: Final = 7
-_ONE_OF: Final = re.compile(r"[@:.\-\d]")
+_SHORT: Final = 64
+"""Names of fields up to this length are remembered: devices send the same ones all the time."""
+_NEAR: Final = re.compile(r"[\dA-Fa-f+][\dA-Fa-f +.():-]{7}|[A-Z][A-Z][- ]?\d")
+"""Every form without @ has one of these: a number or an address of a phone, the middle of a plate."""
+_UPTO_SECONDS: Final = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?"
+_TIME: Final = re.compile(rf"{_UPTO_SECONDS}(?:Z|[+-]\d\d:\d\d)?")
+_QUOTED_TIME: Final = re.compile(rf'"{_TIME.pattern}"|"{_UPTO_SECONDS}(?:[+-][\d:]{{0,5}})?\Z')
+"""Names nobody, and no form contains a quotation mark."""
 
 
 def find_personal(text: str, *, bare: bool = True) -> Iterator[Found]:
     """In order. `bare`: twelve hexadecimal digits alone are a MAC; not in a version, which looks so too."""
-    if len(text) < _SHORTEST or _ONE_OF.search(text) is None:
+    if len(text) < _SHORTEST or _names_nobody(text):
         return
-    for match in _FORMS.finditer(text):
+    forms = _FORMS if "@" in text else _FORMS_WITHOUT_EMAIL
+    for match in forms.finditer(text):
         group = next(name for name in _KINDS if match[name] is not None)
         if (group == "bare" and not bare) or (group == "imei" and not _has_check_digit(match[0])):
             continue
         yield Found(_KINDS[group], match.start(), match.end())
 
 
+def _names_nobody(text: str) -> bool:
+    """True for most texts, and quickly. False if the forms have to be tried."""
+    if "@" in text:
+        return False
+    if _NEAR.search(text) is None or is_stamp(text):
+        return True
+    return '"' in text and _NEAR.search(_QUOTED_TIME.sub("", text)) is None
+
+
+def is_stamp(text: str) -> bool:
+    """True for a time as Insitu's format has it, which is nearly every text of a device."""
+    return _TIME.fullmatch(text) is not None
+
+
 def kind_of_name(name: str) -> Kind | None:
     """The kind that a field of this name holds: `tel`, `imei`, `client.mac_address`, `phone.number`."""
+    return _kind_of_short(name) if len(name) <= _SHORT else _kind_of(name)
+
+
+@lru_cache(maxsize=4096)
+def _kind_of_short(name: str) -> Kind | None:
+    return _kind_of(name)
+
+
+def _kind_of(name: str) -> Kind | None:
     around, _, leaf = name.rpartition(".")
     whole = f"{around.rpartition('.')[2]}.{leaf}" if leaf.lower() in _OF_NO_KIND else leaf
     match = _NAMES.search(whole)
@@ -101,6 +136,8 @@ def kind_of_number(name: str, digits: str) -> Kind | None:
 def hide(text: str, *, bare: bool = True) -> tuple[str, set[Kind]]:
     """The text with stars in the place of what was found, of the same length in UTF-8."""
     found = list(find_personal(text, bare=bare))
+    if not found:
+        return text, set()
     for one in reversed(found):
         text = text[: one.start] + stars(text[one.start : one.end]) + text[one.end :]
     return text, {one.kind for one in found}

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Final
 
 from ingest.decode.judgement import BAD, judges, plain_word
-from ingest.masks.personal import Kind, find_personal, hide, kind_of_name, kind_of_number, stars
+from ingest.masks.personal import Kind, find_personal, hide, is_stamp, kind_of_name, kind_of_number, stars
 from ingest.stated_units import names_unit
 from insitu.unit_words import read_unit
 from store.catalogue.snapshot import KnownDevice
@@ -83,7 +83,11 @@ class Wanted:
         leaf = path.rpartition(".")[2]
         if leaf in _ADDRESSES:
             return _is_address(text, is_boot=leaf == "boot")
-        if kind_of_name(path) is not None or next(find_personal(text), None) is not None:
+        if kind_of_name(path) is not None:
+            return False
+        if is_stamp(text):
+            return True
+        if next(find_personal(text), None) is not None:
             return False
         return (
             len(text) < 2
@@ -135,6 +139,12 @@ def wanted_of(known: KnownDevice | None, allowed: Iterable[str] = ()) -> Wanted:
 
 
 @lru_cache(maxsize=4096)
+def _is_harmless(name: str) -> bool:
+    """True for nearly every name of a field; devices send the same ones all the time."""
+    return next(find_personal(name), None) is None
+
+
+@lru_cache(maxsize=4096)
 def _parts(name: str) -> tuple[str, ...]:
     """The last key of a field's name, and the keys by which it selects."""
     keys = re.findall(r"([^\[\],=]+)=", name)
@@ -165,6 +175,8 @@ class Masked:
 
     def name(self, text: str) -> str:
         """The same for a key. Numbered, since two keys of an object must stay two."""
+        if len(text) <= _LONGEST_NAME and _is_harmless(text):
+            return text
         hidden = self.clean(text)
         if hidden == text:
             return text
@@ -173,6 +185,8 @@ class Masked:
 
     def scrub(self, text: str) -> str:
         """A sentence about the message without what is gone from it, also where it quotes the beginning."""
+        if not self.gone:
+            return hide(text)[0]
         gone = sorted({one for one in self.gone if len(one) > 2}, key=len, reverse=True)[:_MOST_GONE]
 
         def without(quoted: re.Match[str]) -> str:

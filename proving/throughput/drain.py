@@ -58,8 +58,11 @@ class Drained:
 class Bench:
     """Servers of one run below `folder`; a context manager."""
 
-    def __init__(self, folder: Path, kind: Kind, *, devices: int, messages: int, results: int) -> None:
-        self.folder, self.kind = folder, kind
+    def __init__(
+        self, folder: Path, kind: Kind, *, devices: int, messages: int, results: int, odd: int = ODD
+    ) -> None:
+        """`odd`: one message in this number is dirty in dirty input."""
+        self.folder, self.kind, self.odd = folder, kind, odd
         self.devices, self.messages, self.results = devices, messages, results
         self.names = [f"p{number}" for number in range(results)]
         self.start = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
@@ -129,7 +132,7 @@ class Bench:
 
     def message(self, number: int, given: str = CLEAN) -> tuple[str, bytes]:
         """(topic, payload) of the `number`-th message of an input."""
-        odd = number % ODD == ODD - 1
+        odd = number % self.odd == self.odd - 1
         topic, payload = self._clean(number - 1 if odd and given == REPEATED else number, given)
         return topic, payload[: len(payload) // 2] if odd and given == MALFORMED else payload
 

@@ -11,7 +11,7 @@ from random import Random
 
 from ingest.deliveries import recognise, repeatable
 from ingest.outcome import Outcome
-from ingest.ports import LeaseLost, Refusal
+from ingest.ports import Ahead, LeaseLost, Refusal, nothing_ahead
 from ingest.prepared import Look
 from insitu.errors import FreeSpace, RetryLater, RowRefused
 from insitu.model import Message
@@ -73,9 +73,16 @@ class SimulatedBooks:
         self._repeatable = repeatable(world.window, world.ids)
 
     def commit(
-        self, messages: Sequence[Message], refusal: Refusal | None = None, *, look: Look = Look.INSIDE
+        self,
+        messages: Sequence[Message],
+        refusal: Refusal | None = None,
+        *,
+        look: Look = Look.INSIDE,
+        ahead: Ahead = nothing_ahead,
     ) -> Outcome:
         self._wait(0.001)
+        if self._random.random() < 0.5:
+            ahead()
         fault = self._fault()
         if fault == "away":
             raise RetryLater()

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from ingest.deliveries import PacketIds
+from ingest.ports import Spoken
 from insitu.errors import InsituError
 from insitu.model import Message
 
@@ -167,6 +168,7 @@ class SimulatedSession:
         self._broker, self._now, self._wait, self._received = broker, now, wait, received
         self._knows_life = knows_life
         self._queue: deque[Message] = deque()
+        self._next: list[Message] = []
         self._waiting: dict[int, Message] = {}
         self._ids = PacketIds(world.window, world.ids)
         self._life = ""
@@ -228,10 +230,19 @@ class SimulatedSession:
             self._queue.append(message)
 
     def take(self, most: int, *, gather_s: float, wait_s: float) -> list[Message]:
+        if self._next:
+            taken, self._next = self._next, []
+            return taken
         self.receive()
         self._wait(gather_s if self._queue else wait_s)
         self.receive()
         return [self._queue.popleft() for _ in range(min(most, len(self._queue)))]
+
+    def ahead(self, most: int) -> Sequence[Message]:
+        if not self._next:
+            self.receive()
+            self._next = [self._queue.popleft() for _ in range(min(most, len(self._queue)))]
+        return self._next
 
     def ack(self, messages: Sequence[Message]) -> None:
         self._wait(0.0)
@@ -243,5 +254,5 @@ class SimulatedSession:
                 self._waiting.pop(message.mid, None)
                 link.acks.append((self._now() + 0.01, message.mid))
 
-    def publish(self, topic: str, payload: bytes) -> None:
+    def publish(self, messages: Sequence[Spoken]) -> None:
         raise AssertionError("nothing is to be said in these worlds")

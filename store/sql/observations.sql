@@ -23,10 +23,9 @@ WHERE NOT EXISTS (SELECT FROM stored k WHERE k.datastream_id = s.datastream_id A
 -- name: earlier_results
 -- The stored results that some staged rows met. LIMIT keeps the look-up an index probe, whatever the planner assumes about the
 -- staging table.
-SELECT s.ordinal, o.result FROM observation_staging s
+SELECT s.ordinal, o.result FROM unnest(%(ordinals)s::int[]) AS k(ordinal) JOIN observation_staging s USING (ordinal)
 CROSS JOIN LATERAL (SELECT x.result FROM observation x
-                    WHERE x.datastream_id = s.datastream_id AND x.phenomenon_time = s.phenomenon_time LIMIT 1) o
-WHERE s.ordinal = ANY(%(ordinals)s::int[]);
+                    WHERE x.datastream_id = s.datastream_id AND x.phenomenon_time = s.phenomenon_time LIMIT 1) o;
 
 -- name: newest_of
 -- Times (µs since 1970) of some datastreams after which nothing is stored and no day is sealed, and up to where they are packed, with

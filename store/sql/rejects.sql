@@ -6,21 +6,19 @@ SELECT k.*, %(import_id)s::int FROM unnest(%(reasons)s::text[], %(details)s::tex
                      %(identities)s::bytea[], %(raw_until)s::timestamptz[]) AS k
 ON CONFLICT (identity, reason) DO NOTHING RETURNING identity, reason;
 
--- name: hold_kept
--- Bytes kept of some devices and hours; locked, in order, until the batch is committed.
-INSERT INTO reject_kept AS r (trial, device, hour)
-SELECT trial, device, hour FROM unnest(%(trials)s::text[], %(devices)s::text[], %(hours)s::timestamptz[]) AS k(trial, device, hour)
-ORDER BY 1, 2, 3 ON CONFLICT (trial, device, hour) DO UPDATE SET bytes = r.bytes RETURNING trial, device, hour, bytes;
-
 -- name: add_kept
--- Add the bytes that this batch keeps.
-UPDATE reject_kept r SET bytes = r.bytes + k.bytes
+-- Add the bytes that this batch keeps of some devices and hours; locked, in order, until it is committed. Returns their sums, and the
+-- size of all rejects on disk, with their indexes.
+INSERT INTO reject_kept AS r (trial, device, hour, bytes)
+SELECT * FROM unnest(%(trials)s::text[], %(devices)s::text[], %(hours)s::timestamptz[], %(bytes)s::bigint[]) AS k(trial, device, hour, bytes)
+ORDER BY 1, 2, 3 ON CONFLICT (trial, device, hour) DO UPDATE SET bytes = r.bytes + excluded.bytes
+RETURNING trial, device, hour, bytes, (SELECT pg_total_relation_size('reject'));
+
+-- name: correct_kept
+-- Take back the bytes of those that were not kept after all.
+UPDATE reject_kept r SET bytes = r.bytes - k.bytes
 FROM unnest(%(trials)s::text[], %(devices)s::text[], %(hours)s::timestamptz[], %(bytes)s::bigint[]) AS k(trial, device, hour, bytes)
 WHERE (r.trial, r.device, r.hour) = (k.trial, k.device, k.hour);
-
--- name: kept_on_disk
--- Size of all rejects on disk, with their indexes.
-SELECT pg_total_relation_size('reject');
 
 -- name: known_rejects
 -- Refusals that were kept before.

@@ -123,3 +123,16 @@ def test_nothing_is_read_while_the_queue_is_full() -> None:
         client.loop_read()
         assert heard == [("a", b"1", 7, 1, False, False)]
         client._sock = None
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(topics, st.binary(max_size=300)), min_size=1, max_size=6))
+def test_several_messages_leave_in_one_write_and_are_heard_as_they_are(sent: list[tuple[str, bytes]]) -> None:
+    client = BlockClient("t", clean=True, on_publish=lambda *_: None, full=lambda: False)
+    theirs, ours = socket.socketpair()
+    client._sock = ours
+    with theirs, ours:
+        client.say(sent)
+        written = theirs.recv(100_000)
+        client._sock = None
+    assert read_by_paho(written, []) == [(topic, payload, 0, 0, False, False) for topic, payload in sent]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from random import Random
 
 import pytest
 
 from ingest.columns import reading
+from ingest.columns.plain import Plain
 from ingest.columns.reading import FEWEST, PlainReader
 from insitu.model import Message
 from insitu.times import to_us
@@ -75,3 +77,46 @@ def test_a_number_without_a_boot_is_for_objects_from_the_first_message_on(
     nameless = [one._replace(payload=one.payload.replace(b'"k"', b'""')) for one in messages]
     found, others = PlainReader(load_snapshot(conn)).read(nameless)
     assert (len(found), len(others)) == (0, FEWEST)
+
+
+def test_a_batch_that_was_read_ahead_is_read_no_differently(conn: Connection, catalogue: SmallTrial) -> None:
+    """However far, and whatever else is read in between."""
+    snapshot, random = load_snapshot(conn), Random(7)
+    for _ in range(40):
+        batch = [
+            plain(number, results=random.choice(['{"pm25": 1}', '{"fan": true, "pm25": 2}', '{"pm25": "x"}']))
+            for number in range(random.randrange(1, 5 * FEWEST))
+        ]
+        reader, expected = PlainReader(snapshot), PlainReader(snapshot).read(batch)
+        for _ in range(random.randrange(4)):
+            reader.read_ahead(batch, random.randrange(1, 2 * FEWEST))
+            if random.random() < 0.3:
+                reader.read([plain(number) for number in range(2 * FEWEST)])
+        assert described(reader.read(batch)) == described(expected)
+        assert described(reader.read(batch)) == described(expected)
+
+
+def described(found: tuple[Plain, list[int]]) -> tuple[object, ...]:
+    messages, others = found
+    columns = (messages.places, messages.times_us, messages.widths, messages.owners, *messages.rows)
+    return [column.tolist() for column in columns], [*messages.boots], [*messages.seqs], others
+
+
+def test_a_fault_while_reading_ahead_costs_nothing(
+    conn: Connection, catalogue: SmallTrial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = PlainReader(load_snapshot(conn))
+    batch = [plain(number) for number in range(2 * FEWEST)]
+    read = PlainReader._read
+
+    def fail(*_: object) -> None:
+        raise LookupError("a defect")
+
+    reader.read_ahead(batch, 3)
+    monkeypatch.setattr(PlainReader, "_read", fail)
+    reader.read_ahead(batch, 3)
+    with pytest.raises(LookupError):
+        reader.read(batch)
+    monkeypatch.setattr(PlainReader, "_read", read)
+    found, others = reader.read(batch)
+    assert (len(found), others) == (2 * FEWEST, [])

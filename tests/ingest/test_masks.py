@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ingest.decode import DECODERS, Decoded
+from ingest.masks import personal
 from ingest.masks.payload import keep_payload, keep_topic
 from ingest.masks.personal import Kind, find_personal, kind_of_number
 from ingest.masks.wanted import Wanted
@@ -91,6 +92,27 @@ def test_a_number_as_devices_print_it_can_be_replayed(text: str) -> None:
 )
 def test_a_number_beside_a_word_is_none(text: str) -> None:
     assert not Wanted().keeps("note", text, in_list=False)
+
+
+PIECES = st.one_of(
+    st.sampled_from([text for texts in PERSONAL.values() for text in texts] + HARMLESS),
+    st.sampled_from(
+        ['"2026-03-01T12:00:00Z"', '"2026-03-01T12:00:00.5+02:00', '"', ",", " ", "+", "00", "0", "AB"]
+    ),
+    st.text('0123456789abcdefABZ+-:.@ ()"\u0661', max_size=9),
+)
+
+
+@given(st.lists(PIECES, max_size=6).map("".join), st.booleans())
+@settings(max_examples=examples(quick=300, nightly=20_000))
+def test_a_form_is_found_wherever_it_begins(text: str, bare: bool) -> None:
+    """The quick search finds what trying each form at each place finds."""
+    expected = []
+    for match in personal._FORMS.finditer(text):
+        group = next(name for name in personal._KINDS if match[name] is not None)
+        if (group != "bare" or bare) and (group != "imei" or personal._has_check_digit(match[0])):
+            expected.append((personal._KINDS[group], match.start(), match.end()))
+    assert [tuple(one) for one in find_personal(text, bare=bare)] == expected
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False, width=32) | st.floats(-1e6, 1e6))

@@ -19,6 +19,7 @@ from ingest.aside import LONG_PATIENCE_S, PATIENCE_S
 from ingest.books import DatabaseBooks
 from ingest.budget import Budget
 from ingest.http import Answer, Post, Taker
+from ingest.ports import Spoken
 from ingest.worker import Pace, Worker
 from insitu.clock import SYSTEM
 from insitu.errors import InsituError, RunMigrate
@@ -118,11 +119,14 @@ class Session:
             self.time.sleep(wait_s)
         return taken
 
+    def ahead(self, most: int) -> Sequence[Message]:
+        return ()
+
     def ack(self, messages: Sequence[Message]) -> None:
         self.acknowledged += messages
 
-    def publish(self, topic: str, payload: bytes) -> None:
-        self.heard.append(payload)
+    def publish(self, messages: Sequence[Spoken]) -> None:
+        self.heard += [payload for _, payload in messages]
 
 
 class Receiver:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, cast
 
 import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from ingest import books
 from ingest.books import DatabaseBooks
 from ingest.budget import Budget
 from ingest.columns.plain import NO_PLAIN, Opened, Plain
@@ -52,9 +54,10 @@ class NothingIsPlain(PlainReader):
 
 
 class Counting(PlainReader):
-    plain = others = 0
+    plain = others = ahead = 0
 
     def read(self, messages: Sequence[Message]) -> tuple[Plain, list[int]]:
+        Counting.ahead += self._ahead is not None and self._ahead.messages is messages
         plain, others = super().read(messages)
         Counting.plain += len(plain)
         Counting.others += len(others)
@@ -116,6 +119,10 @@ def told(outcome: Outcome) -> tuple[object, ...]:
     return outcome.receipts, refusals, outcome.rebirths, outcome.stored, outcome.refused
 
 
+def _same(messages: list[Message]) -> list[Message]:
+    return messages
+
+
 @contextmanager
 def twins(url: str, server: str) -> Iterator[tuple[Twin, Twin]]:
     """(objects alone, with columns)"""
@@ -146,6 +153,8 @@ def test_columns_leave_the_rows_that_objects_leave(
     fleet, acts = Fleet(seed), random.Random(seed)
     monkeypatch.setattr(Counting, "plain", 0)
     monkeypatch.setattr(Counting, "others", 0)
+    monkeypatch.setattr(Counting, "ahead", 0)
+    monkeypatch.setattr(books, "READ_AHEAD", 9)
     opened: list[int] = []
     open_as_object = Opened.open
 
@@ -155,16 +164,19 @@ def test_columns_leave_the_rows_that_objects_leave(
 
     monkeypatch.setattr(Opened, "open", open_)
     with twins(database_url, database_server) as pair:
-        for batch in fleet.batches(MESSAGES):
+        batches = [(batch, fleet.now) for batch in fleet.batches(MESSAGES)]
+        for number, (batch, now) in enumerate(batches):
             if acts.random() < 0.15:
                 state = acts.getstate()
                 for twin in pair:
                     acts.setstate(state)
-                    change(twin.conn, acts, fleet.now)
+                    change(twin.conn, acts, now)
                     twin.conn.commit()
             for twin in pair:
-                twin.clock.at_us = to_us(fleet.now)
-            objects, columns = (told(twin.books.commit(batch)) for twin in pair)
+                twin.clock.at_us = to_us(now)
+            later = batches[number + 1][0] if number + 1 < len(batches) else []
+            objects = told(pair[0].books.commit(batch))
+            columns = told(pair[1].books.commit(batch, ahead=partial(_same, later)))
             assert columns == objects
         objects_left, columns_left = (twin.rows() for twin in pair)
         for table, rows in objects_left.items():
@@ -173,3 +185,4 @@ def test_columns_leave_the_rows_that_objects_leave(
     assert Counting.plain > MESSAGES / 6
     assert Counting.others > MESSAGES / 10
     assert len(opened) > 5
+    assert Counting.ahead > 1

@@ -43,6 +43,7 @@ def test_a_batch_is_bounded_in_bytes_also_by_small_messages() -> None:
             ),
             st.tuples(st.just("mark"), st.none(), st.none()),
             st.tuples(st.just("take"), st.none(), st.integers(1, 6)),
+            st.tuples(st.just("ahead"), st.none(), st.integers(1, 6)),
         ),
         max_size=60,
     )
@@ -53,7 +54,13 @@ def test_whatever_comes_each_sender_keeps_its_order_and_a_mark_comes_after_all_b
     waiting, put, taken = Waiting(), list[Message](), list[list[Message]]()
     for kind, device, size in steps:
         if kind == "take":
+            chosen = waiting.next
             taken.append(waiting.take(size))
+            assert chosen in ([], taken[-1])
+        elif kind == "ahead":
+            before = len(waiting)
+            assert waiting.ahead(size, least=size) is waiting.next
+            assert len(waiting) == before
         else:
             put.append(message(len(put), device, size) if kind == "put" else Message(MARK, b"", len(put)))
             waiting.put(put[-1])
