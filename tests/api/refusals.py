@@ -117,7 +117,7 @@ PLACES = [
 ]
 APART = re.compile(
     r"words|sentences|templates\.py|shapes\.py|profiles/|columns/|snippet|processing\.py|pages/files"
-    r"|quality\.py|api/acts\.py|access_page|measure\.py|hosts\.py|refusal"
+    r"|quality\.py|api/acts\.py|protocol_form/(spec|choices)\.py|access_page|measure\.py|hosts\.py|refusal"
 )
 """Modules of words that have French elsewhere, of formats, and of examples."""
 
