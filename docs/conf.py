@@ -106,6 +106,7 @@ NAVIGATION = {
             "0025-troubles-alerts-notices",
             "0026-plain-messages-as-columns",
             "0027-shapes-and-steps",
+            "0031-backups-by-the-servers-own-programs",
         ],
     },
 }

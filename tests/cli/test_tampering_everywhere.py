@@ -46,6 +46,7 @@ NOTHING_RESTS = {
         "who hears of which trouble: a result, a verdict or a right does not rest on it",
     ),
     "outage": "which silence is ours, for alerts; gaps in reports come from results",
+    "backup_state": WORKING,
     "boot_sequence": "numbers of messages, for receipts; a repeat is never stored twice, by its key",
     "broker_event": "what the broker denied: a hint for the owner of a device",
     "broker_log": WORKING,
