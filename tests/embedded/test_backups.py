@@ -330,6 +330,17 @@ def test_a_dump_of_an_older_major_version_is_restored_by_this_one_and_its_files_
         assert hashes(restored.url) == before
 
 
+def test_a_folder_in_the_data_directory_is_refused(running: tuple[Postgres, Path]) -> None:
+    server, data = running
+    for take in (
+        lambda: take_physical(source(server, data), data / "mine", archive=None),
+        lambda: take_dump(owners(server, data), data / "mine"),
+    ):
+        with pytest.raises(CorrectInput, match="would be lost with it"):
+            take()
+    assert not (data / "mine").exists()
+
+
 def test_the_newest_backup_that_ended_before_the_moment_is_taken(
     running: tuple[Postgres, Path], folder: Path
 ) -> None:

@@ -27,7 +27,7 @@ from insitu.embedded.child import Child, finish
 from insitu.embedded.cluster import clean_environment, out_of_space, running
 from insitu.embedded.directory import locked
 from insitu.embedded.trouble import explained
-from insitu.errors import FreeSpace, InsituError
+from insitu.errors import CorrectInput, FreeSpace, InsituError
 
 _OTHERS: Final = (
     "pg",
@@ -115,6 +115,7 @@ def take_physical(
     """Copy a running cluster and the log that was written meanwhile (`pg_basebackup`). `archive`: the name of
     the archive that receives the changes since.
     """
+    _require_elsewhere(source, folder)
     draft = _draft(source, "physical", NOT_INCLUDED)
     with _unfinished(folder, draft.began_at) as (place, finished):
         command = [str(source.binaries / "pg_basebackup"), "-d", source.url, "-D", str(place)]
@@ -127,6 +128,7 @@ def take_physical(
 
 def take_dump(source: Source, folder: Path, *, with_keys: bool = True) -> tuple[Path, Manifest]:
     """Dump a database in the custom form of `pg_dump`, which any later major version can restore."""
+    _require_elsewhere(source, folder)
     draft = _draft(source, "dump", NOT_IN_A_DUMP)
     with _unfinished(folder, draft.began_at) as (place, finished):
         command = [
@@ -141,6 +143,15 @@ def take_dump(source: Source, folder: Path, *, with_keys: bool = True) -> tuple[
         command += ["-Z", "gzip:1", "--no-owner", "--no-privileges", "--no-password"]
         _run(command, source, place)
         return finished, _finish(source, place, finished, draft, with_keys=with_keys)
+
+
+def _require_elsewhere(source: Source, folder: Path) -> None:
+    """Raises CorrectInput for a folder in the data directory, which would be lost with it."""
+    if folder.resolve().is_relative_to(source.data_dir.resolve()):
+        raise CorrectInput(
+            f"{folder} is in the data directory {source.data_dir} itself, and would be lost with it: "
+            "choose a folder elsewhere, best on another disk."
+        )
 
 
 def _draft(source: Source, kind: Literal["physical", "dump"], not_included: tuple[str, ...]) -> Manifest:
