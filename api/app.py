@@ -92,6 +92,7 @@ from api.uses import Uses
 from api.vega import Bundle
 from insitu.clock import Clock
 from insitu.readiness import Readiness
+from insitu.room import Room
 from insitu.settings import Settings, parse_roles
 from store.database import Pool, connect, open_pool, require_current
 from store.limits import has_net
@@ -278,7 +279,12 @@ def _context(
         lanes=Lanes(),
         door=Door(pool, clock),
         uses=Uses(),
-        posts=Posts(pool, clock, Quota(settings.reject_bytes_per_hour, settings.reject_bytes)),
+        posts=Posts(
+            pool,
+            clock,
+            Quota(settings.reject_bytes_per_hour, settings.reject_bytes),
+            Room(settings.database_disk, settings.least_free_bytes),
+        ),
         readiness=readiness,
         clock=clock,
         mqtt_public=mqtt_public,

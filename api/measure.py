@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -10,7 +11,9 @@ from prometheus_client.registry import Collector
 from starlette.types import Scope
 
 from insitu.readiness import Readiness, Stage
+from insitu.room import Room, least_free
 from store import access, shards
+from store.backups import load_backup_state
 from store.broker_events import KEPT, EventKind, list_events
 from store.database import Connection
 from store.read.fleet import Scope as Rights
@@ -42,11 +45,12 @@ class Meters:
         if not route.startswith("/live/"):  # these last as long as somebody watches
             self._seconds.labels(route).observe(seconds)
 
-    def exposition(self, conn: Connection, readiness: Readiness) -> bytes:
+    def exposition(self, conn: Connection, readiness: Readiness, room: Room) -> bytes:
         """Everything in Prometheus' text format; reads the database's gauges through `conn`."""
         present = CollectorRegistry()
         present.register(_Probed(readiness))
         present.register(_Stored(conn))
+        present.register(_Disk(room))
         return generate_latest(self.registry) + generate_latest(present)
 
 
@@ -112,6 +116,41 @@ class _Stored(Collector):
             refused.add_metric([one.trial, one.reason], one.messages)
         yield refused
         yield from _of_the_broker(self._conn)
+        yield from _of_backups(self._conn)
+
+
+class _Disk(Collector):
+    """The disk of the database, if it is on this machine."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+
+    def collect(self) -> Iterator[Metric]:
+        folder = self._room.folder
+        if folder is None:
+            return
+        usage = shutil.disk_usage(folder)
+        yield _gauge("insitu_disk_free_bytes", "Free on the disk of the database", usage.free)
+        yield _gauge(
+            "insitu_disk_least_free_bytes",
+            "Below it nothing is taken in",
+            least_free(self._room.least, usage.total),
+        )
+
+
+def _of_backups(conn: Connection) -> Iterator[Metric]:
+    state = load_backup_state(conn)
+    made, received = state.made_at, state.received_at
+    yield _gauge(
+        "insitu_backup_timestamp_seconds", "When the newest backup ended", made.timestamp() if made else None
+    )
+    yield _gauge("insitu_backup_bytes", "Bytes of the newest backup", state.bytes)
+    yield _gauge(
+        "insitu_backup_received_timestamp_seconds",
+        "When the archive last had every change",
+        received.timestamp() if received else None,
+    )
+    yield _gauge("insitu_backup_failed", "1 while the last attempt failed", float(state.trouble is not None))
 
 
 def _of_the_broker(conn: Connection) -> Iterator[Metric]:

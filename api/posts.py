@@ -9,6 +9,7 @@ from typing import Final
 from api.grouped import Grouped
 from ingest.http import Answer, Post, Taker
 from insitu.clock import Clock
+from insitu.room import Room
 from store.database import Connection, Pool
 from store.rejects import Quota
 
@@ -22,13 +23,13 @@ PATIENCE_S: Final = 10.0
 class Posts:
     """Runs the taker on its thread."""
 
-    def __init__(self, pool: Pool, clock: Clock, quota: Quota) -> None:
+    def __init__(self, pool: Pool, clock: Clock, quota: Quota, room: Room) -> None:
         @contextmanager
         def connect() -> Iterator[Connection]:
             with pool.connection() as conn:
                 yield conn
 
-        taker = Taker(connect, clock, quota)
+        taker = Taker(connect, clock, quota, room)
         self._grouped: Grouped[Post, Answer] = Grouped(
             "insitu-posts", taker.take, most=_MOST, most_waiting=_MOST_WAITING
         )

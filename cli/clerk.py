@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Final
 
 from cli.brokers import rights_of
 from cli.people import add_first_person, first_sign_in
+from cli.restored import tell_restored
 from insitu.clock import Clock
+from insitu.embedded.backups.restoring import NOTE
 from insitu.embedded.users import BrokerUser
 from insitu.errors import InsituError, RunMigrate, UpgradeInsitu
 from store import shards
@@ -238,8 +240,10 @@ class Clerk:
             put_fact(conn, "clock", self._clock.dumps())
         if self._fresh_life:  # only a running broker has a known state of its credentials
             broker_applied(conn, version=0, at=self._clock.now())
+        tell_restored(conn, self._data_dir, self._clock.now())
         conn.commit()
         self._fresh_life = False
+        (self._data_dir / NOTE).unlink(missing_ok=True)
         if not self._clock.is_simulated:
             add_first_person(conn, self._data_dir)
             signing_key(self._data_dir)  # so that the lab can tell it to others from the first day

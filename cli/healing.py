@@ -40,6 +40,12 @@ class Signs:
     database_runs_s: float = 0.0
     database_silent_s: float = 0.0
     free_bytes: int = 2**40
+    least_free_bytes: int = 0
+    """With less the ingestor takes nothing, and is not at fault."""
+
+    @property
+    def has_room(self) -> bool:
+        return self.free_bytes >= max(ROOM_BYTES, self.least_free_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,7 @@ class Healing:
             self._replaced.pop("ingest", None)
         elif self._unready_since is None:
             self._unready_since = now
-        if signs.free_bytes < ROOM_BYTES:
+        if not signs.has_room:
             return []
         return [one for one in _ill(signs, self.unready_s(now)) if self._is_due(one.part, now)]
 
@@ -75,11 +81,7 @@ class Healing:
         """True if nothing has helped for so long that only a restart of everything might. Never for lack of
         space or without a database.
         """
-        return (
-            self.unready_s(now) > WATCHDOG_PATIENCE_S
-            and signs.database_silent_s < 2.0
-            and signs.free_bytes > ROOM_BYTES
-        )
+        return self.unready_s(now) > WATCHDOG_PATIENCE_S and signs.database_silent_s < 2.0 and signs.has_room
 
     def _is_due(self, part: str, now: float) -> bool:
         at, times = self._replaced.get(part, (float("-inf"), 0))

@@ -19,6 +19,8 @@ from ingest.acts.importing import SayColumns, loader_of, understand_file
 from ingest.files.mapping import make_map, read_map
 from insitu.errors import CorrectInput, FreeSpace, InsituError, RetryLater
 from insitu.model import RejectReason
+from insitu.room import Room
+from insitu.settings import load
 
 if TYPE_CHECKING:
     from ingest.files.load import Summary
@@ -111,7 +113,18 @@ def _import(file: Path, said: FileMap, *, dry: bool, reason: str, login: str, as
         conn.rollback()
         for sentence in layout.sentences:
             aside(as_json)(sentence)
-        loader = loader_of(conn, file, layout, clock=target.clock, by=actor, dry=dry, reason=reason)
+        settings = load()
+        disk = target.data_dir if target.running is not None else settings.database_disk
+        loader = loader_of(
+            conn,
+            file,
+            layout,
+            clock=target.clock,
+            by=actor,
+            dry=dry,
+            reason=reason,
+            room=Room(disk, settings.least_free_bytes),
+        )
         try:
             with progress(file.name, errors if as_json else console) as steps:
                 summary = loader.run(

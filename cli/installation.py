@@ -43,6 +43,7 @@ from insitu.embedded.directory import hold
 from insitu.embedded.postgres import Postgres
 from insitu.errors import CorrectInput, FixPermissions, FreePort, InsituError, RetryLater, UpgradeInsitu
 from insitu.readiness import Readiness, Stage
+from insitu.room import BACK, Room, least_free
 from insitu.settings import Settings
 from store.database import connect
 
@@ -146,6 +147,8 @@ class Installation:
         self._ingest = self._program("ingest", needs=(self._broker,))
         self._serve = self._program("serve", *public, needs=(self._schema,))
         self._parts = [self._database, self._schema, self._broker, self._ingest, self._serve]
+        if self.settings.backup_dir is not None and not self.clock.is_simulated:
+            self._parts.append(self._program("backup", "--scheduled", needs=(self._schema,)))
         if self._with_jobs:
             self.start_jobs()
 
@@ -323,7 +326,9 @@ class Installation:
         if self._prober is None and not self._private:
             ca = self.where.tls.ca if self.where.tls else None
             self._prober = Prober(
-                parse_broker_url(self.reach.mqtt_url(self.reach.public), ca), self.postgres.service_url
+                parse_broker_url(self.reach.mqtt_url(self.reach.public), ca),
+                self.postgres.service_url,
+                room=Room(self.data_dir, self.settings.least_free_bytes),
             )
             self._prober.start()
 
@@ -342,6 +347,7 @@ class Installation:
         )
 
     def _signs(self, now: float) -> Signs:
+        usage = shutil.disk_usage(self.data_dir)
         return Signs(
             readiness=self.readiness(),
             broker_runs_s=self._broker.runs_for(now),
@@ -354,7 +360,8 @@ class Installation:
             pages_answered=self.pages.answered_at > self._serve.running_since,
             database_runs_s=self._database.runs_for(now),
             database_silent_s=self.clerk.silent_s(now) if self.clerk.facts.prepared else 0.0,
-            free_bytes=shutil.disk_usage(self.data_dir).free,
+            free_bytes=usage.free,
+            least_free_bytes=int(least_free(self.settings.least_free_bytes, usage.total) * BACK),
         )
 
     def _bound_logs(self, now: float) -> None:

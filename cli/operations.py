@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
@@ -12,8 +13,10 @@ import typer
 
 from cli.actor import open_acting
 from cli.addresses import broker_address, devices_address, parse_broker_url
+from cli.backup_check import describe_backups, describe_disk
 from cli.brokers import PROFILES
 from cli.catalogue_check import find_wrong_rows
+from cli.deep_check import check_pages, check_structure
 from cli.denials import describe_denials
 from cli.evidence_check import (
     check_chain,
@@ -83,7 +86,12 @@ def check(
         bool, typer.Option(help="Exit code 1 also for LOOK, and where a question could not be asked.")
     ] = False,
     deep: Annotated[
-        bool, typer.Option(help="Recompute every sealed day of results, not a part of about 2 million rows.")
+        bool,
+        typer.Option(
+            help="Read every page and every index of the database, and recompute every sealed day of "
+            "results, "
+            "not a part of about 2 million rows."
+        ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -134,9 +142,21 @@ def questions(target: Target, *, deep: bool = False) -> list[Question]:
         Question("rows that pages may read", lambda: _net(target)),
         Question("rights of the service", lambda: _powers(target)),
         Question("people and tokens", lambda: _people(target)),
+        Question("backups", lambda: _backups(target)),
+        Question("disk", lambda: _disk(target)),
         Question("retention", lambda: _audit(target, lambda c: describe_overdue(c, target.clock))),
+        *_deep_questions(target, deep=deep),
         Question("broker keeps devices apart", lambda: _policy(target)),
         Question("broker keeps client ids apart", lambda: _client_ids(target)),
+    ]
+
+
+def _deep_questions(target: Target, *, deep: bool) -> list[Question]:
+    if not deep:
+        return []
+    return [
+        Question("pages of the database", lambda: check_pages(target)),
+        Question("tables and indexes", lambda: check_structure(target)),
     ]
 
 
@@ -251,6 +271,17 @@ def _audit(target: Target, ask: Callable[[Connection], str]) -> str:
 def _people(target: Target) -> str:
     with _with(target) as conn:
         return describe_people(conn)
+
+
+def _backups(target: Target) -> str:
+    with _with(target) as conn:
+        return describe_backups(conn, is_simulated=target.clock.is_simulated, now=datetime.now(UTC))
+
+
+def _disk(target: Target) -> str:
+    settings = load()
+    folder = target.data_dir if target.running is not None else settings.database_disk
+    return describe_disk(folder, settings.least_free_bytes)
 
 
 def _policy(target: Target) -> str:

@@ -80,6 +80,7 @@ class Reach:
             "INSITU_MQTT_LOG": str(broker.log_file),
             "INSITU_BROKER_MONITOR_FILE": str(broker.monitor_file),
             "INSITU_DATA_DIR": str(self.data_dir),
+            "INSITU_DATABASE_DISK": str(self.data_dir),
             "INSITU_HTTP_LISTEN": "{}:{}".format(*self.where.http),
         }
         if self.where.tls:

@@ -18,6 +18,7 @@ from cli.stopping import until_signal
 from cli.waiting import wait_for_database
 from ingest.probe import Heartbeats, Prober
 from insitu.clock import SYSTEM, Clock
+from insitu.room import Room
 from insitu.settings import Settings, load, parse_listen
 
 FIRST_PROBE_S = 1.0
@@ -74,7 +75,11 @@ def watch_readiness(settings: Settings) -> Prober | Heartbeats:
     watch = (
         Heartbeats(database_url)
         if settings.mqtt_url is None
-        else Prober(broker_address(settings), database_url)
+        else Prober(
+            broker_address(settings),
+            database_url,
+            room=Room(settings.database_disk, settings.least_free_bytes),
+        )
     )
     watch.start()
     return watch

@@ -88,6 +88,9 @@ VERBS: Final = {
     "unblind": Verb("cli.evaluation", ("unblind",), "Reveal the result of a blinded endpoint."),
     "report": Verb("cli.evaluation", ("report",), "Write the report of an evaluation."),
     "export": Verb("cli.evaluation", ("export",), "Write the package of a trial's latest evaluation."),
+    "observations": Verb(
+        "cli.observations", ("observations",), "Write the observations of a trial as CSV, Parquet or Arrow."
+    ),
     "verify": Verb(
         "cli.verifying", ("verify",), "Recompute a package and check its files and who vouches for it."
     ),
@@ -103,6 +106,8 @@ VERBS: Final = {
     "alerts": Verb(
         "cli.alerts", ("test",), "List the open alerts; send a test by mail or webhook.", alone="alerts"
     ),
+    "backup": Verb("cli.backup", ("backup",), "Make a backup while Insitu runs."),
+    "restore": Verb("cli.backup", ("restore",), "Make an installation again from a backup."),
     "check": Verb("cli.operations", ("check",), "Is everything in order? One line for each question."),
     "settings": Verb("cli.operations", ("settings",), "Show the effective settings, secrets hidden."),
     "replay": Verb("cli.operations", ("replay",), "Send rejects through the path again."),

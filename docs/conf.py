@@ -108,6 +108,7 @@ NAVIGATION = {
             "0027-shapes-and-steps",
             "0028-one-draft-and-two-views",
             "0029-refusals-by-their-form",
+            "0031-backups-by-the-servers-own-programs",
         ],
     },
 }

@@ -717,6 +717,20 @@ ALTER TABLE public.audit ALTER COLUMN audit_id ADD GENERATED ALWAYS AS IDENTITY 
     CACHE 1
 );
 
+CREATE TABLE public.backup_state (
+    only_row boolean DEFAULT true NOT NULL,
+    made_at timestamp with time zone,
+    place text,
+    kind text,
+    bytes bigint,
+    seconds double precision,
+    every_hours double precision,
+    received_at timestamp with time zone,
+    trouble text,
+    restored text,
+    CONSTRAINT backup_state_only_row_check CHECK (only_row)
+);
+
 CREATE TABLE public.boot_sequence (
     device_id integer NOT NULL,
     boot text NOT NULL,
@@ -2019,6 +2033,9 @@ ALTER TABLE ONLY public.alert_trouble
 
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (audit_id);
+
+ALTER TABLE ONLY public.backup_state
+    ADD CONSTRAINT backup_state_pkey PRIMARY KEY (only_row);
 
 ALTER TABLE ONLY public.boot_sequence
     ADD CONSTRAINT boot_sequence_pkey PRIMARY KEY (device_id, boot);

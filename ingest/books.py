@@ -27,7 +27,9 @@ from ingest.prepared import Look, Prepared
 from ingest.probe_messages import probes_in
 from ingest.reading import prepare_at, prepare_refused
 from insitu.clock import Clock
+from insitu.errors import FreeSpace
 from insitu.model import Message
+from insitu.room import Room
 from store import access, probes, shards
 from store.catalogue.snapshot import CatalogueSnapshot, get_catalogue_version, load_snapshot
 from store.database import Connection, connect
@@ -70,9 +72,10 @@ class DatabaseBooks:
         budget: Budget,
         quota: Quota,
         new_reader: Callable[[CatalogueSnapshot], PlainReader] = PlainReader,
+        room: Room | None = None,
     ) -> None:
-        """`budget`: limits of each device. `quota`: bytes of refused messages to keep. `new_reader`: makes of
-        a snapshot of the catalogue what finds the plain messages.
+        """`room`: on the disk of the database. `budget`: limits of each device. `quota`: bytes of refused
+        messages to keep. `new_reader`: makes of a snapshot of the catalogue what finds the plain messages.
         """
         self._database_url = database_url
         self._clock = clock
@@ -81,6 +84,7 @@ class DatabaseBooks:
         self._receiver = receiver
         self._window = window
         self._budget, self._quota = budget, quota
+        self._room = room
         self._suspended_at: dict[str, float] = {}
         self._moves = Moves(shard.shard_id, receiver)
         self._conn: Connection | None = None
@@ -101,7 +105,11 @@ class DatabaseBooks:
         look: Look = Look.INSIDE,
         ahead: Ahead = nothing_ahead,
     ) -> Outcome:
-        """Write the messages in one transaction, during which nobody can take the shard."""
+        """Write the messages in one transaction, during which nobody can take the shard. FreeSpace if the
+        disk has too little room: then nobody is asked to write.
+        """
+        if self._room is not None and (problem := self._room.problem()) is not None:
+            raise FreeSpace(problem)
         outcome = self._in_transaction(
             lambda conn: self._write(conn, messages, refusal, look=look, ahead=ahead)
         )

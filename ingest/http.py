@@ -28,6 +28,7 @@ from insitu.errors import (
     RunMigrate,
 )
 from insitu.model import Message, RejectReason
+from insitu.room import Room
 from insitu.wire import MAX_PAYLOAD_BYTES
 from store.access import token_holders
 from store.catalogue.snapshot import CatalogueSnapshot, get_catalogue_version, load_snapshot
@@ -93,9 +94,11 @@ def posted(topic: str, payload: bytes, clock: Clock) -> Message:
 class Taker:
     """Stores posts, a group in one transaction. One thread only."""
 
-    def __init__(self, connect: Connect, clock: Clock, quota: Quota | None = None) -> None:
-        """`quota`: bytes of refused messages to keep; None: all."""
-        self._connect, self._clock, self._quota = connect, clock, quota
+    def __init__(
+        self, connect: Connect, clock: Clock, quota: Quota | None = None, room: Room | None = None
+    ) -> None:
+        """`quota`: bytes of refused messages to keep; None: all. `room`: on the disk of the database."""
+        self._connect, self._clock, self._quota, self._room = connect, clock, quota, room
         self._snapshot: CatalogueSnapshot | None = None
 
     def take(self, posts: Sequence[Post]) -> list[Outcome]:
@@ -105,6 +108,8 @@ class Taker:
         If the database refuses a row, or we fail on a message, the group is halved until that message is
         alone. After an error that is the installation's, its device keeps it.
         """
+        if self._room is not None and (problem := self._room.problem()) is not None:
+            return [FreeSpace(problem)] * len(posts)
         for attempt in range(1, _TRIES + 1):
             try:
                 return self._commit(posts, None)

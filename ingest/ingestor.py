@@ -22,6 +22,7 @@ from ingest.ports import LeaseLost
 from ingest.worker import Pace, Worker
 from insitu.clock import Clock
 from insitu.errors import FreeSpace, InsituError, NotAcceptedHere, RetryLater, RunMigrate, UpgradeInsitu
+from insitu.room import Room
 from insitu.settings import Settings
 from store import shards
 from store.database import Connection, connect, require_current
@@ -79,6 +80,7 @@ def run_ingestor(
             window=settings.window,
             budget=budget,
             quota=Quota(settings.reject_bytes_per_hour, settings.reject_bytes),
+            room=Room(settings.database_disk, settings.least_free_bytes),
         )
         return Worker(receiver, books, pace=Pace(settings.batch_messages, settings.batch_ms / 1000))
 

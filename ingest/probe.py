@@ -24,6 +24,7 @@ from ingest.mqtt import BrokerAddress, new_client
 from insitu.embedded.users import probe_token
 from insitu.errors import InsituError
 from insitu.readiness import FRESH_S, Readiness, Stage
+from insitu.room import Room
 from insitu.wire import PROBE, probe_topic
 from store.database import Connection, abort, connect
 from store.probes import probe_seen
@@ -58,10 +59,19 @@ class Prober:
     device's rights.
     """
 
-    def __init__(self, service: BrokerAddress, database_url: str, *, every_s: float = EVERY_S) -> None:
+    def __init__(
+        self,
+        service: BrokerAddress,
+        database_url: str,
+        *,
+        every_s: float = EVERY_S,
+        room: Room | None = None,
+    ) -> None:
+        """`room`: on the disk of the database; without enough of it the ingestor takes nothing."""
         self._address = probe_address(service)
         self._database_url = database_url
         self._every_s = every_s
+        self._room = room
         self._name = f"probe-{secrets.token_hex(8)}"
         self._number = 0
         self._trials: dict[int, str] | None = None
@@ -124,6 +134,9 @@ class Prober:
         try:
             self._try(time.monotonic() + PATIENCE_S)
         except Failed as failure:
+            problem = self._room.problem() if self._room is not None else None
+            if problem is not None and failure.stage in (Stage.PUBLISH, Stage.ROW):
+                return Readiness(Stage.DISK, problem, time.monotonic())
             return Readiness(failure.stage, str(failure), time.monotonic())
         return Readiness(None, "", time.monotonic())
 

@@ -21,6 +21,8 @@ class Stage(StrEnum):
     """The broker accepts a device's credential."""
     PUBLISH = "publish"
     """The broker acknowledges a message at QoS 1."""
+    DISK = "disk"
+    """The disk of the database has room, so the ingestor takes messages."""
     ROW = "row"
     """The ingestor has committed it."""
     DATABASE = "database"

@@ -141,6 +141,19 @@ class Settings(BaseSettings):
     alerts_ca: Path | None = None
     """Root certificates (PEM) of receivers of alerts, beside those that the system trusts."""
 
+    backup_dir: Path | None = None
+    """Folder in which `insitu up` makes backups, and receives every change since; without it there are
+    none.
+    """
+    backup_hours: float = Field(default=24, ge=0.01, le=24 * 31)
+    """Hours between two backups."""
+    backup_keep: int = Field(default=7, ge=1, le=1000)
+    """Backups that are kept; older ones are removed, with the changes that only they need."""
+    database_disk: Path | None = None
+    """Folder on the disk of a database on this machine, whose free space the ingestor watches."""
+    least_free_bytes: int = Field(default=512 * 1024**2, ge=0)
+    """With less free space there the ingestor takes nothing, and the broker keeps the messages."""
+
     language: Literal["fr", "en"] = "fr"
     time_zone: str = "Europe/Paris"
     nightly_hour: int = Field(default=3, ge=0, le=23)

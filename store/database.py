@@ -91,6 +91,18 @@ def _options(url: str, own: Mapping[str, int | str]) -> str:
     )
 
 
+def split_password(url: str) -> tuple[str, str]:
+    """(the same without the password, the password), for a program: everybody may read its command line."""
+    try:
+        parts = psycopg.conninfo.conninfo_to_dict(url)
+    except psycopg.ProgrammingError as error:
+        raise CorrectInput(
+            "INSITU_DATABASE_URL: write postgresql://user:password@host:port/database."
+        ) from error
+    password = parts.pop("password", None)
+    return psycopg.conninfo.make_conninfo("", **parts), str(password or "")
+
+
 def connect_beside(conn: Connection, snapshot: str) -> Connection:
     """A second connection of the same account, in a transaction that reads only and sees `snapshot`, which
     `conn` has exported, within the same limits to the rows of a reader.
@@ -209,6 +221,29 @@ def has_schema(conn: Connection) -> bool:
     if conn.execute("SELECT to_regclass('schema_migration')").fetchall() == [(None,)]:
         return False
     return bool(conn.execute("SELECT EXISTS (SELECT FROM schema_migration)").fetchall()[0][0])
+
+
+def newest_migration(conn: Connection) -> str:
+    """Name of the newest migration of this database; raises RunMigrate if it has none."""
+    try:
+        found = conn.execute("SELECT max(name) FROM schema_migration").fetchall()[0][0]
+    except RunMigrate as error:
+        raise RunMigrate() from error
+    if found is None:
+        raise RunMigrate()
+    return str(found)
+
+
+def bytes_behind(conn: Connection, application: str) -> int | None:
+    """Bytes of the write-ahead log that a receiver called `application` has not received yet; None if there
+    is no such receiver. Only a superuser sees them.
+    """
+    found = conn.execute(
+        "SELECT max(pg_wal_lsn_diff(pg_current_wal_lsn(), write_lsn)) FROM pg_stat_replication"
+        " WHERE application_name = %s",
+        (application,),
+    ).fetchall()[0][0]
+    return None if found is None else int(found)
 
 
 def restore_under_way(conn: Connection) -> bool:

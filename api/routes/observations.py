@@ -1,44 +1,28 @@
-"""Observations for reading: page by page, or a whole span as CSV."""
+"""Observations for reading: page by page, or a whole span as CSV, Parquet or an Arrow stream."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from tempfile import TemporaryFile
-from typing import Annotated, Final, TextIO
+from typing import IO, Annotated, Final, NamedTuple
 
 from fastapi import APIRouter, Path
 from fastapi.responses import StreamingResponse
 
 from api.access import Signed, record_download, require_right
 from api.context import Conn, Context, Ctx, ExportConn
+from api.csv_table import COLUMNS, EARLIEST, Write, write_csv
 from api.routes.shapes import Code, Limit, Listed, Moment, ObservationOut, span, time_cursor
 from insitu.errors import NotFound
-from insitu.times import to_rfc3339
-from store.access import visible_trial
+from store.access import Viewer, visible_trial
 from store.database import Connection
 from store.read.fleet import list_devices
-from store.read.results import export_observations, list_own_observations
+from store.read.results import list_own_observations
 from store.read.streams import get_owner, list_streams
 from store.rights import Act
-from trials.package.rows import safe_cell
 
 router = APIRouter()
-_COLUMNS: Final = (
-    "trial",
-    "device",
-    "datastream",
-    "property",
-    "unit",
-    "phenomenon_time",
-    "result",
-    "flag",
-    "received_at",
-)
-_LINES_AT_ONCE: Final = 1000
 _BLOCK: Final = 65_536
 
 
@@ -81,7 +65,7 @@ def list_observations(
 @router.get(
     "/trials/{trial}/observations.csv",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/csv": {"example": ",".join(_COLUMNS) + "\r\n"}}}},
+    responses={200: {"content": {"text/csv": {"example": ",".join(COLUMNS) + "\r\n"}}}},
 )
 def export_csv(
     trial: str,
@@ -93,65 +77,102 @@ def export_csv(
     end: Moment = None,
 ) -> StreamingResponse:
     """All observations in `[start, end)`, UTF-8, by datastream and time; by default everything."""
-    found = visible_trial(conn, viewer, trial)
-    require_right(viewer, Act.READ_MEASUREMENTS, f"export of {trial!r}", found)
+    asked = _Asked(trial, device, start, end, "observations.csv", "text/csv; charset=utf-8")
+    return _answer(conn, context, viewer, asked, write_csv)
+
+
+@router.get(
+    "/trials/{trial}/observations.parquet",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/vnd.apache.parquet": {}}}},
+)
+def export_parquet(
+    trial: str,
+    conn: ExportConn,
+    context: Ctx,
+    viewer: Signed,
+    device: Code = None,
+    start: Moment = None,
+    end: Moment = None,
+) -> StreamingResponse:
+    """The same table as Parquet: texts as dictionaries, times in microseconds UTC."""
+    from api.arrow_tables import write_parquet  # a large library, and few ask for it
+
+    asked = _Asked(trial, device, start, end, "observations.parquet", "application/vnd.apache.parquet")
+    return _answer(conn, context, viewer, asked, write_parquet)
+
+
+@router.get(
+    "/trials/{trial}/observations.arrow",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/vnd.apache.arrow.stream": {}}}},
+)
+def export_arrow(
+    trial: str,
+    conn: ExportConn,
+    context: Ctx,
+    viewer: Signed,
+    device: Code = None,
+    start: Moment = None,
+    end: Moment = None,
+) -> StreamingResponse:
+    """The same table as a stream of Arrow IPC."""
+    from api.arrow_tables import write_arrow  # a large library, and few ask for it
+
+    asked = _Asked(trial, device, start, end, "observations.arrow", "application/vnd.apache.arrow.stream")
+    return _answer(conn, context, viewer, asked, write_arrow)
+
+
+class _Asked(NamedTuple):
+    trial: str
+    device: str | None
+    start: datetime | None
+    end: datetime | None
+    name: str
+    media_type: str
+
+
+def _answer(
+    conn: Connection, context: Context, viewer: Viewer, asked: _Asked, write: Write
+) -> StreamingResponse:
+    """The file for those who may read measurements of the trial, with its line in the audit log."""
+    found = visible_trial(conn, viewer, asked.trial)
+    require_right(viewer, Act.READ_MEASUREMENTS, f"export of {asked.trial!r}", found)
     now = context.clock.now()
-    rows = list_devices(conn, viewer, now=now, trial=found.code, device=device)
-    if device is not None and not rows:
-        raise NotFound(f"There is no device {device!r} in trial {trial!r}, or you may not see it.")
-    streams = [one.datastream_id for one in list_streams(conn, [row.device_id for row in rows])]
-    since, until = span(start or datetime(2000, 1, 1, tzinfo=UTC), end, now=now)
-    name = "-".join(part for part in (found.code, device, "observations.csv") if part)
-    lines = _lines(conn, context, streams, since, until)
+    devices = list_devices(conn, viewer, now=now, trial=found.code, device=asked.device)
+    if asked.device is not None and not devices:
+        raise NotFound(
+            f"There is no device {asked.device!r} in trial {asked.trial!r}, or you may not see it."
+        )
+    streams = [one.datastream_id for one in list_streams(conn, [row.device_id for row in devices])]
+    since, until = span(asked.start or EARLIEST, asked.end, now=now)
+    name = "-".join(part for part in (found.code, asked.device, asked.name) if part)
+    blocks = _blocks(context, lambda file: write(conn, streams, since, until, file))
     record_download(conn, viewer, name, found.code, now)
     return StreamingResponse(
-        lines,
-        media_type="text/csv; charset=utf-8",
+        blocks,
+        media_type=asked.media_type,
         headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
     )
 
 
-def _lines(
-    conn: Connection, context: Context, streams: Sequence[int], start: datetime, end: datetime
-) -> Iterator[str]:
-    """The table in blocks, from a temporary file that is written first, so a slow reader holds no
+def _blocks(context: Context, write: Callable[[IO[bytes]], None]) -> Iterator[bytes]:
+    """The content in blocks, from a temporary file that is written first, so a slow reader holds no
     connection.
     """
     context.cache.mkdir(parents=True, exist_ok=True)
     # `blocks` closes it after this function has returned
-    file: TextIO = TemporaryFile("w+", encoding="utf-8", newline="", dir=context.cache)  # noqa: SIM115
+    file: IO[bytes] = TemporaryFile("w+b", dir=context.cache)  # noqa: SIM115
     try:
-        file.writelines(csv_blocks(conn, streams, start, end))
+        write(file)
         file.seek(0)
     except BaseException:
         file.close()
         raise
 
-    def blocks() -> Iterator[str]:
+    def blocks() -> Iterator[bytes]:
         with file:
             while block := file.read(_BLOCK):
                 yield block
 
     return blocks()
-
-
-def csv_blocks(conn: Connection, streams: Sequence[int], start: datetime, end: datetime) -> Iterator[str]:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(_COLUMNS)
-    with closing(export_observations(conn, streams, start, end)) as found:
-        for number, (*names, phenomenon_time, result, flag, received_at) in enumerate(found, start=1):
-            writer.writerow(
-                [
-                    *map(safe_cell, names),
-                    to_rfc3339(phenomenon_time),
-                    repr(result),
-                    flag,
-                    to_rfc3339(received_at),
-                ]
-            )
-            if number % _LINES_AT_ONCE == 0:
-                yield text.getvalue()
-                text.seek(0)
-                text.truncate()
-    yield text.getvalue()

@@ -16,6 +16,7 @@ from api.context import Context, Ctx, ServiceConn, readiness_of
 from api.rendering import page_of, respond
 from api.repeats import document_keys
 from insitu.errors import NotAcceptedHere, NotFound
+from insitu.room import Room
 from insitu.times import to_rfc3339
 
 _VALID: Final = timedelta(days=180)
@@ -56,7 +57,9 @@ async def require_metrics(request: Request, viewer: Anyone) -> None:
 @open_router.get("/metrics", dependencies=[Depends(require_metrics)])
 def metrics(conn: ServiceConn, context: Ctx) -> Response:
     """For Prometheus."""
-    return Response(context.meters.exposition(conn, readiness_of(context)), media_type=CONTENT_TYPE_LATEST)
+    room = Room(context.settings.database_disk, context.settings.least_free_bytes)
+    content = context.meters.exposition(conn, readiness_of(context), room)
+    return Response(content, media_type=CONTENT_TYPE_LATEST)
 
 
 @open_router.get("/.well-known/security.txt", response_class=PlainTextResponse)

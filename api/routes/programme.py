@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.access import Signed, require_right
@@ -155,6 +156,28 @@ class SiteOut(Tagged):
     """How many stand there now."""
 
 
+def geojson(sites: Sequence[SiteOut]) -> dict[str, Any]:
+    """A FeatureCollection; coordinates are longitude and latitude, in WGS84."""
+    features = [
+        {
+            "type": "Feature",
+            "id": site.code,
+            "geometry": None
+            if site.latitude is None or site.longitude is None
+            else {"type": "Point", "coordinates": [site.longitude, site.latitude]},
+            "properties": {
+                "code": site.code,
+                "host": site.host,
+                "name": site.name,
+                "kind": site.kind,
+                "devices": site.devices,
+            },
+        }
+        for site in sites
+    ]
+    return {"type": "FeatureCollection", "features": features}
+
+
 @router.get("/sites")
 def get_sites(conn: Conn, context: Ctx, viewer: Signed) -> Listed[SiteOut]:
     """The sites of one's own organisation; for the lab all."""
@@ -162,6 +185,17 @@ def get_sites(conn: Conn, context: Ctx, viewer: Signed) -> Listed[SiteOut]:
     host = None if viewer.reach(Act.MANAGE_SITES) is Reach.ANY else viewer.organisation_id
     found = list_host_sites(conn, host, now=context.clock.now())
     return Listed(items=_tagged(conn, "site", SiteOut, found), next=None)
+
+
+@router.get(
+    "/sites.geojson",
+    response_class=JSONResponse,
+    responses={200: {"content": {"application/geo+json": {"example": geojson([])}}}},
+)
+def get_sites_as_geojson(conn: Conn, context: Ctx, viewer: Signed) -> Response:
+    """The same sites as GeoJSON (RFC 7946), for a map. A site without a place has a null geometry."""
+    sites = get_sites(conn, context, viewer).items
+    return JSONResponse(geojson(sites), media_type="application/geo+json")
 
 
 @router.post("/sites", status_code=201, responses=OF_BODIES)

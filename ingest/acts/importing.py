@@ -13,6 +13,7 @@ from ingest.files.load import Loader, Summary, fingerprint
 from ingest.files.undeclared import DeclareDatastreams, Observable, write_mappings
 from ingest.refusals import without_persons
 from insitu.errors import CorrectInput
+from insitu.room import Room
 from store.catalogue.properties import list_properties
 from store.catalogue.snapshot import load_snapshot
 from store.corrections import Correction
@@ -56,15 +57,16 @@ def loader_of(
     by: str,
     dry: bool = False,
     reason: str = "",
+    room: Room | None = None,
 ) -> Loader:
-    """The importer of the file. `dry`: nothing is written. `reason`: stored results that differ are
-    corrected, and why.
+    """The importer of the file. `dry`: nothing is written. `room`: on the disk of the database. `reason`:
+    stored results that differ are corrected, and why.
     """
     name, digest = without_persons(path.name), fingerprint(path)
     understood = [without_persons(one) for one in layout.sentences]
     origin = Origin(name, by, layout.trial, digest, understood)
     correction = Correction(layout.trial, by, reason, name, digest) if reason else None
-    return Loader(conn, layout, clock=clock, dry=dry, correction=correction, origin=origin)
+    return Loader(conn, layout, clock=clock, dry=dry, correction=correction, origin=origin, room=room)
 
 
 def import_file(

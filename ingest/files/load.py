@@ -20,8 +20,9 @@ from ingest.outcome import Booked
 from ingest.prepared import Prepared
 from ingest.reading import prepare
 from insitu.clock import Clock
-from insitu.errors import RowRefused
+from insitu.errors import FreeSpace, RowRefused
 from insitu.model import Message, RejectReason
+from insitu.room import Room
 from insitu.wire import MAX_PAYLOAD_BYTES
 from store.catalogue.snapshot import load_snapshot
 from store.corrections import Correction, correct
@@ -62,8 +63,8 @@ class Summary:
 
 class Loader:
     """`correction`: replace different stored results, for this reason; without it the first result stays.
-    `dry`: roll back every batch. `origin`: gives the import
-    its number; None: its results do not know where they came from.
+    `dry`: roll back every batch. `origin`: gives the import its number; None: its results do not know where
+    they came from. `room`: on the disk of the database.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Loader:
         dry: bool = False,
         correction: Correction | None = None,
         origin: Origin | None = None,
+        room: Room | None = None,
     ) -> None:
         self._conn, self._layout, self._clock, self._dry, self._correction = (
             conn,
@@ -83,15 +85,19 @@ class Loader:
             dry,
             correction,
         )
-        self._origin = origin
+        self._origin, self._room = origin, room
         self.summary = Summary()
 
     def run(self, say: Callable[[float, Summary], None]) -> Summary:
-        """Commits after each batch and then calls `say` with the share done (0 to 1)."""
+        """Commits after each batch and then calls `say` with the share done (0 to 1). Raises FreeSpace where
+        the disk has too little room for the next batch.
+        """
         began = time.monotonic()
         self._begin()
         made = messages(self._layout)
         while batch := list(itertools.islice(made, BATCH)):
+            if self._room is not None and (problem := self._room.problem()) is not None:
+                raise FreeSpace(f"{problem} Then run the import again, which completes it.")
             self._keep([one for one in batch if one.topic])
             self._count_rows(batch)
             self.summary.elapsed_s = time.monotonic() - began

@@ -31,7 +31,7 @@ OLDEST_VERSION = 17
 _PSQL_TIMEOUT_S = 120.0
 _BETWEEN_STEPS_S = 0.03
 _SCRIPT = Path(__file__).with_name("database.sql")
-_MADE = "database, pages, service\n"
+MADE = "database, pages, service\n"
 """Text of the marker; another one was written by an earlier version, whose script knew fewer roles."""
 _log = logging.getLogger("insitu.embedded")
 
@@ -58,7 +58,7 @@ class Site:
     @property
     def is_made(self) -> bool:
         """True if database and roles were made by this version's script."""
-        return self.marker.exists() and self.marker.read_text("utf-8") == _MADE
+        return self.marker.exists() and self.marker.read_text("utf-8") == MADE
 
     @property
     def was_made_whole(self) -> bool:
@@ -102,7 +102,14 @@ def out_of_space(words: str) -> bool:
 
 def remove_leftovers(site: Site) -> None:
     """Remove unfinished files of earlier starts that were killed. The caller holds the lock."""
-    for pattern in ("pg.new-*", ".pg-bin-*", "run-initdb", ".postgres-*.secret.*", ".database-made.*"):
+    for pattern in (
+        "pg.new-*",
+        ".pg-bin-*",
+        "run-initdb",
+        ".insitu-restored",
+        ".postgres-*.secret.*",
+        ".database-made.*",
+    ):
         for path in site.data_dir.glob(pattern):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
@@ -166,6 +173,33 @@ def finding_binaries(site: Site, given: Path | None) -> Generator[None, None, Pa
 
 
 def _requiring_version(site: Site, folder: Path) -> Iterator[None]:
+    version = yield from major_version(site, folder)
+    if version < OLDEST_VERSION:
+        raise CorrectInput(
+            f"INSITU_POSTGRES_BIN: {folder} holds PostgreSQL {version}; Insitu needs {OLDEST_VERSION} or "
+            "newer. "
+            "Name a newer one, or leave the setting out to use the one that comes with Insitu."
+        )
+
+
+def requiring_same_version(site: Site, binaries: Path) -> Iterator[None]:
+    """Raises CorrectInput if the cluster was made by another major version, which cannot read it."""
+    note = site.cluster / "PG_VERSION"
+    if not note.exists():
+        return
+    made, present = note.read_text("ascii").strip(), str((yield from major_version(site, binaries)))
+    if made != present:
+        raise CorrectInput(
+            f"{site.cluster} is a database of PostgreSQL {made}, and here is {present}, which cannot read "
+            "it. "
+            f"With PostgreSQL {made} (an earlier Insitu, or INSITU_POSTGRES_BIN): `insitu backup --dump --to "
+            f"FOLDER`. Then move {site.data_dir} away, and with PostgreSQL {present}: `insitu restore "
+            "FOLDER`."
+        )
+
+
+def major_version(site: Site, folder: Path) -> Generator[None, None, int]:
+    """Of the server program in `folder`, in short steps."""
     if not (folder / "postgres").exists():
         raise CorrectInput(f"INSITU_POSTGRES_BIN: there is no postgres in {folder}.")
     child = site.program(
@@ -178,12 +212,7 @@ def _requiring_version(site: Site, folder: Path) -> Iterator[None]:
         raise CorrectInput(
             f"INSITU_POSTGRES_BIN: {folder}/postgres does not say its version: {words or 'it said nothing'}."
         )
-    if int(version[1]) < OLDEST_VERSION:
-        raise CorrectInput(
-            f"INSITU_POSTGRES_BIN: {folder} holds PostgreSQL {version[1]}; Insitu needs {OLDEST_VERSION} or "
-            "newer. "
-            "Name a newer one, or leave the setting out to use the one that comes with Insitu."
-        )
+    return int(version[1])
 
 
 def _wheel_home() -> Path:
@@ -354,7 +383,7 @@ def making_database(
         raise InsituError(
             f"The database could not be made: {words or 'psql was ended'} (see {site.log('psql')})"
         )
-    write_whole(site.marker, _MADE)
+    write_whole(site.marker, MADE)
 
 
 def _owner(account: Account | None) -> tuple[int, int] | None:

@@ -18,12 +18,14 @@ from insitu.embedded.account import prepare_data_dir, server_account
 from insitu.embedded.child import finish
 from insitu.embedded.process import Process, holders, program_of, send
 from insitu.embedded.trouble import explained
-from insitu.errors import AlreadyRunning, FixPermissions
+from insitu.errors import AlreadyRunning, CorrectInput, FixPermissions
 from insitu.whole import write_whole
 
 _log = logging.getLogger("insitu.embedded")
 _LOCK = "insitu.lock"
 _RUNNING = "running.json"
+UNFINISHED = "restoring"
+"""Folder in which a restore makes an installation; it is there until that is complete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,16 @@ def hold(data_dir: Path, *, run_as: str | None = None) -> Iterator[None]:
             yield
         finally:
             (data_dir / _RUNNING).unlink(missing_ok=True)
+
+
+def refuse_unfinished(data_dir: Path) -> None:
+    """Raises CorrectInput while a restore is not complete here."""
+    if (data_dir / UNFINISHED).exists():
+        raise CorrectInput(
+            f"A restore into {data_dir} was interrupted, so what is here is not complete. Run `insitu "
+            "restore` "
+            "again, which begins from the start; or remove the folder."
+        )
 
 
 def write_running(data_dir: Path, running: Running) -> None:

@@ -26,11 +26,12 @@ from insitu.embedded.cluster import (
     making_database,
     out_of_space,
     remove_leftovers,
+    requiring_same_version,
     set_aside,
     setting_passwords,
     wheel_binaries,
 )
-from insitu.embedded.directory import Lock
+from insitu.embedded.directory import Lock, refuse_unfinished
 from insitu.embedded.trouble import explained
 from insitu.errors import FreeSpace, InsituError
 from insitu.whole import secret_file, write_whole
@@ -45,6 +46,7 @@ _OPTIONS = {
     "maintenance_work_mem": "128MB",
     "effective_io_concurrency": "16",
     "max_wal_size": "2GB",
+    "max_slot_wal_keep_size": "4GB",  # an archive that nobody receives any more must not fill the disk
     "wal_compression": "pglz",
     "checkpoint_timeout": "15min",
     "timezone": "UTC",
@@ -81,6 +83,8 @@ class Postgres:
         self._options = {**_OPTIONS, **({} if durable else _NOT_DURABLE), **(options or {})}
         self._durable = durable
         self._lock = Lock(self._data_dir / "pg.lock", whose=" (its PostgreSQL still runs)")
+        self.binaries = Path()
+        """Folder of its programs, once it was started."""
         self._child: Child | None = None
         self._sockets: Path | None = None
 
@@ -112,6 +116,15 @@ class Postgres:
         the same across restarts while this object lives.
         """
         return self._url("insitu", "insitu")
+
+    @property
+    def bare_url(self) -> str:
+        """`url` without the password, which `password` is: for the command line of a program."""
+        return f"postgresql://insitu@/insitu?host={quote(str(self._sockets), safe='')}"
+
+    @property
+    def password(self) -> str:
+        return self._secret("insitu")
 
     @property
     def service_url(self) -> str:
@@ -154,12 +167,15 @@ class Postgres:
 
     def _starting(self) -> Iterator[None]:
         account = server_account(self._run_as)
+        refuse_unfinished(self._data_dir)
         prepare_data_dir(self._data_dir, account)
         # The server of a killed supervisor may still be shutting down; it holds the lock until it has ended.
         yield from self._lock.taking(_LOCK_PATIENCE_S)
         site = Site(self._data_dir, account, self._lock.descriptor, self._durable)
         remove_leftovers(site)
         binaries = yield from finding_binaries(site, self._given_binaries)
+        yield from requiring_same_version(site, binaries)
+        self.binaries = binaries
         self._sockets = self._socket_folder(account)
         yield from self._preparing(site, binaries, self._sockets)
         try:
@@ -219,7 +235,7 @@ class Postgres:
             cwd=Path("/"),
         )
         self._child.start()
-        while not _ready(site.cluster / "postmaster.pid"):
+        while not is_ready(site.cluster / "postmaster.pid"):
             if self._child.poll() is not None:
                 raise self._did_not_start()
             yield
@@ -289,8 +305,8 @@ class Postgres:
         return own_folder(short, account)
 
 
-def _ready(pid_file: Path) -> bool:
-    """True if our own server's status line says that it is ready."""
+def is_ready(pid_file: Path) -> bool:
+    """True if the status line of a server of ours says that it is ready."""
     try:
         lines = pid_file.read_text("utf-8", "replace").splitlines()
     except (FileNotFoundError, PermissionError):

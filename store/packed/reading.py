@@ -167,7 +167,7 @@ def _parts(
         conn.cursor() as cursor,
         cursor.copy(f"COPY ({statement}) TO STDOUT (FORMAT binary)".encode(), parameters) as copy,
     ):
-        for number, arrays, record in _rows(copy):
+        for number, _, arrays, record in _rows(copy):
             part = unpacked(record, first, last) if record is not None else _of_arrays(arrays)
             if len(part.time_us):
                 yield number, part
@@ -220,15 +220,21 @@ def _array(content: bytes | None, stored: np.dtype[Any], wanted: np.dtype[Any]) 
 
 
 def _rows(
-    blocks: Iterable[bytes | bytearray | memoryview],
-) -> Iterator[tuple[int, list[NDArray[Any]], bytes | None]]:
-    """(datastream, arrays, record) of each row; the server sends each row as one block."""
+    blocks: Iterable[bytes | bytearray | memoryview], *, begun: bool = False
+) -> Iterator[tuple[int, int, list[NDArray[Any]], bytes | None]]:
+    """(datastream, µs since 1970, arrays, record) of each row; the server sends each row as one block.
+    `begun`: the rows have a time behind the datastream; else it is 0.
+    """
     at = _HEADER  # the header comes with the first row
     for block in blocks:
         if len(block) - at <= _TRAILER:
             continue  # the last block; the copy ends after it
         (number,) = struct.unpack_from(">i", block, at + 6)
         at += 10
+        begins = 0
+        if begun:
+            begins = struct.unpack_from(">q", block, at + 4)[0] + EPOCH_2000_US
+            at += 12
         arrays = []
         for stored, wanted in _ELEMENTS[:4]:
             # Length of the field, then dimensions, nulls, type, elements, first index; then the elements,
@@ -239,24 +245,16 @@ def _rows(
                 arrays.append(np.frombuffer(block, stored, elements, at + 24)["value"].astype(wanted))
             at += 4 + max(length, 0)
         (length,) = struct.unpack_from(">i", block, at)
-        yield number, arrays, bytes(block[at + 4 : at + 4 + length]) if length >= 0 else None
+        yield number, begins, arrays, bytes(block[at + 4 : at + 4 + length]) if length >= 0 else None
         at = 0
 
 
 def _begun(conn: Connection, parameters: dict[str, Any]) -> Iterator[tuple[int, int, Part]]:
     """(datastream, µs before which no later part has a result, part)."""
-    with conn.cursor() as cursor:
-        for number, begins, *columns, record in cursor.stream(_SQL.in_order.encode(), parameters):
-            if record is not None:
-                part = Part(*decode(record)[:5])
-            else:
-                times, results, received, codes = columns
-                code = np.array(codes, np.int16)
-                part = Part(
-                    np.array([to_us(one) for one in times], np.int64),
-                    np.array(results, np.float64),
-                    np.array([to_us(one) for one in received], np.int64),
-                    (code & 15).astype(np.int8),
-                    (code >> 4).astype(np.int8),
-                )
-            yield number, to_us(begins), part
+    hold_chunks(conn)  # as in `_parts`
+    with (
+        conn.cursor() as cursor,
+        cursor.copy(f"COPY ({_SQL.in_order}) TO STDOUT (FORMAT binary)".encode(), parameters) as copy,
+    ):
+        for number, begins, arrays, record in _rows(copy, begun=True):
+            yield number, begins, _of_arrays(arrays) if record is None else Part(*decode(record)[:5])

@@ -6,7 +6,7 @@ import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -198,14 +198,33 @@ def list_own_observations(
     ]
 
 
+class StreamNames(NamedTuple):
+    """Names of a datastream in an export."""
+
+    trial: str
+    device: str
+    datastream: str
+    property: str
+    unit: str
+
+
+NAMES: Final = StreamNames._fields
+
+
+def name_streams(conn: Connection, datastream_ids: Sequence[int]) -> dict[int, StreamNames]:
+    """By number, in the order of `datastream_ids`; an unknown number is left out."""
+    found = conn.execute(_SQL.names.encode(), {"datastream_ids": list(datastream_ids)}).fetchall()
+    named = {number: StreamNames(*names) for number, *names in found}
+    return {number: named[number] for number in datastream_ids if number in named}
+
+
 def export_observations(
     conn: Connection, datastream_ids: Sequence[int], start: datetime, end: datetime
 ) -> Generator[tuple[Any, ...], None, None]:
     """(trial, device, datastream, property, unit, phenomenon_time, result, flag, received_at), read as they
     are consumed.
     """
-    found = conn.execute(_SQL.names.encode(), {"datastream_ids": list(datastream_ids)}).fetchall()
-    names = {number: named for number, *named in found}
-    for number, part in read_in_order(conn, [one for one in datastream_ids if one in names], start, end):
+    names = name_streams(conn, datastream_ids)
+    for number, part in read_in_order(conn, list(names), start, end):
         for time, result, received, flag, _ in zip(*(column.tolist() for column in part), strict=True):
             yield *names[number], to_datetime(time), result, flag, to_datetime(received)

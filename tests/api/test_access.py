@@ -42,7 +42,8 @@ TRIALS_ROUTE, SERIES_ROUTE = "/api/v1/trials", "/api/v1/datastreams/{datastream_
 AUDIT_ROUTE = "/api/v1/audit"
 ALERT_ROUTES = {f"/api/v1/alerts{below}" for below in ("", "/rules", "/channels")}
 PROGRAMME_ROUTES = {
-    f"/api/v1/{name}" for name in ("organisations", "sites", "sites/{site}/windows", "properties", "needs")
+    f"/api/v1/{name}"
+    for name in ("organisations", "sites", "sites.geojson", "sites/{site}/windows", "properties", "needs")
 }
 """With these the only GETs of the API without a trial in their path."""
 

@@ -41,6 +41,7 @@ REPORTING = {
     *("check", "settings", "profiles", "shards", "network", "power", "verify", "evaluate"),
     *("replay", "import", "pull", "migrate"),
     *("retention", "erase", "erasures", "record"),
+    *("backup", "restore"),
     "alerts",
     *("imports", "withdraw", "map", "mappings", "topics", "key", "agreement"),
 }
@@ -150,6 +151,8 @@ def test_check_answers_the_same_in_both_forms_with_the_same_exit_code(database_u
         "rows that pages may read": "ok",
         "rights of the service": "look",  # the account of this test owns the tables
         "people and tokens": "ok",
+        "backups": "look",  # there is none
+        "disk": "not_asked",
         "retention": "ok",
         "broker keeps devices apart": "not_asked",
         "broker keeps client ids apart": "not_asked",

@@ -49,6 +49,7 @@ NOTHING_RESTS = {
     "kept_answer": "for the repeats of one day; what was done has its line and its rows",
     "protocol_draft": "a text that people still change; its lock counts, and that has a hash and a line",
     "outage": "which silence is ours, for alerts; gaps in reports come from results",
+    "backup_state": WORKING,
     "boot_sequence": "numbers of messages, for receipts; a repeat is never stored twice, by its key",
     "broker_event": "what the broker denied: a hint for the owner of a device",
     "broker_log": WORKING,

@@ -47,6 +47,7 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self.http, self.mqtt = free_port("127.0.0.1"), free_port("127.0.0.1")
+        self.data = folder / "data"
         environment = {
             "INSITU_DATA_DIR": str(folder / "data"),
             "INSITU_HTTP_LISTEN": f"127.0.0.1:{self.http}",
@@ -109,7 +110,7 @@ class Site:
         return acknowledged
 
     def database_url(self) -> str:
-        running = json.loads((self.up.folder / "data" / "running.json").read_text("utf-8"))
+        running = json.loads((self.data / "running.json").read_text("utf-8"))
         return str(running["database_url"])
 
     def results(self, condition: str = "true") -> int:
