@@ -170,7 +170,17 @@ def test_the_page_about_access_is_made_from_the_table(request: pytest.FixtureReq
 def test_a_route_that_asks_for_nothing_is_open_on_purpose() -> None:
     assert all(
         route.split()[1].startswith(
-            ("/api", "/sign-in", "/language", "/charts", "/metrics", "/keys", "/.well-known", "/invitations")
+            (
+                "/accessibility",
+                "/api",
+                "/sign-in",
+                "/language",
+                "/charts",
+                "/metrics",
+                "/keys",
+                "/.well-known",
+                "/invitations",
+            )
         )
         for route in OPEN
     )
