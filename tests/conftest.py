@@ -93,6 +93,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="write docs/validation.md, and the results of the nightly run, instead of only comparing them",
     )
     parser.addoption(
+        "--replications", type=int, default=2000, help="of each cell of docs/validation.md (make nightly)"
+    )
+    parser.addoption(
         "--timescale", action="store_true", help="also test on TimescaleDB (make test-timescale)"
     )
 
