@@ -27,7 +27,7 @@ def drawn() -> dict[str, str]:
     """Page → SVG."""
     blocks = [Figure(make()[1], "", "") for make in SHOWN.values()]
     with Charts() as charts:
-        made = charts.draw(ReportModel("en", "", "", [], list(blocks)))
+        made = charts.draw(ReportModel("en", "", "", "", [], list(blocks)))
     return {page: rounded(svg) for page, (svg, _) in zip(SHOWN, made, strict=True)}
 
 

@@ -212,7 +212,7 @@ def test_errors_stand_beside_their_fields_in_french(own_client: SignIn) -> None:
     sent = fields(judge) | {"f.confidence": ["beaucoup"]}
     page = judge.post(f"{PAGE}/protocol", data={**sent, "action": "check"}).text
     (field,) = re.findall(r'<label class="field number wrong" id="f.confidence">.*?</label>', page, re.DOTALL)
-    assert "Ce n’est pas un nombre" in field
+    assert "un nombre est attendu" in field
     assert 'aria-invalid="true"' in field
     assert 'value="beaucoup"' in field
 

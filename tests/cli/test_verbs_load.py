@@ -8,7 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from cli.verbs import VERBS
+
+pytestmark = pytest.mark.long
 
 TOP = Path(__file__).parents[2]
 PROGRAM = """
@@ -21,8 +25,6 @@ import asyncio, concurrent.futures, email.message, http.server, importlib.metada
 import urllib.request
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from psycopg import pq
-
-pytestmark = pytest.mark.long
 
 for name in sys.argv[1:]:
     if os.fork() == 0:
