@@ -41,6 +41,8 @@ from insitu.errors import AlreadyRunning, CorrectInput, InsituError, UpgradeInsi
 from tests.embedded.test_interrupted import folder
 from tests.stack import wait_until
 
+pytestmark = pytest.mark.long
+
 __all__ = ["folder"]
 TOP = Path(__file__).parents[2]
 Hashes = dict[str, str]

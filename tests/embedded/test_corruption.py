@@ -17,6 +17,8 @@ from store.database import connect
 from tests.embedded.test_backups import source
 from tests.embedded.test_interrupted import folder
 
+pytestmark = pytest.mark.long
+
 __all__ = ["folder"]
 PAGE = 8192
 

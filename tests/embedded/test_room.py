@@ -24,6 +24,8 @@ from tests.end_to_end.test_comes_back import Site
 from tests.forked import run_verb
 from tests.stack import wait_until
 
+pytestmark = pytest.mark.long
+
 __all__ = ["folder"]
 MB = 1_000_000
 

@@ -20,7 +20,7 @@ import pytest
 from tests.end_to_end.test_story import DAYS, PASSWORD, Story, hourly_results, midnight, story
 
 __all__ = ["story"]
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.long]
 TRIAL = "/trials/api-ward"
 
 

@@ -29,6 +29,8 @@ from tests.fix_database import quick_folder
 from tests.forked import run_verb
 from tests.stack import wait_until
 
+pytestmark = pytest.mark.long
+
 Hashes = dict[str, str]
 TOPIC = "insitu/v1/station-air/d1/obs"
 

@@ -114,7 +114,7 @@ def test_the_ledger_adds_up_and_everything_is_in_order(demo: RunningDemo) -> Non
     done = demo.cli("check")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "BAD" not in done.stdout
-    assert done.stdout.count("ok ") == 20
+    assert done.stdout.count("ok ") == 21
 
 
 @pytest.mark.parametrize("trial", TRIALS)
