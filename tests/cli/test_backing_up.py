@@ -151,6 +151,7 @@ def test_the_first_step_begins_an_archive_and_makes_a_backup_and_writes_both_dow
         assert (line.login, line.action, line.subject) == ("job:backup", "backup", place.name)
 
 
+@pytest.mark.long
 def test_a_receiver_that_was_away_too_long_begins_another_archive_with_a_backup_of_its_own(
     kept: Kept,
 ) -> None:
@@ -172,6 +173,7 @@ def test_a_receiver_that_was_away_too_long_begins_another_archive_with_a_backup_
         assert admin.execute("SELECT wal_status FROM pg_replication_slots").fetchall() != [("lost",)]
 
 
+@pytest.mark.long
 def test_a_folder_that_cannot_be_written_is_told_and_tried_again(kept: Kept) -> None:
     kept.backups.write_text("a file where the folder should be")
     with pytest.raises(InsituError):

@@ -34,6 +34,8 @@ from tests.api.test_formats_over_http import post
 from tests.cli.calling import Told, told, told_here
 from tests.stack import NOW, Stack, wait_until
 
+pytestmark = pytest.mark.long
+
 __all__ = ["data_dir", "told", "told_here"]
 CANARIES = {
     "mac": "3c:22:fb:1a:2b:4d",

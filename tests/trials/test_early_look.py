@@ -307,6 +307,7 @@ def test_a_block_that_lasts_makes_no_pair() -> None:
 # -- ten looks
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("ask", "statistic", "truth", "days"),
     [

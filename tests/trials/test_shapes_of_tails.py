@@ -20,6 +20,8 @@ from trials.designs import ask
 from trials.judge.answers import judged
 from trials.judge.tails import lost_above, lost_above_leaning, lost_on_both_sides_heavy
 
+pytestmark = pytest.mark.long
+
 START = {"reporting": datetime(2026, 3, 1, tzinfo=UTC)}
 HOURS = 720
 WHOLE = (np.arange(20_000) + 0.5) / 20_000

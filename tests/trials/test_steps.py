@@ -17,6 +17,8 @@ from trials.designs import DESIGNS, Answer, ask
 from trials.judge.answers import judged
 from trials.plan.rules import Rules
 
+pytestmark = pytest.mark.long
+
 FIRST = datetime(2026, 2, 1, tzinfo=UTC)
 LENGTHS = [(30, 30), (30, 90), (60, 30), (60, 60)]
 

@@ -111,6 +111,7 @@ def test_no_cell_waits_to_be_measured(rows: Mapping[str, Row]) -> None:
     assert [entry.key for entry in waiting_cells(rows)] == [], AGAIN
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("entry", sample(), ids=lambda entry: entry.key)
 def test_a_cell_drawn_again_gives_the_stored_results(entry: Entry, rows: Mapping[str, Row]) -> None:
     """Its first fifty replications, to the accuracy at which processors agree. A cell that waits has nothing
