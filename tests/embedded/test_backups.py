@@ -39,6 +39,7 @@ from insitu.embedded.directory import UNFINISHED, hold
 from insitu.embedded.postgres import Postgres
 from insitu.errors import AlreadyRunning, CorrectInput, InsituError, UpgradeInsitu
 from tests.embedded.test_interrupted import folder
+from tests.examples import examples
 from tests.stack import wait_until
 
 pytestmark = pytest.mark.long
@@ -423,6 +424,10 @@ def test_a_backup_that_is_killed_at_any_step_never_looks_whole(
         assert hashes(restored.url) == before
 
 
+EARLY_SKIPPED, LATE_SKIPPED = examples(quick=8, nightly=0), examples(quick=3, nightly=0)
+"""Each step takes a start of a server."""
+
+
 @pytest.mark.timeout(600)
 def test_a_restore_that_is_killed_at_any_step_starts_nothing_and_is_completed_by_the_next(
     running: tuple[Postgres, Path], folder: Path
@@ -443,7 +448,7 @@ def test_a_restore_that_is_killed_at_any_step_starts_nothing_and_is_completed_by
             assert not (again / "pg").exists()
         if not ended and is_complete:
             break
-        step += 8 if step < 26 else 1  # then come the steps that make it complete
+        step += EARLY_SKIPPED if step < 26 else LATE_SKIPPED  # then come the steps that make it complete
     assert step > 28
     with Postgres(data_dir=again) as restored:
         assert hashes(restored.url) == before
