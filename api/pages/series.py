@@ -89,10 +89,7 @@ def load_points(
     """
     points: dict[int, list[Point]] = {stream.datastream_id: [] for stream in streams}
     scales = {s.datastream_id: scale_of(s.averaging_scale, s.unit, Rules()) for s in streams}
-    asked = [
-        Charted(number, scale.decade if scale.is_level else None, scale.turn if scale.is_circular else None)
-        for number, scale in scales.items()
-    ]
+    asked = [_charted(stream, scales[stream.datastream_id]) for stream in streams]
     for bucket in list_buckets_between(conn, asked, edges, end):
         middle = _middle(bucket, scales[bucket.datastream_id])
         points[bucket.datastream_id].append(_point(bucket, middle))
@@ -104,11 +101,21 @@ def load_points(
     return points
 
 
+def _charted(stream: Stream, scale: Scale) -> Charted:
+    return Charted(
+        stream.datastream_id,
+        scale.decade if scale.is_level else None,
+        scale.turn if scale.is_circular else None,
+        stream.to_middle_us(),
+    )
+
+
 def load_single(
     conn: Connection, stream: Stream, start: datetime, end: datetime, most: int
 ) -> list[Point] | None:
     """A point for each result; None if there are more than `most`."""
-    found = list_single_results(conn, stream.datastream_id, start, end, most)
+    shift = stream.to_middle_us()
+    found = list_single_results(conn, stream.datastream_id, start, end, most, to_middle_us=shift)
     return None if found is None else [_point(one, one.mean) for one in found]
 
 

@@ -63,12 +63,14 @@ class OwnObservation:
 @dataclass(frozen=True, slots=True)
 class Charted:
     """A datastream whose buckets are asked for. `decade`: how far a level grows with ten times the power;
-    `turn`: a full circle of a direction; None if it is no such thing.
+    `turn`: a full circle of a direction; None if it is no such thing. `to_middle_us`: from the time of a
+    result to the middle of its interval, by which it is drawn.
     """
 
     datastream_id: int
     decade: float | None
     turn: float | None
+    to_middle_us: int = 0
 
 
 def list_buckets(
@@ -87,24 +89,28 @@ def list_buckets_between(
     asked = {one.datastream_id: one for one in streams}
     start, last = to_datetime(int(edges[0])), to_datetime(int(edges[-1]))
     found: list[Bucket] = []
-    for number in sorted(asked):
-        part = read_series(conn, [number], start, min(last, end or last))[number]
+    for number, one in sorted(asked.items()):
+        shift = timedelta(microseconds=one.to_middle_us)
+        part = read_series(conn, [number], start - shift, min(last, end or last) - shift)[number]
         if len(part.time_us):
-            found += _buckets(asked[number], part, edges)
+            found += _buckets(one, part._replace(time_us=part.time_us + one.to_middle_us), edges)
     return found
 
 
 def list_single_results(
-    conn: Connection, datastream_id: int, start: datetime, end: datetime, most: int
+    conn: Connection, datastream_id: int, start: datetime, end: datetime, most: int, *, to_middle_us: int = 0
 ) -> list[Bucket] | None:
-    """Each result of `[start, end)` as a bucket of its own; None if there are more than `most`."""
-    part = read_page(conn, datastream_id, start, end, most + 1)
+    """Each result of `[start, end)` as a bucket of its own, at the middle of its interval; None if there are
+    more than `most`.
+    """
+    shift = timedelta(microseconds=to_middle_us)
+    part = read_page(conn, datastream_id, start - shift, end - shift, most + 1)
     if len(part.time_us) > most:
         return None
     return [
         Bucket(
             datastream_id=datastream_id,
-            at=to_datetime(time),
+            at=to_datetime(time + to_middle_us),
             smallest=result,
             largest=result,
             mean=result,

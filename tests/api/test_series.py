@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from api.pages.series import BUCKETS, Drawn, Point, load_series, width_for
-from insitu.model import AveragingScale, Observation
+from api.pages.series import BUCKETS, Drawn, Point, load_series, load_single, width_for
+from insitu.model import AveragingScale, Observation, Stamp
 from insitu.times import to_us
 from store.database import Connection
 from store.observations import merge
@@ -82,6 +83,26 @@ def test_only_results_within_the_span_are_drawn(charted: Charted) -> None:
     assert [(point.low, point.n) for point in one.points] == [(1.0, 1), (2.0, 1)]
     assert charted.drawn((-5, 1.0, 1)).points == []
     assert charted.drawn().points == []
+
+
+@pytest.mark.parametrize(("stamp", "first_hour"), [("begin", 0), ("instant", 0), ("end", -1)])
+def test_a_result_is_drawn_where_its_interval_lies(charted: Charted, stamp: str, first_hour: int) -> None:
+    """Hourly means stamped at the full hours of the day: one that ends at 9:00 is the mean from 8 to 9."""
+    hours = range(25)
+    charted.conn.execute("TRUNCATE observation")
+    charted.store(charted.a, *[(60 * hour, float(hour), 1) for hour in hours])
+    one = replace(stream(charted.a), stamp=Stamp(stamp))
+    (drawn,) = load_series(charted.conn, [one], END, SPAN)
+    expected = {START + timedelta(hours=hour + first_hour): float(hour) for hour in hours}
+    assert {point.at: point.middle for point in drawn.points} == {
+        at: value for at, value in expected.items() if START <= at < END
+    }
+    single = load_single(charted.conn, one, START, END, 100)
+    assert single is not None
+    half = timedelta(minutes={"begin": 30, "instant": 0, "end": -30}[stamp])
+    assert [point.at for point in single] == [
+        at for hour in hours if START <= (at := START + timedelta(hours=hour) + half) < END
+    ]
 
 
 def test_levels_are_averaged_by_energy_and_directions_as_vectors(charted: Charted) -> None:
