@@ -15,12 +15,12 @@ demo: .venv/runtime
 # Three workers keep two cores busy: some tests wait for a server most of their time.
 WORKERS ?= 3
 test: .venv/dev compiled
-	.venv/bin/python -m pytest -n $(WORKERS) --no-loadscope-reorder -m "not long and not alone and not nightly"
+	.venv/bin/python -m pytest -n $(WORKERS) --no-loadscope-reorder -m "not long and not browser and not alone and not nightly"
 
 # Whole installations that wait, are killed and restart; then what measures time by itself.
 WAITING_WORKERS ?= 5
 test-long: .venv/dev compiled
-	.venv/bin/python -m pytest -n $(WAITING_WORKERS) --no-loadscope-reorder -m "long and not alone and not nightly"
+	.venv/bin/python -m pytest -n $(WAITING_WORKERS) --no-loadscope-reorder -m "(long or browser) and not alone and not nightly"
 	.venv/bin/python -m pytest -m "alone and not nightly" $$(grep -rl --include='test_*.py' mark.alone tests)
 
 # Once, before every worker and every server of a test would do it.
