@@ -115,6 +115,18 @@ def test_restarts_are_those_of_a_simulated_device(seed: int) -> None:
     assert np.all(np.abs(gaps) < 0.002 * 86_400)
 
 
+@pytest.mark.parametrize(("unit_s", "days"), [(0.001, 120), (0.01, 600)])
+def test_a_counter_that_begins_again_at_0_is_no_restart(unit_s: float, days: int) -> None:
+    """32 bits of ticks, told hourly by a clock that is 20 ppm fast; the device starts again once."""
+    restart = 70 * 86_400.0
+    begin, said = NOW - days * DAY, []
+    for t in np.arange(0.0, days * 86_400, 3600.0):
+        ticks = int((t - (restart if t >= restart else 0.0)) * 1.00002 / unit_s) % 2**32
+        said.append(Uptime(begin + timedelta(seconds=float(t)), ticks * unit_s))
+    (found,) = find_restarts(pairwise(said))
+    assert abs((found - begin).total_seconds() - restart) < 60
+
+
 def seconds_since(begin: datetime, moments: Sequence[datetime]) -> list[float]:
     return [(one - begin).total_seconds() for one in moments]
 

@@ -28,6 +28,8 @@ _LEAST_LEVELS: Final = 8
 _NORMAL_975: Final = 1.959964
 _RESTARTED_S: Final = 60.0
 """A start computed from an uptime this much after the one before it is another start."""
+_WRAPS_S: Final = (2**32 / 1000, 2**32 / 100)
+"""Counters of 32 bits that begin again at 0: of milliseconds after 50 days, of hundredths after 497."""
 _DRIFT: Final = 0.01
 """Share of the time between two statuses by which the clock of an uptime may be wrong."""
 
@@ -170,13 +172,14 @@ def slope_of(x: Floats, y: Floats) -> tuple[float, float, float]:
 
 def find_restarts(pairs: Iterable[tuple[Uptime, Uptime]]) -> list[datetime]:
     """Times at which a device started again, from what it says of its uptime in pairs of statuses that follow
-    each other, in order of time. The first start is none.
+    each other, in order of time. The first start is none, and neither is a counter that begins again at 0.
     """
     found: list[datetime] = []
     for before, after in pairs:
         started, was = (one.at - timedelta(seconds=one.uptime_s) for one in (after, before))
-        between_s = (after.at - before.at).total_seconds()
-        if (started - was).total_seconds() > max(_RESTARTED_S, _DRIFT * between_s):
+        later_s, between_s = (started - was).total_seconds(), (after.at - before.at).total_seconds()
+        wrong_s = max(_RESTARTED_S, _DRIFT * between_s)
+        if later_s > wrong_s and all(abs(later_s - wrap) > wrong_s for wrap in _WRAPS_S):
             found.append(max(started, before.at))
     return found
 
