@@ -138,3 +138,7 @@ def test_a_device_of_which_little_is_known_says_so(own_client: SignIn, own_world
     assert found["battery"] is None
     assert (found["restarts"], found["firmwares"]) == ([], [])
     assert "its levels say too little yet" in own_client("lab").get(NORTH).text
+    with connect(own_world_url, application="tests") as conn:
+        conn.execute(b"UPDATE device_contact SET battery = NULL")
+        conn.commit()
+    assert "its levels" not in own_client("lab").get(NORTH).text, "it never spoke of a battery"
