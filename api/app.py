@@ -61,6 +61,7 @@ from api.posts import Posts
 from api.rendering import STATIC
 from api.routes import (
     agreements,
+    catalogue,
     datastreams,
     devices,
     drafts,
@@ -232,6 +233,7 @@ def _include_api(app: FastAPI) -> None:
     for tag, router in (
         ("programme", programme_routes.router),
         ("programme", steps.router),
+        ("programme", catalogue.router),
         ("windows", window_routes.router),
         ("trials", trials.router),
         ("devices", devices.router),

@@ -106,6 +106,9 @@ VERBS: Final = {
     "alerts": Verb(
         "cli.alerts", ("test",), "List the open alerts; send a test by mail or webhook.", alone="alerts"
     ),
+    "catalogue": Verb(
+        "cli.catalogue", ("export", "import_"), "Move a lab: write the whole catalogue, or enter one."
+    ),
     "backup": Verb("cli.backup", ("backup",), "Make a backup while Insitu runs."),
     "restore": Verb("cli.backup", ("restore",), "Make an installation again from a backup."),
     "check": Verb("cli.operations", ("check",), "Is everything in order? One line for each question."),
