@@ -26,6 +26,7 @@ NAVIGATION = {
         "Tutorial": ["tutorial"],
         "How-to": [
             "operations",
+            "moving",
             "agreement",
             "people",
             "alerts",
