@@ -71,7 +71,8 @@ def _lines(done: Imported) -> Iterator[str]:
     yield "Nobody has a password yet, and no device a credential:"
     if "lab" in done.lab:
         yield "  `lab` signs in with the password of the first start;"
-    yield "  `insitu people reset LOGIN` prints a link for a person, `insitu enrol TRIAL DEVICE` gives a device"
-    yield "  its credential, `insitu network CODE --enrol` a network server."
+    yield "  `insitu people reset LOGIN` prints a link for a person;"
+    yield "  `insitu enrol TRIAL DEVICE` gives a device its credential,"
+    yield "  `insitu network CODE --enrol` a network server."
     if not done.lab:
         yield "No person of the lab is in it: `insitu register FILE` enters one."

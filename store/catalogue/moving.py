@@ -147,8 +147,8 @@ class _Last:
 
 
 def list_catalogue(conn: Connection) -> dict[str, list[str]]:
-    """Table → its rows as JSON objects, in the order of their keys; all of one moment. A table without rows is
-    there too.
+    """Table → its rows as JSON objects, in the order of their keys; all of one moment. A table without rows
+    is there too.
     """
     found: dict[str, list[str]] = {name: [] for name in MOVED}
     for one in rows(conn, _Row, _SQL.catalogue_rows, tables=list(MOVED), left_out=list(LEFT_OUT)):

@@ -35,37 +35,50 @@ NASTY = "é\u2028\x7f\x1b\"\\', ,\n[{}] null \U0001f600 ﬀ"
 MORE = """\
 INSERT INTO alert_rule (person_id, kind, trial_id, is_on, remind_hours)
     SELECT min(p.person_id), 'silent', min(t.trial_id), true, 4 FROM person p, trial t;
-INSERT INTO unit_conversion VALUES ('ug/m3', 'mg/m3', 1000, 0), ('K', 'Cel', 1, 273.15), ('1', 'x', 0.1, 1e-300)
+INSERT INTO unit_conversion VALUES ('ug/m3', 'mg/m3', 1000, 0), ('K', 'Cel', 1, 273.15), ('1', 'x',
+        0.1, 1e-300)
     ON CONFLICT DO NOTHING;
 INSERT INTO need (code, host_id, title, description, created_at)
-    SELECT 'quiet-one', min(organisation_id), '{"en": "%(n)s", "fr": 1.10}', '{}', now() FROM organisation WHERE kind = 'host';
+    SELECT 'quiet-one', min(organisation_id), '{"en": "%(n)s", "fr": 1.10}', '{}', now() FROM
+        organisation WHERE kind = 'host';
 INSERT INTO agreement (trial_id, document, sha256, entered_at, entered_by)
-    SELECT min(trial_id), '{}', encode(sha256('{}'), 'hex'), '2026-01-01 00:00:00.000001', 'lab' FROM trial;
+    SELECT min(trial_id), '{}', encode(sha256('{}'), 'hex'), '2026-01-01 00:00:00.000001', 'lab' FROM
+        trial;
 INSERT INTO retention (trial_id, results_days, rejects_days, raw_fields, set_at, set_by)
     SELECT min(trial_id), 10, 10, ARRAY['a,b', 'c"d'], now(), 'lab' FROM trial ON CONFLICT DO NOTHING;
 INSERT INTO protocol_draft SELECT min(trial_id), '%(n)s', now(), 'lab' FROM trial;
 INSERT INTO network_server (code, kind, created_at) VALUES ('lora', 'chirpstack', now());
-INSERT INTO network_address SELECT 'chirpstack/0101010101010101', max(network_server_id), (SELECT min(device_id) FROM device)
+INSERT INTO network_address SELECT 'chirpstack/0101010101010101', max(network_server_id), (SELECT
+        min(device_id) FROM device)
     FROM network_server;
 INSERT INTO fixed_topic SELECT 'a/ß', min(device_id), 'obs', NULL, now() FROM device;
 INSERT INTO fixed_topic SELECT 'a/Z', min(device_id), 'obs', NULL, now() FROM device;
 INSERT INTO sensor (device_id, make, model) SELECT min(device_id), 'm', '%(n)s' FROM device;
-INSERT INTO sensor (device_id, make, model, since, replaces) SELECT min(device_id), 'm', 'x', now(), max(sensor_id) FROM sensor;
-INSERT INTO mapping (trial_id, devices, field, property_id, unit, role, result_type, expected_interval, rule)
-    SELECT min(trial_id), '{"p*"}', 'ﬀ', min(property_id), '1', 'candidate', 'number', '1 month 2 days 00:00:00.5',
+INSERT INTO sensor (device_id, make, model, since, replaces) SELECT min(device_id), 'm', 'x', now(),
+        max(sensor_id) FROM sensor;
+INSERT INTO mapping (trial_id, devices, field, property_id, unit, role, result_type, expected_interval,
+        rule)
+    SELECT min(trial_id), '{"p*"}', 'ﬀ', min(property_id), '1', 'candidate', 'number',
+        '1 month 2 days 00:00:00.5',
            '{"factor": 1.10}' FROM trial, observed_property;
 INSERT INTO unblinding SELECT min(trial_id), 'e', now(), 'judge', '%(n)s' FROM trial;
-INSERT INTO decision (trial_id, evaluation_id, evaluation_sha256, protocol_sha256, outcome, reason, decided_at, decided_by, on_behalf)
-    SELECT trial_id, evaluation_id, e.sha256, '', 'stop', '%(n)s', now(), 'metro-buyer', false FROM evaluation e LIMIT 1;
+INSERT INTO decision (trial_id, evaluation_id, evaluation_sha256, protocol_sha256, outcome, reason,
+        decided_at, decided_by, on_behalf)
+    SELECT trial_id, evaluation_id, e.sha256, '', 'stop', '%(n)s', now(), 'metro-buyer', false FROM
+        evaluation e LIMIT 1;
 UPDATE trial SET state = 'stop' WHERE trial_id = (SELECT trial_id FROM decision);
-INSERT INTO trial_step (trial_id, from_state, to_state, at) SELECT trial_id, 'evaluated', 'stop', now() FROM decision;
-INSERT INTO erasure (at, by_login, reason, trial, parts) SELECT now(), 'lab', 'asked', code, '{results}' FROM trial LIMIT 1;
+INSERT INTO trial_step (trial_id, from_state, to_state, at) SELECT trial_id, 'evaluated', 'stop', now()
+        FROM decision;
+INSERT INTO erasure (at, by_login, reason, trial, parts) SELECT now(), 'lab', 'asked', code,
+        '{results}' FROM trial LIMIT 1;
 INSERT INTO erased_rows SELECT max(erasure_id), '', '', 'observation', 5, 5 FROM erasure;
 INSERT INTO declared_window (kind, trial_id, period, reason, declared_by, declared_at, ended_at, ended_by)
-    SELECT 'incident', min(trial_id), '[2026-01-01 00:00:00.25,)', '%(n)s', 'lab', now(), now(), 'lab' FROM trial;
+    SELECT 'incident', min(trial_id), '[2026-01-01 00:00:00.25,)', '%(n)s', 'lab', now(), now(), 'lab'
+        FROM trial;
 INSERT INTO second_factor (person_id, secret) SELECT min(person_id), sha256('factor') FROM person;
 INSERT INTO invitation (token_sha256, person_id, purpose, created_by, expires_at)
-    SELECT sha256('invitation'), min(person_id), 'invitation', 'lab', now() + interval '1 day' FROM person;
+    SELECT sha256('invitation'), min(person_id), 'invitation', 'lab', now() + interval '1 day' FROM
+        person;
 """
 """A row at least for each table that the world of the API leaves empty."""
 SECRET = (

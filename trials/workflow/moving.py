@@ -1,7 +1,7 @@
 """The catalogue of an installation as one file, and the way into an empty installation.
 
-The file is a zip: `manifest.json`, and for each table a JSON array with a row a line, by primary key. The same
-catalogue makes the same bytes. docs/moving.md describes it.
+The file is a zip: `manifest.json`, and for each table a JSON array with a row a line, by primary key. The
+same catalogue makes the same bytes. docs/moving.md describes it.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Exported:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """`rows` by table, without empty ones. `lab`: logins of the lab, who can give the others their ways in."""
+    """`rows` by table, without empty ones. `lab`: logins of the lab, who can let the others in."""
 
     sha256: str
     rows: dict[str, int]
@@ -93,8 +93,8 @@ def import_catalogue(
 ) -> Imported:
     """Enter the catalogue of a file into an installation that has none, with a line in the audit log.
 
-    `conn` is of the owner of the tables; the caller owns the transaction. CorrectInput says what is wrong with
-    the file or what is there already; roll back then, and nothing is entered.
+    `conn` is of the owner of the tables; the caller owns the transaction. CorrectInput says what is wrong
+    with the file or what is there already; roll back then, and nothing is entered.
     """
     _require_nothing(conn)
     lines = _read(content, moved_columns(conn), simulated=simulated)
@@ -126,8 +126,8 @@ def _require_nothing(conn: Connection) -> None:
     if present:
         words = ", ".join(f"{NOUNS[one.name]} ({one.number})" for one in present)
         raise CorrectInput(
-            f"This installation has a catalogue already: {words}. A catalogue is imported into an installation "
-            "that was only started: begin with another data directory or an empty database. Nothing was "
+            f"This installation has a catalogue already: {words}. A catalogue is imported into an "
+            "installation that was only started: begin with another data directory or an empty database. Nothing was "
             "entered."
         )
 
@@ -177,8 +177,8 @@ def _manifest(content: bytes) -> _Manifest:
             raise CorrectInput(f"This is no catalogue: {MANIFEST} does not say {FORMAT!r}.")
         if stated.get("version") != VERSION:
             raise UpgradeInsitu(
-                f"The catalogue has version {stated.get('version')!r} of its format; this Insitu reads version "
-                f"{VERSION}: use the version of Insitu that wrote it, or a newer one."
+                f"The catalogue has version {stated.get('version')!r} of its format; this Insitu reads "
+                f"version {VERSION}: use the version of Insitu that wrote it, or a newer one."
             )
         return _Manifest.model_validate(stated)
     except (ValidationError, ValueError) as error:
@@ -202,8 +202,8 @@ def _lines(name: str, content: bytes, columns: Sequence[str]) -> list[str]:
             raise CorrectInput(f"{name}.json: row {number} has other keys than the first one.")
         for key in sorted(set(row) - set(columns)):
             raise CorrectInput(
-                f"{name}.json: row {number} has {key!r}, which this version of Insitu does not know: import it "
-                "with the version that wrote it, or a newer one."
+                f"{name}.json: row {number} has {key!r}, which this version of Insitu does not know: import "
+                "it with the version that wrote it, or a newer one."
             )
     return [line.decode() for line in lines]
 
