@@ -127,8 +127,8 @@ def _require_nothing(conn: Connection) -> None:
         words = ", ".join(f"{NOUNS[one.name]} ({one.number})" for one in present)
         raise CorrectInput(
             f"This installation has a catalogue already: {words}. A catalogue is imported into an "
-            "installation that was only started: begin with another data directory or an empty database. Nothing was "
-            "entered."
+            "installation that was only started: begin with another data directory or an empty database. "
+            "Nothing was entered."
         )
 
 
