@@ -119,6 +119,8 @@ VERBS: Final = {
     ),
     "shards": Verb("cli.sessions", ("shards",), "Show or change the shards."),
     "bench": Verb(
-        "cli.bench", ("ingest", "evaluate", "query"), "Measure on this machine; each prints its table."
+        "cli.bench",
+        ("ingest", "evaluate", "query", "pages"),
+        "Measure on this machine; each prints its table.",
     ),
 }
