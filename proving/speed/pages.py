@@ -22,6 +22,7 @@ import numpy as np
 
 from insitu.embedded.postgres import Postgres
 from insitu.errors import Disagrees, InsituError
+from insitu.model import Message
 from proving.machine import machine, say
 from proving.speed.evaluations import usage_of
 from proving.speed.fill import Size
@@ -48,7 +49,9 @@ SCREENS: Final = 200
 LIVE_S: Final = 20
 A_SECOND: Final = 20
 """Devices that send a result each second while the screens are open."""
-_ASSET: Final = re.compile(r"""(?:href|src)="(/(?:static|charts)/[^"]+)"|import\(["']([^"']+)["']\)""")
+_ASSET: Final = re.compile(
+    r"""(?:href|src|data-charts)="(/(?:static|charts)/[^"]+)"|import\(["']([^"']+)["']\)"""
+)
 _PATIENCE_S: Final = 120.0
 
 
@@ -200,7 +203,7 @@ class _Client:
         """Bytes over the wire of the page and of everything that it loads, each once."""
         page = self.get(path)
         total, seen = len(page.body), {path}
-        waiting = list(self._assets(path, self._text(path)))
+        waiting = list(self._assets(path, self.text(path)))
         while waiting:
             asset = waiting.pop()
             if asset in seen:
@@ -208,10 +211,10 @@ class _Client:
             seen.add(asset)
             total += len(self.get(asset).body)
             if asset.split("?")[0].endswith(".js") and "/static/" in asset:
-                waiting += self._assets(asset, self._text(asset))
+                waiting += self._assets(asset, self.text(asset))
         return total
 
-    def _text(self, path: str) -> str:
+    def text(self, path: str) -> str:
         """The same, not compressed."""
         self._link.request("GET", path, headers=self._headers | {"Accept-Encoding": "identity"})
         return self._link.getresponse().read().decode(errors="replace")
@@ -228,10 +231,10 @@ class _Client:
 
 def _watch(made: Installation, pages: Pages) -> Screens:
     client = _Client(pages.port, made.tokens[0])
-    client.get("/fleet")
+    (since,) = re.findall(r"since=([0-9.]+)", client.text("/fleet"))[:1]
     before = _resident_mb(pages.pid)
     stop, counted = threading.Event(), [0] * SCREENS
-    links = [_open_stream(pages.port, made.tokens[number % LABS]) for number in range(SCREENS)]
+    links = [_open_stream(pages.port, made.tokens[number % LABS], since) for number in range(SCREENS)]
     threads = [
         threading.Thread(target=_count_events, args=(link, counted, number), daemon=True)
         for number, link in enumerate(links)
@@ -253,9 +256,10 @@ def _watch(made: Installation, pages: Pages) -> Screens:
     return Screens((last.cpu_s - first.cpu_s) / took, after, after - before, sum(counted))
 
 
-def _open_stream(port: int, token: str) -> http.client.HTTPConnection:
+def _open_stream(port: int, token: str, since: str) -> http.client.HTTPConnection:
+    """`since`: the time of the page, which the stream goes on from."""
     link = http.client.HTTPConnection("127.0.0.1", port, timeout=_PATIENCE_S)
-    link.request("GET", f"/live/fleet?trial={TRIAL}", headers={"Cookie": f"insitu={token}"})
+    link.request("GET", f"/live/fleet?trial={TRIAL}&since={since}", headers={"Cookie": f"insitu={token}"})
     return link
 
 
@@ -277,7 +281,7 @@ def _make_news(made: Installation, stop: threading.Event) -> None:
             stop.wait(1)
 
 
-def _news(second: int, devices: int, at: datetime) -> Iterator[object]:
+def _news(second: int, devices: int, at: datetime) -> Iterator[Message]:
     for number in range(A_SECOND):
         yield message((second * A_SECOND + number) % devices, b'{"results":{"no2":22.5}}', at)
 
