@@ -17,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from cli.backing_up import end_archive
 from cli.brokers import rights_of
 from cli.people import add_first_person, first_sign_in
 from cli.restored import tell_restored
@@ -82,6 +83,10 @@ class DatabaseUrls:
 
     owner: str
     service: str
+    ends_archive: str | None = None
+    """Of the superuser, where no backups are made by themselves: the slot of an earlier archive would keep
+    the changes that nobody receives any more.
+    """
 
 
 class Clerk:
@@ -186,6 +191,8 @@ class Clerk:
         if self._prepared_on is not conn:
             self._migrate(urls.owner)
             self._prepare(conn)
+            if urls.ends_archive is not None:
+                end_archive(urls.ends_archive, self._data_dir)
             self._prepared_on = conn
         self._write(conn)
         self._read_credentials(conn)

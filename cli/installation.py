@@ -212,7 +212,11 @@ class Installation:
     def _database_urls(self) -> DatabaseUrls | None:
         if not self._database.runs:
             return None
-        return DatabaseUrls(owner=self.postgres.url, service=self.postgres.service_url)
+        return DatabaseUrls(
+            owner=self.postgres.url,
+            service=self.postgres.service_url,
+            ends_archive=self.postgres.admin_url if self.settings.backup_dir is None else None,
+        )
 
     def _pages_address(self) -> tuple[str, int, bool]:
         host, port = self.where.http
