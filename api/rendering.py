@@ -101,7 +101,7 @@ class Page:
         return self.reader.number(number, digits)
 
     def percent(self, share: float | None) -> str:
-        return "–" if share is None else f"{self.number(100 * share, 0)} %"
+        return "–" if share is None else f"{self.number(round(100 * share), 0)} %"
 
     def pick(self, texts: dict[str, str] | str | None) -> str:
         return self.reader.pick(texts) if texts else ""

@@ -2448,6 +2448,8 @@ CREATE INDEX declared_window_by_site ON public.declared_window USING btree (site
 
 CREATE INDEX delivery_by_number ON public.delivery USING btree (client_id, number);
 
+CREATE INDEX deployment_by_device ON public.deployment USING btree (device_id);
+
 CREATE INDEX deployment_by_site ON public.deployment USING btree (site_id);
 
 CREATE INDEX evaluation_by_trial ON public.evaluation USING btree (trial_id, evaluation_id DESC);
