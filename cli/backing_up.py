@@ -174,17 +174,17 @@ class Keeper:
         self._receiver.start()
 
     def _place(self) -> Path:
-        """The folder that receives the changes. Raises RetryLater where it was and is no more, as when its disk
-        is not mounted: what is made in the empty folder then lies on the disk below it.
+        """The folder that receives the changes. Raises RetryLater where it was and is no more, as when its
+        disk is not mounted: what is made in the empty folder then lies on the disk below it.
         """
         name = self._archive.name
         if name is not None and (self._folder / name).is_dir():
             return self._folder / name
         if name is not None and self._archive.is_begun_in(self._folder):
             raise RetryLater(
-                f"{self._folder / name} is gone: is the disk or network share of the backups mounted? If it was "
-                f"removed on purpose, remove {self._archive.note} too: then another archive begins, with a "
-                "backup."
+                f"{self._folder / name} is gone: is the disk or network share of the backups mounted? If it "
+                f"was removed on purpose, remove {self._archive.note} too: then another archive begins, "
+                "with a backup."
             )
         return self._folder / self._archive.begin()
 

@@ -25,6 +25,7 @@ from insitu.clock import Clock
 from insitu.embedded.backups.restoring import NOTE
 from insitu.embedded.users import BrokerUser
 from insitu.errors import InsituError, RunMigrate, UpgradeInsitu
+from insitu.settings import Settings
 from store import shards
 from store.access import active_credentials, broker_applied, broker_state, fact, next_expiry, put_fact
 from store.database import (
@@ -79,20 +80,22 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseUrls:
-    """The same database by two accounts: the owner migrates, the service does everything else."""
+    """The same database by three accounts: the owner migrates, the superuser ends an archive, the service does
+    everything else.
+    """
 
     owner: str
     service: str
-    ends_archive: str | None = None
-    """Of the superuser, where no backups are made by themselves: the slot of an earlier archive would keep
-    the changes that nobody receives any more.
-    """
+    admin: str
 
 
 class Clerk:
     """`urls`: of the database, None while it does not run."""
 
-    def __init__(self, *, urls: Callable[[], DatabaseUrls | None], clock: Clock, data_dir: Path) -> None:
+    def __init__(
+        self, settings: Settings, *, urls: Callable[[], DatabaseUrls | None], clock: Clock, data_dir: Path
+    ) -> None:
+        self._ends_archive = settings.backup_dir is None
         self._urls, self._clock, self._data_dir = urls, clock, data_dir
         self._conn: Connection | None = None
         self._migrating: Connection | None = None
@@ -191,8 +194,8 @@ class Clerk:
         if self._prepared_on is not conn:
             self._migrate(urls.owner)
             self._prepare(conn)
-            if urls.ends_archive is not None:
-                end_archive(urls.ends_archive, self._data_dir)
+            if self._ends_archive:
+                end_archive(urls.admin, self._data_dir)
             self._prepared_on = conn
         self._write(conn)
         self._read_credentials(conn)

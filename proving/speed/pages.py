@@ -1,6 +1,6 @@
 """How fast the pages are, for a signed-in person over HTTP: with a warm cache, and after a restart of the
-server and of PostgreSQL with nothing of its files in memory; how many bytes a first visit loads; what 200 live
-screens cost.
+server and of PostgreSQL with nothing of its files in memory; how many bytes a first visit loads; what 200
+live screens cost.
 """
 
 from __future__ import annotations
@@ -64,10 +64,13 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Seconds of each run with a warm cache; of the one with a cold cache; bytes of a first visit."""
+    """Seconds of each run with a warm cache, and of the server's processors in each on average; seconds of the
+    one with a cold cache; bytes of a first visit.
+    """
 
     name: str
     warm: list[float]
+    cpu: float
     cold: float
     first_load: int
 
@@ -99,9 +102,8 @@ def measure(size: Size, *, runs: int) -> None:
             f"{size.observations:,} results: {size.devices} devices, {size.days} days; filled in "
             f"{time.perf_counter() - begin:.0f} s\n"
         )
-        say(
-            "| page | warm, median (ms) | p95 | of | cold (ms) | first load (kB) | of |\n|---|---|---|---|---|---|---|"
-        )
+        say("| page | warm, median (ms) | p95 | of | processor (ms) | cold (ms) | first load (kB) | of |")
+        say("|---|---|---|---|---|---|---|---|")
         found = []
         for name, path in _pages(made).items():
             found.append(_measure(made, name, path, runs))
@@ -153,13 +155,14 @@ def _measure(made: Installation, name: str, path: Callable[[int], str], runs: in
     with serving(made) as pages:
         client = _Client(pages.port, made.tokens[0])
         cold = client.get(path(0)).seconds
-        warm = []
+        warm, before = [], _cpu_s(pages)
         for run in range(1, (min(runs, 5) if anew else runs) + 1):
             if anew:
                 shutil.rmtree(reports)
             warm.append(client.get(path(run)).seconds)
+        cpu = (_cpu_s(pages) - before) / len(warm)
         first_load = client.first_load(path(0))
-    return Measured(name, warm, cold, first_load)
+    return Measured(name, warm, cpu, cold, first_load)
 
 
 def _cool(made: Installation) -> None:
@@ -241,19 +244,17 @@ def _watch(made: Installation, pages: Pages) -> Screens:
     ]
     for thread in threads:
         thread.start()
-    first = usage_of(pages.pid)
+    first = _cpu_s(pages)
     begin = time.perf_counter()
     _make_news(made, stop)
-    took, last = time.perf_counter() - begin, usage_of(pages.pid)
-    if first is None or last is None:
-        raise InsituError("The server of the pages has ended, or this system does not say what it uses.")
+    took, last = time.perf_counter() - begin, _cpu_s(pages)
     after = _resident_mb(pages.pid)
     silent = sum(not number for number in counted)
     for link in links:
         link.close()
     if silent:
         raise InsituError(f"{silent} of {SCREENS} live screens heard nothing.")
-    return Screens((last.cpu_s - first.cpu_s) / took, after, after - before, sum(counted))
+    return Screens((last - first) / took, after, after - before, sum(counted))
 
 
 def _open_stream(port: int, token: str, since: str) -> http.client.HTTPConnection:
@@ -286,6 +287,13 @@ def _news(second: int, devices: int, at: datetime) -> Iterator[Message]:
         yield message((second * A_SECOND + number) % devices, b'{"results":{"no2":22.5}}', at)
 
 
+def _cpu_s(pages: Pages) -> float:
+    found = usage_of(pages.pid)
+    if found is None:
+        raise InsituError("The server of the pages has ended, or this system does not say what it uses.")
+    return found.cpu_s
+
+
 def _resident_mb(pid: int) -> float:
     (line,) = (one for one in Path(f"/proc/{pid}/status").read_text().splitlines() if one.startswith("VmRSS"))
     return int(line.split()[1]) / 1024
@@ -300,6 +308,7 @@ def _row(one: Measured) -> str:
         f"{np.median(one.warm) * 1000:.0f}",
         f"{one.p95_ms():.0f}",
         f"{one.goal_ms:.0f}",
+        f"{one.cpu * 1000:.0f}",
         f"{one.cold * 1000:.0f}",
         f"{one.first_load / 1000:.0f}",
         f"{FIRST_LOAD_KB:.0f}",

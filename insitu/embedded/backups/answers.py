@@ -1,5 +1,5 @@
-"""Whether a folder answers. A network share that has gone away lets each call on it wait, perhaps for hours: so a
-thread of its own asks, and the others read what it has heard.
+"""Whether a folder answers. A network share that has gone away lets each call on it wait, perhaps for hours:
+so a thread of its own asks, and the others read what it has heard.
 """
 
 from __future__ import annotations
