@@ -80,8 +80,8 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseUrls:
-    """The same database by three accounts: the owner migrates, the superuser ends an archive, the service does
-    everything else.
+    """The same database by three accounts: the owner migrates, the superuser ends an archive, the service
+    does everything else.
     """
 
     owner: str

@@ -64,8 +64,8 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Seconds of each run with a warm cache, and of the server's processors in each on average; seconds of the
-    one with a cold cache; bytes of a first visit.
+    """Seconds of each run with a warm cache, and of the server's processors in each on average; seconds of
+    the one with a cold cache; bytes of a first visit.
     """
 
     name: str
