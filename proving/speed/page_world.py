@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -122,8 +122,11 @@ def send(conn: Connection, messages: Iterator[Message]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Pages:
+    """`began`: the wall's time (s since 1970) at which the clock of the pages showed `Installation.now`."""
+
     port: int
     pid: int
+    began: float
 
 
 @contextmanager
@@ -155,7 +158,7 @@ def serving(made: Installation) -> Iterator[Pages]:
     try:
         _wait(port, child)
         assert child.pid is not None
-        yield Pages(port, child.pid)
+        yield Pages(port, child.pid, began + 1)
     finally:
         child.stop()
 
@@ -174,7 +177,3 @@ def _wait(port: int, child: Child) -> None:
             time.sleep(0.05)
         finally:
             link.close()
-
-
-def utc(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
