@@ -114,6 +114,8 @@ class Fleet:
         self._request, self._context, self._viewer, self._chosen = request, context, viewer, chosen
         self._lock = threading.Lock()
         self._rows: dict[int, _Row] | None = None
+        self._drawn: dict[int, Part] = {}
+        """Rows as they were last sent: two hundred screens that come back at once draw each of them once."""
 
     def first(self, made: datetime | None) -> list[Part]:
         page = page_of(self._request, self._viewer)
@@ -122,14 +124,18 @@ class Fleet:
                 self._read(page, None)
             since = made or datetime.min.replace(tzinfo=UTC)
             wanted = [number for number, row in (self._rows or {}).items() if row.changed_at >= since]
-            shown = self._load(page, wanted) if wanted else []
-            return self._parts(page, shown)
+            missing = [number for number in wanted if number not in self._drawn]
+            if missing:
+                self._draw(page, self._load(page, missing))
+            return self._parts(page, wanted)
 
     def changed(self, news: News) -> list[Part]:
         page = page_of(self._request, self._viewer)
         with self._lock:
             everyone = news.tick or self._rows is None
-            return self._parts(page, self._read(page, None if everyone else sorted(news.device_ids)))
+            shown = self._read(page, None if everyone else sorted(news.device_ids))
+            self._draw(page, shown)
+            return self._parts(page, [one.row.device_id for one in shown])
 
     def _load(self, page: Page, device_ids: Sequence[int] | None) -> list[Shown]:
         context, chosen = self._context, self._chosen
@@ -158,16 +164,21 @@ class Fleet:
         for one in changed:
             when = page.now if before else one.contact.last_seen_at or datetime.min.replace(tzinfo=UTC)
             rows[one.row.device_id] = _Row(one.state, _facts(one), when)
+            self._drawn.pop(one.row.device_id, None)
         self._rows = rows
         return changed
 
-    def _parts(self, page: Page, shown: Sequence[Shown]) -> list[Part]:
+    def _draw(self, page: Page, shown: Sequence[Shown]) -> None:
+        """The browser itself keeps up how long ago something was."""
+        for one in shown:
+            html = str(fragment("fleet_row.j2", page, one=one))
+            self._drawn[one.row.device_id] = Part(f"device-{one.row.device_id}", html)
+
+    def _parts(self, page: Page, numbers: Sequence[int]) -> list[Part]:
         """Rows of these devices, and the counts of all."""
-        if not shown:
+        rows = [self._drawn[number] for number in numbers if number in self._drawn]
+        if not rows:
             return []
-        rows = [
-            Part(f"device-{one.row.device_id}", str(fragment("fleet_row.j2", page, one=one))) for one in shown
-        ]
         states = [row.state for row in (self._rows or {}).values()]
         sums = fragment("fleet_counts.j2", page, counts=counts(states, self._chosen), chosen=self._chosen)
         return [*rows, Part("counts", str(sums))]

@@ -9,7 +9,7 @@ import pytest
 from trials.package.rows import read_observations
 from trials.package.strict import NotCanonical
 
-HEADER = b"datastream,time,result,flag\n"
+HEADER = b"datastream,phenomenon_time,result,flag\n"
 
 
 def table(draw: random.Random) -> bytes:
