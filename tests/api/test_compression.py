@@ -53,6 +53,17 @@ def test_the_script_of_the_charts_is_the_same_in_both_forms(client: SignIn) -> N
     assert len(packed) < 350_000
 
 
+def test_styles_and_scripts_come_compressed_and_are_the_same_file(client: SignIn) -> None:
+    for name in ("insitu.css", "insitu.js"):
+        _, plain = raw(client(""), f"/static/{name}", "identity")
+        headers, packed = raw(client(""), f"/static/{name}", "gzip")
+        assert headers["content-encoding"] == "gzip"
+        assert gzip.decompress(packed) == plain
+        assert int(headers["content-length"]) == len(packed)
+        again = client("").get(f"/static/{name}", headers={"If-None-Match": headers["etag"]})
+        assert again.status_code == 304
+
+
 def test_the_secret_of_a_form_is_another_text_in_each_page_and_each_of_them_works(client: SignIn) -> None:
     lab = client("lab")
     tokens = [form_token(lab, "/account") for _ in range(5)]
