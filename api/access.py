@@ -35,6 +35,8 @@ from store.people import Account
 from store.rights import Act
 from store.tokens import Bearer
 
+_MASK: Final = 32
+"""Bytes of the secret of a form, and of its mask."""
 LIFETIME: Final = timedelta(days=7)
 KNOWN_FOR: Final = timedelta(days=180)
 STEP_LIFETIME: Final = timedelta(minutes=10)
@@ -225,16 +227,35 @@ def keep_visit(request: Request, response: Response) -> None:
 
 
 def form_token(request: Request) -> str:
-    """The secret in every form: derived from the session, or before sign-in from the visit, so that nothing
-    is stored.
+    """The secret in every form, under another mask each time: the length of a compressed page must not tell
+    it.
     """
+    mask = secrets.token_bytes(_MASK)
+    return (mask + _masked(_form_secret(request), mask)).hex()
+
+
+def _form_secret(request: Request) -> bytes:
+    """Derived from the session, or before sign-in from the visit, so that nothing is stored."""
     secret = session_token(request) or visit_token(request)
-    return hmac.new(secret.encode(), b"form", hashlib.sha256).hexdigest()
+    return hmac.digest(secret.encode(), b"form", "sha256")
+
+
+def _masked(content: bytes, mask: bytes) -> bytes:
+    return bytes(one ^ other for one, other in zip(content, mask, strict=True))
+
+
+def _unmasked(form: str) -> bytes:
+    """Empty for anything that no form holds."""
+    try:
+        given = bytes.fromhex(form)
+    except ValueError:
+        return b""
+    return _masked(given[_MASK:], given[:_MASK]) if len(given) == 2 * _MASK else b""
 
 
 async def require_form_token(request: Request, form: Annotated[str, Form()] = "") -> None:
     """Raises CorrectInput for a form that comes from another site or is older than its session."""
-    if not hmac.compare_digest(form.encode(), form_token(request).encode()):
+    if not hmac.compare_digest(_unmasked(form), _form_secret(request)):
         raise CorrectInput(
             "This form is too old, or was sent from elsewhere: go back, reload the page and send it again."
         )

@@ -120,6 +120,7 @@ ACTS: Final[dict[str, Act]] = {
     f"POST {_TRIAL}/imports/{{number}}/withdraw": Act.WITHDRAW,
     f"POST {_TRIAL}/retention": Act.SET_RETENTION,
     "GET /api/v1/audit": Act.READ_AUDIT,
+    "GET /api/v1/catalogue.zip": Act.RUN_PROGRAMME,
     "GET /api/v1/organisations": Act.RUN_PROGRAMME,
     "POST /api/v1/organisations": Act.RUN_PROGRAMME,
     "POST /api/v1/organisations/{organisation}": Act.RUN_PROGRAMME,

@@ -13,12 +13,12 @@ from anyio import to_thread
 from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.routing import BaseRoute
-from starlette.staticfiles import StaticFiles
 
 from api import problems
 from api.accessibility import load_accessibility
 from api.acts import require_act_below
 from api.asgi import Guard
+from api.compression import PackedFiles
 from api.context import Context, never_probed
 from api.door import Door
 from api.lanes import POOL_SIZE, THREADS, Lanes
@@ -61,6 +61,7 @@ from api.posts import Posts
 from api.rendering import STATIC
 from api.routes import (
     agreements,
+    catalogue,
     datastreams,
     devices,
     drafts,
@@ -223,7 +224,7 @@ def _include(app: FastAPI) -> None:
     ):
         app.include_router(router, dependencies=pages, include_in_schema=False)
     _include_api(app)
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount("/static", PackedFiles(directory=STATIC), name="static")
 
 
 def _include_api(app: FastAPI) -> None:
@@ -232,6 +233,7 @@ def _include_api(app: FastAPI) -> None:
     for tag, router in (
         ("programme", programme_routes.router),
         ("programme", steps.router),
+        ("programme", catalogue.router),
         ("windows", window_routes.router),
         ("trials", trials.router),
         ("devices", devices.router),

@@ -6,7 +6,7 @@ import hashlib
 import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,8 +19,10 @@ from starlette.routing import Match
 
 from api.access import form_token, keep_visit
 from api.accessibility import State
+from api.compression import compress
 from api.context import context_of, readiness_of
 from api.refusals import is_known, say
+from api.strip_drawing import draw_strip
 from insitu.language import LANGUAGES, LOCALES, Language, Reader, write_unit
 from insitu.readiness import Readiness
 from insitu.zones import find_zone
@@ -99,7 +101,7 @@ class Page:
         return self.reader.number(number, digits)
 
     def percent(self, share: float | None) -> str:
-        return "–" if share is None else f"{self.number(100 * share, 0)} %"
+        return "–" if share is None else f"{self.number(round(100 * share), 0)} %"
 
     def pick(self, texts: dict[str, str] | str | None) -> str:
         return self.reader.pick(texts) if texts else ""
@@ -108,10 +110,8 @@ class Page:
         """'3 minutes ago', in the reader's language; an en dash for None."""
         if when is None:
             return "–"
-        text: str = format_timedelta(
-            when - self.now, add_direction=True, locale=LOCALES[self.reader.language]
-        )
-        return text
+        length = when - self.now
+        return _ago(86_400 * length.days + length.seconds, self.reader.language)
 
     def span(self, length: timedelta) -> str:
         text: str = format_timedelta(length, threshold=1.5, locale=LOCALES[self.reader.language])
@@ -189,6 +189,13 @@ def page_of(request: Request, viewer: Viewer | None, time_zone: str | None = Non
     )
 
 
+@lru_cache(maxsize=10_000)
+def _ago(seconds: int, language: Language) -> str:
+    """The devices of a fleet were seen in the same few minutes."""
+    text: str = format_timedelta(timedelta(seconds=seconds), add_direction=True, locale=LOCALES[language])
+    return text
+
+
 @cache
 def _fingerprint(name: str) -> str:
     return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
@@ -213,7 +220,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(static=static, unit=write_unit)
+    environment.globals.update(static=static, unit=write_unit, draw_strip=draw_strip)
     environment.filters["ticks"] = ticks
     environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "ensure_ascii": False, "allow_nan": False}
     return environment
@@ -235,7 +242,8 @@ def respond(
     """A whole page. A `problem` in its content is put into the reader's language."""
     if isinstance(content.get("problem"), str):
         content["problem"] = page.said(content["problem"])
-    response = HTMLResponse(fragment(template, page, **content), status_code=status)
+    body, headers = compress(request, fragment(template, page, **content).encode())
+    response = HTMLResponse(body, status_code=status, headers=headers)
     response.headers["Cache-Control"] = "no-store" if page.viewer else "no-cache"
     response.headers["Content-Language"] = page.language
     keep_visit(request, response)

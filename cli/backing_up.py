@@ -17,17 +17,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cli.backup_source import embedded_source, with_password
+from insitu.embedded.backups.answers import Answers
 from insitu.embedded.backups.archive import SLOT, Archive, remove_older
 from insitu.embedded.backups.manifest import Manifest, list_backups, remove_backup
 from insitu.embedded.backups.taking import Source, take_physical
 from insitu.embedded.child import Child, finish
 from insitu.embedded.cluster import clean_environment, running
 from insitu.embedded.trouble import explained
-from insitu.errors import InsituError
+from insitu.errors import InsituError, RetryLater
 from insitu.settings import Settings
 from store.audit import record
 from store.backups import BackupState, load_backup_state, save_backup_state
-from store.database import bytes_behind, connect
+from store.database import bytes_behind, connect, drop_slot
 
 if TYPE_CHECKING:
     from store.database import Connection
@@ -70,11 +71,32 @@ def keep_backing_up(settings: Settings, folder: Path, database_url: str, stop: t
             keeper.stop()
 
 
+def end_archive(admin_url: str, data_dir: Path) -> None:
+    """Where no backups are made by themselves any more: remove the slot, which would keep changes that nobody
+    receives, unless somebody reads it. Later backups begin another archive: what this one lacks can be in no
+    other.
+    """
+    with connect(admin_url, application="insitu up") as admin:
+        if not drop_slot(admin, SLOT):
+            return
+    Archive(data_dir, data_dir).forget()
+    _log.warning("INSITU_BACKUP_DIR is not set any more: changes are no longer kept for the archive.")
+
+
 class Keeper:
     """Of one installation. All calls come from one thread."""
 
-    def __init__(self, settings: Settings, folder: Path, source: Source, database_url: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        folder: Path,
+        source: Source,
+        database_url: str,
+        answers: Answers | None = None,
+    ) -> None:
         self._settings, self._folder, self._source, self._url = settings, folder, source, database_url
+        self._answers = answers or Answers(folder)
+        self._answers.start()
         self._archive = Archive(source.data_dir, folder)
         self._receiver: Child | None = None
         self._receiver_tried_at = float("-inf")
@@ -88,12 +110,19 @@ class Keeper:
         first error, when the rest was done.
         """
         now = time.monotonic()
-        problem = self._tried(self._receive, now)
-        if self._is_due(datetime.now(UTC)) and now - self._failed_at > AGAIN_S:
-            problem = problem or self._tried(self._back_up, now)
+        problem = self._tried(self._use_folder, now)
         if now - self._saved_at > SAVED_EVERY_S:
             self._saved_at = now
             self._save()
+        if problem is not None:
+            raise problem
+
+    def _use_folder(self, now: float) -> None:
+        """Nothing here touches a folder that does not answer."""
+        self._answers.require()
+        problem = self._tried(self._receive, now)
+        if self._is_due(datetime.now(UTC)) and now - self._failed_at > AGAIN_S:
+            problem = problem or self._tried(self._back_up, now)
         if problem is not None:
             raise problem
 
@@ -114,16 +143,21 @@ class Keeper:
         return error
 
     def stop(self) -> None:
+        self._answers.stop()
         if self._receiver is not None:
             self._receiver.stop(5.0)
 
     # -- the archive
 
+    @property
+    def is_receiving(self) -> bool:
+        return self._receiver is not None and self._receiver.poll() is None
+
     def _receive(self, now: float) -> None:
         receiver = self._receiver
+        if self.is_receiving:
+            return
         if receiver is not None:
-            if receiver.poll() is None:
-                return
             words = receiver.last_words(3)
             self._receiver = None
             if any(sign in words for sign in _LOST):
@@ -134,12 +168,25 @@ class Keeper:
         if now - self._receiver_tried_at < RECEIVER_PAUSE_S:
             return
         self._receiver_tried_at = now
-        name = self._archive.name or self._archive.begin()
-        place = self._folder / name
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        place = self._place()
         self._call("--create-slot", "--if-not-exists")
         self._receiver = self._program("--directory", str(place), "--no-loop", "--synchronous")
         self._receiver.start()
+
+    def _place(self) -> Path:
+        """The folder that receives the changes. Raises RetryLater where it was and is no more, as when its
+        disk is not mounted: what is made in the empty folder then lies on the disk below it.
+        """
+        name = self._archive.name
+        if name is not None and (self._folder / name).is_dir():
+            return self._folder / name
+        if name is not None and self._archive.is_begun_in(self._folder):
+            raise RetryLater(
+                f"{self._folder / name} is gone: is the disk or network share of the backups mounted? If it "
+                f"was removed on purpose, remove {self._archive.note} too: then another archive begins, "
+                "with a backup."
+            )
+        return self._folder / self._archive.begin()
 
     def _begin_again(self) -> None:
         """The server no longer has what comes next: begin another archive, and a backup that it belongs
@@ -192,7 +239,7 @@ class Keeper:
         """Write down how things are, and the new backup, if there is one."""
         with connect(with_password(self._source), application="insitu backup") as admin:
             behind = bytes_behind(admin, "pg_receivewal")
-        is_received = behind is not None and behind < _LITTLE_BEHIND
+        is_received = behind is not None and behind < _LITTLE_BEHIND and self._answers.is_there()
         if is_received:
             self._not_received = None
         with connect(self._url, application="insitu backup") as conn:

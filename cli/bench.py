@@ -18,6 +18,7 @@ from proving.coverage.measuring import run as measure_coverage
 from proving.coverage.measuring import write_validation
 from proving.speed.evaluations import measure
 from proving.speed.fill import Size
+from proving.speed.pages import measure as measure_pages
 from proving.speed.reads import measure as measure_reads
 from proving.throughput.beside_packer import measure as measure_packing
 from proving.throughput.dirt import measure as measure_dirt
@@ -147,6 +148,20 @@ def query(
     sizes = [Size(devices, max(3, count // per_day), every) for count in rows or (1_000_000, 10_000_000)]
     url = database_url_of(load()) if here else None
     measure_reads(sizes, runs=runs, only_packed=packed, database_url=url)
+
+
+def pages(
+    rows: Annotated[int, typer.Option(min=300_000, help="Results, in packed days.")] = 1_000_000,
+    devices: Annotated[int, typer.Option(min=20, help="Devices, with one datastream each.")] = 1000,
+    minutes: Annotated[int, typer.Option(min=1, max=60, help="Minutes between two results.")] = 10,
+    runs: Annotated[int, typer.Option(min=5, help="Runs of each page with a warm cache.")] = 30,
+) -> None:
+    """How fast the pages are for a signed-in person, warm and cold, what a first visit loads, and what 200
+    live screens cost. Exits with 1 if a goal is missed.
+    """
+    every = timedelta(minutes=minutes)
+    per_day = devices * (timedelta(days=1) // every)
+    measure_pages(Size(devices, max(3, rows // per_day), every), runs=runs)
 
 
 def evaluate_speed() -> None:

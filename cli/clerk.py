@@ -17,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from cli.backing_up import end_archive
 from cli.brokers import rights_of
 from cli.people import add_first_person, first_sign_in
 from cli.restored import tell_restored
@@ -24,6 +25,7 @@ from insitu.clock import Clock
 from insitu.embedded.backups.restoring import NOTE
 from insitu.embedded.users import BrokerUser
 from insitu.errors import InsituError, RunMigrate, UpgradeInsitu
+from insitu.settings import Settings
 from store import shards
 from store.access import active_credentials, broker_applied, broker_state, fact, next_expiry, put_fact
 from store.database import (
@@ -78,16 +80,22 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseUrls:
-    """The same database by two accounts: the owner migrates, the service does everything else."""
+    """The same database by three accounts: the owner migrates, the superuser ends an archive, the service
+    does everything else.
+    """
 
     owner: str
     service: str
+    admin: str
 
 
 class Clerk:
     """`urls`: of the database, None while it does not run."""
 
-    def __init__(self, *, urls: Callable[[], DatabaseUrls | None], clock: Clock, data_dir: Path) -> None:
+    def __init__(
+        self, settings: Settings, *, urls: Callable[[], DatabaseUrls | None], clock: Clock, data_dir: Path
+    ) -> None:
+        self._ends_archive = settings.backup_dir is None
         self._urls, self._clock, self._data_dir = urls, clock, data_dir
         self._conn: Connection | None = None
         self._migrating: Connection | None = None
@@ -186,6 +194,8 @@ class Clerk:
         if self._prepared_on is not conn:
             self._migrate(urls.owner)
             self._prepare(conn)
+            if self._ends_archive:
+                end_archive(urls.admin, self._data_dir)
             self._prepared_on = conn
         self._write(conn)
         self._read_credentials(conn)

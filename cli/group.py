@@ -62,7 +62,7 @@ def command_of(name: str, verb: Verb) -> Any:
         app.callback(invoke_without_command=True)(getattr(module, verb.alone))
     for function in verb.functions:
         only = len(verb.functions) == 1 and verb.alone is None
-        app.command(name if only else None)(getattr(module, function))
+        app.command(name if only else function.strip("_").replace("_", "-"))(getattr(module, function))
     command = typer.main.get_command(app)
     command.name = name
     return command

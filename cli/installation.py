@@ -105,7 +105,7 @@ class Installation:
             sync_always=settings.sync_always,
         )
         self.reach = Reach(settings, self.data_dir, self.where, self.postgres, self.broker)
-        self.clerk = Clerk(urls=self._database_urls, clock=self.clock, data_dir=self.data_dir)
+        self.clerk = Clerk(settings, urls=self._database_urls, clock=self.clock, data_dir=self.data_dir)
         self.pages = PagesWatch(*self._pages_address())
         self._handover = Handover(self.broker, self.clerk)
         self._write_error = Paced(self.broker.write_error, 2.0)
@@ -212,7 +212,7 @@ class Installation:
     def _database_urls(self) -> DatabaseUrls | None:
         if not self._database.runs:
             return None
-        return DatabaseUrls(owner=self.postgres.url, service=self.postgres.service_url)
+        return DatabaseUrls(self.postgres.url, self.postgres.service_url, self.postgres.admin_url)
 
     def _pages_address(self) -> tuple[str, int, bool]:
         host, port = self.where.http

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from api.passwords import hash_password
 from insitu.model import OrganisationKind, Role
 from insitu.whole import secret_of
-from store.access import add_person, anybody, ever_signed_in
+from store.access import add_person, anybody, ever_signed_in, password_of
 from store.audit import record
 from store.catalogue.organisations import add_organisation, find_organisation
 
@@ -74,7 +74,7 @@ def first_sign_in(conn: Connection, data_dir: Path) -> str | None:
     path = data_dir / _FIRST
     if not path.exists():
         return None
-    if ever_signed_in(conn):
+    if ever_signed_in(conn) or password_of(conn, "lab") is None:  # another catalogue was imported
         path.unlink(missing_ok=True)
         return None
     return path.read_text("utf-8")

@@ -106,6 +106,9 @@ VERBS: Final = {
     "alerts": Verb(
         "cli.alerts", ("test",), "List the open alerts; send a test by mail or webhook.", alone="alerts"
     ),
+    "catalogue": Verb(
+        "cli.catalogue", ("export", "import_"), "Move a lab: write the whole catalogue, or enter one."
+    ),
     "backup": Verb("cli.backup", ("backup",), "Make a backup while Insitu runs."),
     "restore": Verb("cli.backup", ("restore",), "Make an installation again from a backup."),
     "check": Verb("cli.operations", ("check",), "Is everything in order? One line for each question."),
@@ -116,6 +119,8 @@ VERBS: Final = {
     ),
     "shards": Verb("cli.sessions", ("shards",), "Show or change the shards."),
     "bench": Verb(
-        "cli.bench", ("ingest", "evaluate", "query"), "Measure on this machine; each prints its table."
+        "cli.bench",
+        ("ingest", "evaluate", "query", "pages"),
+        "Measure on this machine; each prints its table.",
     ),
 }

@@ -12,6 +12,7 @@ from cli.options import ClockOption
 from cli.outlets import outlets_of
 from cli.stopping import until_signal
 from insitu.clock import SYSTEM, Clock
+from insitu.room import Room
 from insitu.settings import Settings, load
 from jobs.alerts import Watcher
 from jobs.deliveries import deliver_due, start_deliveries
@@ -51,6 +52,7 @@ def work(clock: ClockOption = "", once: bool = False) -> None:
         witness=witness_of(settings),
         watcher=watcher,
         pack_after=timedelta(days=settings.pack_after_days),
+        room=Room(settings.database_disk, settings.least_free_bytes),
     )
     if once and not trial_clock.runs_fast:
         with connect(database_url, application="insitu work") as conn:

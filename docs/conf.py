@@ -26,6 +26,7 @@ NAVIGATION = {
         "Tutorial": ["tutorial"],
         "How-to": [
             "operations",
+            "moving",
             "agreement",
             "people",
             "alerts",
@@ -109,6 +110,7 @@ NAVIGATION = {
             "0028-one-draft-and-two-views",
             "0029-refusals-by-their-form",
             "0031-backups-by-the-servers-own-programs",
+            "0035-a-catalogue-moves-with-its-numbers",
         ],
     },
 }

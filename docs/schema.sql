@@ -9,6 +9,33 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.catalogue_columns(of_table text, left_out text[]) RETURNS text[]
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_attribute a
+    WHERE a.attrelid = to_regclass('public.' || quote_ident(of_table)) AND a.attnum > 0 AND NOT a.attisdropped
+      AND NOT of_table || '.' || a.attname = ANY (left_out)
+$$;
+
+CREATE FUNCTION public.catalogue_rows(of_table text, left_out text[]) RETURNS SETOF text
+    LANGUAGE plpgsql STABLE
+    SET "TimeZone" TO 'UTC'
+    SET "DateStyle" TO 'ISO, YMD'
+    SET "IntervalStyle" TO 'iso_8601'
+    SET extra_float_digits TO '1'
+    SET bytea_output TO 'hex'
+    AS $$
+DECLARE
+    columns text := (SELECT string_agg(format('r.%I', name), ', ' ORDER BY at)
+                     FROM unnest(catalogue_columns(of_table, left_out)) WITH ORDINALITY AS x(name, at));
+    ordered text := (SELECT string_agg(format('r.%I%s', a.attname, CASE WHEN t.typcategory = 'S' THEN ' COLLATE "C"' ELSE '' END), ', ' ORDER BY k.at)
+                     FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k(attnum, at)
+                     JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum JOIN pg_type t ON t.oid = a.atttypid
+                     WHERE i.indrelid = to_regclass('public.' || quote_ident(of_table)) AND i.indisprimary);
+BEGIN
+    RETURN QUERY EXECUTE format('SELECT (SELECT to_jsonb(x) FROM (SELECT %s) x)::text FROM %I r ORDER BY %s', columns, of_table, ordered);
+END $$;
+
 CREATE FUNCTION public.content_of(of_kind text, of_part integer, since timestamp with time zone, until timestamp with time zone, as_sealed boolean) RETURNS TABLE(rows bigint, sha256 text)
     LANGUAGE plpgsql STABLE
     SET plan_cache_mode TO 'force_generic_plan'
@@ -52,6 +79,46 @@ CREATE FUNCTION public.differing_facts() RETURNS TABLE(kind text, key text, name
                ORDER BY c.kind, c.key, c.change_id DESC) l ON l.kind = n.kind AND l.key = n.key
     WHERE coalesce(n.sha256, '') <> coalesce(l.sha256, '')
 $$;
+
+CREATE FUNCTION public.enter_catalogue_rows(of_table text, content jsonb) RETURNS bigint
+    LANGUAGE plpgsql
+    SET "TimeZone" TO 'UTC'
+    SET "DateStyle" TO 'ISO, YMD'
+    SET "IntervalStyle" TO 'iso_8601'
+    SET extra_float_digits TO '1'
+    AS $_$
+DECLARE
+    columns text := (SELECT string_agg(quote_ident(name), ', ')
+                     FROM (SELECT DISTINCT jsonb_object_keys(e) AS name FROM jsonb_array_elements(content) e) x);
+    numbered record;
+    entered bigint;
+BEGIN
+    IF columns IS NULL THEN
+        RETURN 0;
+    END IF;
+    IF of_table = 'trial' THEN
+        content := (SELECT jsonb_agg(e || '{"state": "need"}') FROM jsonb_array_elements(content) e);
+    END IF;
+    EXECUTE format('INSERT INTO %I (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM jsonb_populate_recordset(NULL::%I, $1)',
+                   of_table, columns, columns, of_table) USING content;
+    GET DIAGNOSTICS entered = ROW_COUNT;
+    FOR numbered IN SELECT a.attname AS name FROM pg_attribute a
+                    WHERE a.attrelid = to_regclass('public.' || quote_ident(of_table)) AND a.attidentity <> '' AND NOT a.attisdropped LOOP
+        EXECUTE format('SELECT setval(pg_get_serial_sequence(%L, %L), max(%I)) FROM %I', of_table, numbered.name, numbered.name, of_table);
+    END LOOP;
+    RETURN entered;
+END $_$;
+
+CREATE FUNCTION public.enter_trial_states(content jsonb) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    entered bigint;
+BEGIN
+    UPDATE trial t SET state = e->>'state' FROM jsonb_array_elements(content) e WHERE (e->>'trial_id')::int = t.trial_id;
+    GET DIAGNOSTICS entered = ROW_COUNT;
+    RETURN entered;
+END $$;
 
 CREATE FUNCTION public.erase(at timestamp with time zone, by_login text, reason text, in_trial text, of_device text, since timestamp with time zone, until timestamp with time zone, parts text[]) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
@@ -267,6 +334,17 @@ BEGIN
             USING ERRCODE = 'check_violation', CONSTRAINT = 'person_role_check', TABLE = 'person';
     END IF;
     RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.forget_first_account() RETURNS text
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    password text;
+BEGIN
+    DELETE FROM person WHERE login = 'lab' RETURNING password_hash INTO password;
+    DELETE FROM organisation WHERE code = 'lab';
+    RETURN password;
 END $$;
 
 CREATE FUNCTION public.grant_erasure() RETURNS void
@@ -2369,6 +2447,8 @@ CREATE INDEX datastream_by_property ON public.datastream USING btree (property_i
 CREATE INDEX declared_window_by_site ON public.declared_window USING btree (site_id) WHERE (site_id IS NOT NULL);
 
 CREATE INDEX delivery_by_number ON public.delivery USING btree (client_id, number);
+
+CREATE INDEX deployment_by_device ON public.deployment USING btree (device_id);
 
 CREATE INDEX deployment_by_site ON public.deployment USING btree (site_id);
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache
+from functools import cache, lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -83,6 +83,24 @@ def write_unit(ucum: str) -> str:
 _LONGEST: Final = 1e15
 
 
+@lru_cache(maxsize=10_000, typed=True)
+def _number(value: float, digits: int, fixed: bool, language: Language) -> str:
+    """A page of a fleet shows the same few numbers a thousand times."""
+    pattern = "#,##0" + ("." + ("0" if fixed else "#") * digits if digits else "")
+    text: str = (
+        format_decimal(value, format=pattern, locale=LOCALES[language])
+        if abs(value) < _LONGEST
+        else format_scientific(value, format="0.###E0", locale=LOCALES[language])
+    )
+    return text.replace("-", "−")  # a true minus sign: lines do not break at it
+
+
+@lru_cache(maxsize=10_000)
+def _moment(when: datetime, style: str, time_zone: str, language: Language) -> str:
+    text: str = format_datetime(when, style, tzinfo=zone_or_utc(time_zone), locale=LOCALES[language])
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class Reader:
     """The reader of a text: language and time zone."""
@@ -113,22 +131,15 @@ class Reader:
         """
         if value is None:
             return "–"
-        pattern = "#,##0" + ("." + ("0" if fixed else "#") * digits if digits else "")
-        text: str = (
-            format_decimal(value, format=pattern, locale=LOCALES[self.language])
-            if abs(value) < _LONGEST
-            else format_scientific(value, format="0.###E0", locale=LOCALES[self.language])
-        )
-        return text.replace("-", "−")  # a true minus sign: lines do not break at it
+        # to the cache, 0.0 and -0.0 are the same number
+        write = _number if value else _number.__wrapped__
+        return write(value, digits, fixed, self.language)
 
     def moment(self, when: datetime | None, style: str = "medium") -> str:
         """A date and time in the reader's zone; an en dash for None."""
         if when is None:
             return "–"
-        text: str = format_datetime(
-            when, style, tzinfo=zone_or_utc(self.time_zone), locale=LOCALES[self.language]
-        )
-        return text
+        return _moment(when, style, self.time_zone, self.language)
 
     def written_moment(self, when: datetime | None) -> str:
         """A date in words with the time to the minute, as a sentence takes it: 1 October 2026 at 00:00; an en

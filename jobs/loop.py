@@ -8,11 +8,13 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from insitu.clock import Clock
-from insitu.errors import InsituError, RetryLater
+from insitu.errors import FreeSpace, InsituError, RetryLater
+from insitu.room import Room
 from jobs.alerts import Watcher, alert_when_due
 from jobs.evaluations import Night, evaluate_when_due
 from jobs.life import erase_when_due
@@ -43,9 +45,11 @@ def run_jobs(
     witness: Witness | None = None,
     pack_after: timedelta = timedelta(days=2),
     watcher: Watcher | None = None,
+    room: Room | None = None,
 ) -> None:
     """Runs rounds of every job until `stop`, or exactly one with `once`, which raises the first error.
-    `pack_after`: age from which results are packed.
+    `pack_after`: age from which results are packed. Without enough `room` only alerts are looked after, which
+    tell somebody of it: all other jobs write, and wait.
 
     Raises errors that a person must fix before any round can succeed (RunMigrate, NotAcceptedHere); waits for
     a database that is away.
@@ -58,24 +62,26 @@ def run_jobs(
         lambda conn: seal_when_due(conn, clock, night, stop),
         Packer(clock, pack_after, stop, work_s=math.inf if once else WORK_S),
     ]
+    alerts: list[Job] = []
     if watcher is not None:
-        jobs.insert(0, lambda conn: alert_when_due(conn, clock, watcher, stop))
+        alerts.append(lambda conn: alert_when_due(conn, clock, watcher, stop))
     if witness is not None:
         jobs.append(lambda conn: vouch_when_due(conn, clock, night, witness, stop))
     conn: Connection | None = None
-    pause = PAUSE_S
+    turn, pause = _Turn(room or Room(None, 0), alerts, jobs), PAUSE_S
     try:
         while not stop.is_set():
             try:
                 if conn is None or conn.closed:
                     conn = _connect(database_url)
-                failed = _round(conn, jobs)
+                failed = turn.run(conn)
             except RetryLater as error:
                 failed = [error]
                 log.warning("%s The next round tries again.", error)
                 if conn is not None:
                     conn.close()
             if once:
+                turn.require_room()
                 if failed:
                     raise failed[0]
                 return
@@ -88,6 +94,29 @@ def run_jobs(
     finally:
         if conn is not None:
             conn.close()
+
+
+@dataclass(slots=True)
+class _Turn:
+    """The jobs of a round: all of them, or without enough room the alerts alone."""
+
+    room: Room
+    alerts: Sequence[Job]
+    others: Sequence[Job]
+    lack: str | None = None
+
+    def run(self, conn: Connection) -> list[Exception]:
+        """Run them; returns the errors. Logs once when the others begin to wait, and when they go on."""
+        before, self.lack = self.lack, self.room.problem()
+        if (before is None) is not (self.lack is None):
+            log.warning(
+                "%s", f"The jobs wait. {self.lack}" if self.lack else "There is room: the jobs go on."
+            )
+        return _round(conn, self.alerts if self.lack else [*self.alerts, *self.others])
+
+    def require_room(self) -> None:
+        if self.lack:
+            raise FreeSpace(f"The jobs did not run. {self.lack}")
 
 
 def _connect(database_url: str) -> Connection:

@@ -246,6 +246,18 @@ def bytes_behind(conn: Connection, application: str) -> int | None:
     return None if found is None else int(found)
 
 
+def drop_slot(conn: Connection, name: str) -> bool:
+    """Remove a replication slot that nobody reads; True if there was one. Only a superuser may. Commits."""
+    found = conn.execute(
+        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
+        " WHERE slot_name = %s AND NOT active",
+        (name,),
+    )
+    was_there = bool(found.fetchall())
+    conn.commit()
+    return was_there
+
+
 def restore_under_way(conn: Connection) -> bool:
     """True while pg_restore writes to this database."""
     found = conn.execute(

@@ -164,7 +164,7 @@ def test_every_public_metric_has_a_row_and_every_row_a_metric() -> None:
 def verbs() -> dict[str, set[str]]:
     """Verb → its sub-verbs."""
     groups = {
-        name: [one.replace("_", "-") for one in verb.functions]  # as Typer names them
+        name: [one.strip("_").replace("_", "-") for one in verb.functions]  # as they are called
         for name, verb in VERBS.items()
     }
     return {name: set(functions) if len(functions) > 1 else set() for name, functions in groups.items()}

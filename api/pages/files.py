@@ -15,6 +15,7 @@ from fastapi.responses import FileResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from api.access import Signed, record_download
+from api.compression import CODED, VARIES, takes_gzip
 from api.context import Context, Ctx, connecting
 from api.pages.trials import evaluation_of
 from store.database import Connection
@@ -41,12 +42,14 @@ ReportFile = Literal["report.html", "report.pdf", "report.json", "report.en.html
 
 
 @open_router.get("/charts/vega.js")
-async def vega(context: Ctx) -> FileResponse:
+async def vega(request: Request, context: Ctx) -> FileResponse:
     """The charts' JavaScript; its address changes with its version."""
+    packed = takes_gzip(request)
+    wait = context.bundle.wait_packed if packed else context.bundle.wait
     return FileResponse(
-        await to_thread.run_sync(context.bundle.wait, limiter=context.lanes.bundle),
+        await to_thread.run_sync(wait, limiter=context.lanes.bundle),
         media_type="text/javascript",
-        headers={"Cache-Control": "public, max-age=31536000, immutable"},
+        headers={"Cache-Control": "public, max-age=31536000, immutable", **(CODED if packed else VARIES)},
     )
 
 

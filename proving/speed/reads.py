@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -48,10 +48,11 @@ class World:
     size: Size
     streams: list[int]
     devices: list[int]
+    start: datetime = START
 
     @property
-    def end(self) -> Any:
-        return START + self.size.days * _DAY
+    def end(self) -> datetime:
+        return self.start + self.size.days * _DAY
 
 
 class Measured(NamedTuple):
@@ -96,7 +97,7 @@ def _database(url: str | None) -> Iterator[str]:
 
 def _measure(conn: Connection, size: Size, runs: int, only_packed: bool) -> Measured:
     begin = time.perf_counter()
-    world = _register(conn, size)
+    world = register(conn, size)
     if only_packed:
         fill_packed(conn, world)
     else:
@@ -140,14 +141,15 @@ def _print_growth(found: Sequence[Measured]) -> None:
         say(f"| {re.sub(r'[0-9]+ days', 'all days', name)} | {' | '.join(_ms(some, 50) for some in rows)} |")
 
 
-def _register(conn: Connection, size: Size) -> World:
+def register(conn: Connection, size: Size, start: datetime = START) -> World:
+    """Commits."""
     add_lab(conn)
     add_trial(conn, code=TRIAL, title={"en": "Bench"}, host="host", company="company", now=START)
     for number in range(size.devices):
         add_bench_device(conn, TRIAL, f"d{number:05}", "candidate", size)
     found = list_datastreams(conn, TRIAL)
     conn.commit()
-    return World(size, [one.datastream_id for one in found], [one.device_id for one in found])
+    return World(size, [one.datastream_id for one in found], [one.device_id for one in found], start)
 
 
 def fill(conn: Connection, world: World) -> None:
@@ -157,7 +159,7 @@ def fill(conn: Connection, world: World) -> None:
     step_us = round(size.interval.total_seconds() * 1e6)
     per_day = 86_400_000_000 // step_us
     for day in range(size.days):
-        times = to_us(START) + (day * per_day + np.arange(per_day, dtype=np.int64)) * step_us
+        times = to_us(world.start) + (day * per_day + np.arange(per_day, dtype=np.int64)) * step_us
         walk = last + np.cumsum(chance.normal(0, 0.3, (per_day, size.devices)), axis=0)
         last = walk[-1]
         delay = chance.lognormal(np.log(120_000), 0.5, walk.size).astype(np.int64)
@@ -176,7 +178,7 @@ def fill_packed(conn: Connection, world: World) -> None:
     step_us = round(size.interval.total_seconds() * 1e6)
     last_us = to_us(world.end)
     zone = get_trial(conn, TRIAL).time_zone
-    for start, end in spans_to_pack(to_us(START), last_us, [], is_slow=False, zone=zone, shift_us=0):
+    for start, end in spans_to_pack(to_us(world.start), last_us, [], is_slow=False, zone=zone, shift_us=0):
         at = np.arange(start, end, step_us)
         ones = np.ones(len(at), np.int8)
         nothing = np.full(len(at), -1, np.int32)

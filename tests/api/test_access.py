@@ -43,7 +43,10 @@ AUDIT_ROUTE = "/api/v1/audit"
 ALERT_ROUTES = {f"/api/v1/alerts{below}" for below in ("", "/rules", "/channels")}
 PROGRAMME_ROUTES = {
     f"/api/v1/{name}"
-    for name in ("organisations", "sites", "sites.geojson", "sites/{site}/windows", "properties", "needs")
+    for name in (
+        *("organisations", "sites", "sites.geojson", "sites/{site}/windows", "properties", "needs"),
+        "catalogue.zip",
+    )
 }
 """With these the only GETs of the API without a trial in their path."""
 

@@ -209,6 +209,7 @@ ACTS: dict[str, Callable[[World], object]] = {
     "retention": lambda w: w.say("retention", "t", "--purpose", "air"),
     "erase": lambda w: w.say("erase", "--device", "t/a", "--reason", "r"),
     "backup": lambda w: w.say("backup", "--to", str(w.folder / "backups")),
+    "catalogue": lambda w: w.say("catalogue", "export", str(w.folder / "lab.zip")),
     "observations": lambda w: w.say("observations", "t", str(w.folder / "t.csv")),
     "broker-config": lambda w: w.say("broker-config", "nats", "--to", str(w.folder)),
     "shards": lambda w: w.say("shards", "--count", "2"),

@@ -4,6 +4,7 @@ trouble.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,11 +15,12 @@ from types import SimpleNamespace
 import psycopg
 import pytest
 
-from cli.backing_up import Keeper, prune
+from cli.backing_up import Keeper, end_archive, prune
 from cli.backup_check import describe_backups, describe_disk
 from cli.backup_source import embedded_source
 from cli.policy import CannotAsk, LookAt
-from insitu.embedded.backups.archive import Archive, list_segments, remove_older
+from insitu.embedded.backups.answers import Answers
+from insitu.embedded.backups.archive import SLOT, Archive, list_segments, remove_older
 from insitu.embedded.backups.manifest import Manifest, list_backups, require_whole, seal_folder, sum_files
 from insitu.embedded.postgres import Postgres
 from insitu.errors import InsituError
@@ -112,8 +114,9 @@ def kept(folder: Path) -> Iterator[Kept]:
         settings = Settings(data_dir=data, backup_dir=backups, backup_keep=2)
         source = embedded_source(settings, data, server.service_url)
         keeper = Keeper(settings, backups, source, server.service_url)
-        yield Kept(server, data, backups, keeper)
-        keeper.stop()
+        made = Kept(server, data, backups, keeper)
+        yield made
+        made.keeper.stop()  # a test may have begun another one
 
 
 def stepped(kept: Kept, what: str, ready: object) -> None:
@@ -182,6 +185,94 @@ def test_a_folder_that_cannot_be_written_is_told_and_tried_again(kept: Kept) -> 
         assert str(kept.backups) in (load_backup_state(conn).trouble or "")
     kept.backups.unlink()
     stepped(kept, "the first backup", lambda: list_backups(kept.backups))
+
+
+def slots(kept: Kept) -> list[str]:
+    with psycopg.connect(kept.server.admin_url) as admin:
+        return [name for (name,) in admin.execute("SELECT slot_name FROM pg_replication_slots")]
+
+
+def trouble(kept: Kept) -> str:
+    with connect(kept.server.service_url, application="tests") as conn:
+        return load_backup_state(conn).trouble or ""
+
+
+def test_a_start_without_backups_drops_the_slot_that_nobody_reads_any_more(kept: Kept) -> None:
+    stepped(kept, "the first backup", lambda: list_backups(kept.backups))
+    (first,) = kept.archives()
+    assert slots(kept) == [SLOT]
+    end_archive(kept.server.admin_url, kept.data)
+    assert slots(kept) == [SLOT], "a receiver reads it"
+    assert Archive(kept.data, kept.backups).name == first
+    kept.keeper.stop()
+    with psycopg.connect(kept.server.admin_url, autocommit=True) as admin:
+        wait_until(
+            lambda: admin.execute("SELECT active FROM pg_replication_slots").fetchall() == [(False,)],
+            "the receiver's end",
+        )
+    end_archive(kept.server.admin_url, kept.data)
+    assert slots(kept) == []
+    assert Archive(kept.data, kept.backups).name is None
+    stepped(kept, "a backup of another archive", lambda: len(list_backups(kept.backups)) == 2)
+    assert Archive(kept.data, kept.backups).name != first
+
+
+def test_a_share_that_is_not_mounted_any_more_is_told_and_nothing_is_written_below_it(kept: Kept) -> None:
+    stepped(kept, "the first backup", lambda: list_backups(kept.backups))
+    kept.keeper.stop()
+    mounted = kept.backups.rename(kept.backups.with_name("elsewhere"))
+    kept.backups.mkdir()  # the empty folder that a mount covers
+    keeper = Keeper(
+        Settings(data_dir=kept.data, backup_dir=kept.backups, backup_keep=2),
+        kept.backups,
+        embedded_source(Settings(data_dir=kept.data), kept.data, kept.server.service_url),
+        kept.server.service_url,
+    )
+    with pytest.raises(InsituError, match="is the disk or network share of the backups mounted"):
+        keeper.step()
+    assert "is gone: is the disk or network share" in trouble(kept)
+    assert list(kept.backups.iterdir()) == []
+    kept.backups.rmdir()
+    mounted.rename(kept.backups)
+    (before,) = kept.archives()
+    kept.keeper = keeper
+    stepped(kept, "the receiver", lambda: not trouble(kept) and keeper.is_receiving)
+    assert kept.archives() == [before], "the same archive goes on"
+
+
+def test_a_share_that_answers_no_call_blocks_nothing_and_is_told(kept: Kept) -> None:
+    stepped(kept, "the first backup", lambda: list_backups(kept.backups))
+    kept.keeper.stop()
+    hangs, asked = threading.Event(), threading.Event()
+
+    def look(_folder: Path) -> None:
+        if hangs.is_set():
+            asked.set()
+            threading.Event().wait(20)
+
+    settings = Settings(data_dir=kept.data, backup_dir=kept.backups)
+    keeper = Keeper(
+        settings,
+        kept.backups,
+        embedded_source(settings, kept.data, kept.server.service_url),
+        kept.server.service_url,
+        Answers(kept.backups, look=look, every_s=0.05, patience_s=0.3),
+    )
+    kept.keeper = keeper
+    stepped(kept, "the receiver", lambda: keeper.is_receiving)
+    hangs.set()
+    assert asked.wait(5)
+    time.sleep(0.5)
+    began = time.monotonic()
+    with pytest.raises(InsituError, match=r"does not answer: is its network share or disk there\?"):
+        keeper.step()
+    assert time.monotonic() - began < 3
+    assert "does not answer" in trouble(kept)
+    with connect(kept.server.service_url, application="tests") as conn:
+        state = replace(load_backup_state(conn), received_at=datetime.now(UTC) - timedelta(minutes=11))
+        save_backup_state(conn, state)
+        with pytest.raises(InsituError, match=r"the changes since are not received.*does not answer"):
+            describe_backups(conn, is_simulated=False, now=datetime.now(UTC))
 
 
 # -- what `check` says

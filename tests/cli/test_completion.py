@@ -50,7 +50,7 @@ def test_a_verb_is_completed() -> None:
 
 def test_options_of_a_verb_and_the_parts_of_a_group_are_completed() -> None:
     assert completed("insitu", "devices", "--js") == ["--json"]
-    assert completed("insitu", "bench", "") == ["ingest", "evaluate", "query"]
+    assert completed("insitu", "bench", "") == ["ingest", "evaluate", "query", "pages"]
     assert "--version" in completed("insitu", "--")
 
 

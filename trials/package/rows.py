@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from insitu.arrays import Floats, Ints
 from insitu.model import Flag
 from trials.evaluation import RejectSummary
-from trials.package.strict import NotCanonical, read_table
+from trials.package.strict import BLOCK_BYTES, NotCanonical, read_blocks, read_table
 from trials.package.tables import FIELDS, KEYS
 
 _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{6})?Z")
@@ -43,18 +43,19 @@ class FlagRow(NamedTuple):
     flag: int
 
 
-def read_observations(path: str, content: bytes) -> dict[str, Columns]:
+def read_observations(path: str, content: bytes, *, block_bytes: int = BLOCK_BYTES) -> dict[str, Columns]:
     """By datastream. NotCanonical names the line that is not in the one form."""
-    rows = _rows(path, content, "observations")
-    _each(path, rows, lambda row: (_result(row[2]), _flag(row[3], best=Flag.PASS)))
-    return _by_stream(path, rows)
+
+    def check(row: Sequence[str]) -> None:
+        _result(row[2])
+        _flag(row[3], best=Flag.PASS)
+
+    return _by_stream(path, content, "observations", check, block_bytes=block_bytes)
 
 
 def read_surroundings(path: str, content: bytes) -> dict[str, Columns]:
     """By datastream, with flag 0: nobody compares theirs."""
-    rows = _rows(path, content, "surroundings")
-    _each(path, rows, lambda row: _result(row[2]))
-    return _by_stream(path, rows)
+    return _by_stream(path, content, "surroundings", lambda row: _result(row[2]))
 
 
 def read_receipts(path: str, content: bytes) -> dict[str, dict[int, int]]:
@@ -123,30 +124,55 @@ def _chronological(row: Sequence[str]) -> tuple[str, ...]:
     return (row[0], row[1].removesuffix("Z"))
 
 
-def _require_sorted(path: str, keys: Sequence[tuple[str, ...]]) -> None:
-    for number, (one, after) in enumerate(itertools.pairwise(keys), 3):
+def _require_sorted(path: str, keys: Sequence[tuple[str, ...]], *, second: int = 3) -> None:
+    """`second`: the line of the second of them."""
+    for number, (one, after) in enumerate(itertools.pairwise(keys), second):
         if one == after:
             raise NotCanonical(f"{path}, line {number}: {' '.join(after)} is there twice.")
         if one > after:
             raise NotCanonical(f"{path}, line {number}: {' '.join(after)} is not where sorted rows have it.")
 
 
-def _each(path: str, rows: Sequence[Sequence[str]], read: Callable[[Sequence[str]], object]) -> None:
-    for number, row in enumerate(rows, 2):
+def _each(
+    path: str, rows: Sequence[Sequence[str]], read: Callable[[Sequence[str]], object], *, first: int = 2
+) -> None:
+    """`first`: the line of the first of them."""
+    for number, row in enumerate(rows, first):
         try:
             read(row)
         except ValueError as error:
             raise NotCanonical(f"{path}, line {number}: {error}.") from error
 
 
-def _by_stream(path: str, rows: Sequence[Sequence[str]]) -> dict[str, Columns]:
-    times = _times_us(path, rows, 1)
-    _require_sorted(path, [_chronological(row) for row in rows])
-    results = np.array([float(row[2]) for row in rows], np.float64)
-    flags = np.array([int(row[3]) if len(row) > 3 else 0 for row in rows], np.int8)
+def _by_stream(
+    path: str,
+    content: bytes,
+    table: str,
+    check: Callable[[Sequence[str]], object],
+    *,
+    block_bytes: int = BLOCK_BYTES,
+) -> dict[str, Columns]:
+    """Block by block: the arrays take a tenth of the rows as texts."""
+    parts: dict[str, list[Columns]] = {}
+    last: list[tuple[str, ...]] = []
+    names = [name for name, _ in FIELDS[table]]
+    for first, rows in read_blocks(path, content, names, block_bytes=block_bytes):
+        _each(path, rows, check, first=first)
+        times = _times_us(path, rows, 1, first=first)
+        keys = [*last, *(_chronological(row) for row in rows)]
+        _require_sorted(path, keys, second=first + 1 - len(last))
+        last = keys[-1:]
+        results = np.array([float(row[2]) for row in rows], np.float64)
+        flags = np.array([int(row[3]) if len(row) > 3 else 0 for row in rows], np.int8)
+        for key, low, high in _stretches(rows):
+            parts.setdefault(key, []).append(Columns(times[low:high], results[low:high], flags[low:high]))
     return {
-        key: Columns(times[low:high], results[low:high], flags[low:high])
-        for key, low, high in _stretches(rows)
+        key: Columns(
+            np.concatenate([one.time_us for one in some]),
+            np.concatenate([one.result for one in some]),
+            np.concatenate([one.flag for one in some]),
+        )
+        for key, some in parts.items()
     }
 
 
@@ -159,13 +185,13 @@ def _stretches(rows: Sequence[Sequence[str]]) -> Iterator[tuple[str, int, int]]:
             low = high
 
 
-def _times_us(path: str, rows: Sequence[Sequence[str]], column: int) -> Ints:
-    _each(path, rows, lambda row: _require_time(row[column]))
+def _times_us(path: str, rows: Sequence[Sequence[str]], column: int, *, first: int = 2) -> Ints:
+    _each(path, rows, lambda row: _require_time(row[column]), first=first)
     texts = [row[column].removesuffix("Z") for row in rows]
     try:
         found: Ints = np.array(texts, "datetime64[us]").astype(np.int64)
     except ValueError:
-        _each(path, rows, lambda row: np.datetime64(row[column].removesuffix("Z"), "us"))
+        _each(path, rows, lambda row: np.datetime64(row[column].removesuffix("Z"), "us"), first=first)
         raise
     return found
 

@@ -11,13 +11,15 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from insitu.errors import CorrectInput
 from trials.plan.reading import canonical
 
 MOST_DEPTH: Final = 64
+BLOCK_BYTES: Final = 1 << 22
+NEWLINE: Final = b"\n"
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 
 
@@ -53,21 +55,22 @@ def read_json(source: str, content: bytes, *, rfc8785: bool | None = False) -> d
     return document
 
 
-def require_same(source: str, content: bytes, again: bytes) -> None:
-    """Raises NotCanonical with the first line that differs."""
+def require_same(source: str, content: bytes, again: bytes, *, first: int = 1) -> None:
+    """Raises NotCanonical with the first line that differs. `first`: the line that both begin with."""
     if content == again:
         return
     lines, others = content.split(b"\n"), again.split(b"\n")
     pairs = zip(lines, others, strict=False)
-    line = next((n for n, (one, other) in enumerate(pairs, 1) if one != other), min(len(lines), len(others)))
+    ends = first + min(len(lines), len(others)) - 1
+    line = next((n for n, (one, other) in enumerate(pairs, first) if one != other), ends)
     raise NotCanonical(f"{source}, line {line}: it is not in canonical form.")
 
 
-def _text(source: str, content: bytes) -> str:
+def _text(source: str, content: bytes, first: int = 1) -> str:
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
+        line = content.count(NEWLINE, 0, error.start) + first
         raise NotCanonical(f"{source}, line {line}: it is not UTF-8.") from error
 
 
@@ -96,33 +99,51 @@ def _bound_depth(source: str, content: bytes) -> None:
 
 def read_table(source: str, content: bytes, columns: Sequence[str]) -> list[list[str]]:
     """The rows of a CSV file below its header, in the one way of writing them; row `n` is line `n + 2`."""
-    text = _text(source, content)
-    if not text.endswith("\n"):
-        raise NotCanonical(f"{source}, line {text.count(chr(10)) + 1}: it does not end with a line end.")
-    lines = text[:-1].split("\n")
-    if lines[0] != ",".join(columns):
+    return [row for _, rows in read_blocks(source, content, columns) for row in rows]
+
+
+def read_blocks(
+    source: str, content: bytes, columns: Sequence[str], *, block_bytes: int = BLOCK_BYTES
+) -> Iterator[tuple[int, list[list[str]]]]:
+    """The same block by block, with the line of the first row: a row as texts takes four times its bytes."""
+    if not content.endswith(b"\n"):
+        raise NotCanonical(f"{source}, line {content.count(NEWLINE) + 1}: it does not end with a line end.")
+    low = content.index(NEWLINE) + 1
+    if _text(source, content[: low - 1]) != ",".join(columns):
         raise NotCanonical(f"{source}, line 1: the header is not {','.join(columns)}.")
-    rows = []
-    reader = csv.reader(lines[1:], strict=True)
+    first = 2
+    while low < len(content):
+        high = content.find(NEWLINE, min(low + block_bytes, len(content) - 1)) + 1
+        rows = _read_block(source, content[low:high], columns, first)
+        yield first, rows
+        first += len(rows)
+        low = high
+
+
+def _read_block(source: str, content: bytes, columns: Sequence[str], first: int) -> list[list[str]]:
+    rows: list[list[str]] = []
+    reader = csv.reader(_text(source, content, first)[:-1].split("\n"), strict=True)
     try:
         for row in reader:
+            line = first + len(rows)
             rows.append(row)
             if len(row) != len(columns):
-                raise NotCanonical(
-                    f"{source}, line {len(rows) + 1}: {len(row)} cells instead of {len(columns)}."
-                )
+                raise NotCanonical(f"{source}, line {line}: {len(row)} cells instead of {len(columns)}.")
             if reader.line_num != len(rows):
-                raise NotCanonical(f"{source}, line {len(rows) + 1}: a cell goes on in the next line.")
+                raise NotCanonical(f"{source}, line {line}: a cell goes on in the next line.")
     except csv.Error as error:
-        raise NotCanonical(f"{source}, line {len(rows) + 2}: it is no row of a table ({error}).") from error
-    require_same(source, content, table_bytes(columns, rows))
+        raise NotCanonical(
+            f"{source}, line {first + len(rows)}: it is no row of a table ({error})."
+        ) from error
+    require_same(source, content, table_bytes(None, rows), first=first)
     return rows
 
 
-def table_bytes(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> bytes:
-    """A CSV file with its header."""
+def table_bytes(columns: Sequence[str] | None, rows: Sequence[Sequence[object]]) -> bytes:
+    """A CSV file with its header, or without one."""
     file = io.StringIO(newline="")
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(columns)
+    if columns is not None:
+        writer.writerow(columns)
     writer.writerows(rows)
     return file.getvalue().encode()

@@ -29,19 +29,35 @@ class Archive:
     folder: Path
 
     @property
+    def note(self) -> Path:
+        """Its id, and the folder in which it was begun."""
+        return self.data_dir / _NOTE
+
+    @property
     def name(self) -> str | None:
         """Its folder's name; None before it was begun."""
-        note = self.data_dir / _NOTE
-        text = note.read_text("utf-8") if note.exists() else ""
+        text = self._noted()[0]
         return f"wal-{text}" if text else None
+
+    def is_begun_in(self, folder: Path) -> bool:
+        """False also for an archive of an earlier version, which noted no folder."""
+        return self._noted()[1] == str(folder)
 
     def begin(self) -> str:
         """Begin another archive, and return its name: what the one before lacks can be in no other."""
-        write_whole(self.data_dir / _NOTE, secrets.token_hex(6))
-        name = self.name
-        assert name is not None
-        (self.folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-        return name
+        made = secrets.token_hex(6)
+        (self.folder / f"wal-{made}").mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_whole(self.note, f"{made}\n{self.folder}")
+        return f"wal-{made}"
+
+    def forget(self) -> None:
+        """It has ended: the next one begins with a backup of its own."""
+        self.note.unlink(missing_ok=True)
+
+    def _noted(self) -> tuple[str, str]:
+        text = self.note.read_text("utf-8") if self.note.exists() else ""
+        made, _, folder = text.partition("\n")
+        return made, folder
 
 
 def list_segments(archive: Path, since: str) -> list[Path]:

@@ -1,5 +1,6 @@
 -- name: streams
--- Datastreams of some devices with their latest result. If no interval is known: the median spacing of the last 50 results.
+-- Datastreams of some devices with their latest result. If no interval is known: the median spacing of the last 50 results, which
+-- are not read for the others (the condition is inside).
 SELECT m.datastream_id, m.device_id, m.name, q.code AS property, q.name AS property_name, q.unit, m.unit AS sent_unit, m.role,
        m.result_type, q.averaging_scale, extract(epoch FROM m.expected_interval)::float8 AS expected_interval_s, m.interval_reported,
        coalesce(12 * extract(year FROM m.expected_interval) + extract(month FROM m.expected_interval), 0)::int AS expected_months, m.stamp,
@@ -13,9 +14,9 @@ LEFT JOIN LATERAL (SELECT o.flag FROM observation o
 LEFT JOIN LATERAL (
     SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM r.spacing)::float8) AS learned_interval_s FROM (
         SELECT n.phenomenon_time - lag(n.phenomenon_time) OVER (ORDER BY n.phenomenon_time) AS spacing FROM (
-            SELECT o.phenomenon_time FROM observation o WHERE o.datastream_id = m.datastream_id
+            SELECT o.phenomenon_time FROM observation o WHERE o.datastream_id = m.datastream_id AND m.expected_interval IS NULL
             ORDER BY o.phenomenon_time DESC LIMIT 50) n) r
-    HAVING count(r.spacing) >= 5) g ON m.expected_interval IS NULL
+    HAVING count(r.spacing) >= 5) g ON true
 WHERE m.device_id = ANY(%(device_ids)s::int[]) ORDER BY m.device_id, m.name;
 
 -- name: daily_counts

@@ -1,0 +1,53 @@
+-- name: catalogue_rows
+-- Every row of the tables, in this order, without the columns left out; of one moment, because it is one statement.
+SELECT t.name, r.content FROM unnest(%(tables)s::text[]) WITH ORDINALITY AS t(name, at)
+CROSS JOIN LATERAL catalogue_rows(t.name, %(left_out)s::text[]) WITH ORDINALITY AS r(content, line)
+ORDER BY t.at, r.line;
+
+-- name: catalogue_columns
+-- The columns of the tables, without those left out.
+SELECT t.name, catalogue_columns(t.name, %(left_out)s::text[]) AS columns FROM unnest(%(tables)s::text[]) AS t(name);
+
+-- name: present
+-- How many rows each of the tables has, where it has any.
+SELECT t.name, r.number FROM unnest(%(tables)s::text[]) WITH ORDINALITY AS t(name, at)
+CROSS JOIN LATERAL (SELECT count(*) AS number FROM catalogue_rows(t.name, %(left_out)s::text[])) AS r
+WHERE r.number > 0 ORDER BY t.at;
+
+-- name: first_account
+-- True if people and organisations are those of the first start, and the account has nothing of its own but its password.
+SELECT (SELECT array_agg(login) FROM person) = '{lab}' AND (SELECT array_agg(code) FROM organisation) = '{lab}'
+   AND NOT EXISTS (SELECT FROM access_token) AND NOT EXISTS (SELECT FROM second_factor) AND NOT EXISTS (SELECT FROM alert_channel)
+   AND NOT EXISTS (SELECT FROM invitation) AND NOT EXISTS (SELECT FROM kept_answer);
+
+-- name: forget_first_account
+-- Take away the account of the first start; returns the hash of its password.
+SELECT forget_first_account();
+
+-- name: enter_rows
+-- Enter rows of a table with their numbers; returns how many.
+SELECT enter_catalogue_rows(%(table)s::text, %(content)s::jsonb);
+
+-- name: enter_trial_states
+-- The state of each trial, after its protocols.
+SELECT enter_trial_states(%(content)s::jsonb);
+
+-- name: keep_password
+-- The account of the first start goes on with its password, under the same login.
+UPDATE person SET password_hash = %(password)s::text WHERE login = 'lab' AND password_hash IS NULL;
+
+-- name: last_numbers
+-- The last number of the records that have a line in the audit log of the installation they came from, and the last time of those
+-- without a number: its clock may have been ahead of ours.
+SELECT coalesce((SELECT max(protocol_id) FROM protocol), 0) AS lock, coalesce((SELECT max(evaluation_id) FROM evaluation), 0) AS evaluate,
+       coalesce((SELECT max(decision_id) FROM decision), 0) AS decide, coalesce((SELECT max(agreement_id) FROM agreement), 0) AS agree,
+       coalesce((SELECT max(trial_step_id) FROM trial_step), 0) AS move, coalesce((SELECT max(window_id) FROM declared_window), 0) AS window,
+       coalesce((SELECT max(erasure_id) FROM erasure), 0) AS erase,
+       greatest(%(now)s::timestamptz, (SELECT max(locked_at) FROM protocol), (SELECT max(at) FROM unblinding),
+                (SELECT max(greatest(ended_at, withdrawn_at)) FROM declared_window)) AS at;
+
+-- name: awaits_results
+-- True if an evaluation was moved here without the results behind it, and no result of its trial has come yet.
+SELECT %(evaluation_id)s::int <= coalesce((SELECT (content::jsonb->>'evaluate')::int FROM installation WHERE name = 'moved here'), 0)
+   AND NOT EXISTS (SELECT FROM datastream_latest JOIN datastream USING (datastream_id) JOIN device USING (device_id)
+                   JOIN trial t USING (trial_id) WHERE t.code = %(trial)s::text);
