@@ -35,7 +35,7 @@ OPEN = (
     "/static/insitu.css",
     "/static/insitu.js",
 )
-EVERYBODY = ("/", "/fleet", "/trials", "/rejects", "/alerts", "/docs")
+EVERYBODY = ("/", "/fleet", "/map", "/trials", "/rejects", "/alerts", "/docs")
 
 
 TRIALS_ROUTE, SERIES_ROUTE = "/api/v1/trials", "/api/v1/datastreams/{datastream_id}/observations"
@@ -43,7 +43,10 @@ AUDIT_ROUTE = "/api/v1/audit"
 ALERT_ROUTES = {f"/api/v1/alerts{below}" for below in ("", "/rules", "/channels")}
 PROGRAMME_ROUTES = {
     f"/api/v1/{name}"
-    for name in ("organisations", "sites", "sites.geojson", "sites/{site}/windows", "properties", "needs")
+    for name in (
+        *("organisations", "sites", "sites.geojson", "sites/{site}/windows", "properties", "needs"),
+        *("sites/{site}/plans", "sites/{site}/plans/{plan}", "sites/{site}/plans/{plan}/image"),
+    )
 }
 """With these the only GETs of the API without a trial in their path."""
 
