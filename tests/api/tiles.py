@@ -96,7 +96,8 @@ def write_archive(
             "center_lon_e7": 0,
             "center_lat_e7": 0,
         }
-        writer.finalize(header, {"attribution": "<a href=''>&copy; OpenStreetMap</a>"})  # type: ignore[no-untyped-call]
+        said = {"attribution": "<a href=''>&copy; OpenStreetMap</a>"}
+        writer.finalize(header, said)  # type: ignore[no-untyped-call]
     return path
 
 
@@ -104,9 +105,6 @@ def tile_of(latitude: float, longitude: float, z: int) -> tuple[int, int, int]:
     """The tile that holds a place, by the formula of the OpenStreetMap wiki."""
     n = 2.0**z
     x = int((longitude + 180.0) / 360.0 * n)
-    y = int(
-        (1.0 - math.log(math.tan(math.radians(latitude)) + 1 / math.cos(math.radians(latitude))) / math.pi)
-        / 2
-        * n
-    )
+    angle = math.radians(latitude)
+    y = int((1.0 - math.log(math.tan(angle) + 1 / math.cos(angle)) / math.pi) / 2 * n)
     return z, x, y
