@@ -119,7 +119,7 @@ class _Box:
         return not apart and abs(self.baseline - other.baseline) < _LINE
 
     def is_within(self, view: View) -> bool:
-        return self.left >= 4 and self.right <= view.width - 4 and 16 <= self.baseline <= view.height - 22
+        return self.left >= 4 and self.right <= view.width - 4 and 16 <= self.baseline <= view.height - 44
 
 
 _Placed = tuple[Spot, float, float]
