@@ -13,6 +13,7 @@ from store.rights import Act
 
 _TRIAL: Final = "/trials/{trial}"
 _API: Final = f"/api/v1{_TRIAL}"
+_PLAN: Final = "/sites/{site}/plans/{plan}"
 _EVALUATION: Final = "/evaluations/{evaluation_id}"
 ACTS: Final[dict[str, Act]] = {
     "GET /": Act.SIGN_IN,
@@ -74,6 +75,14 @@ ACTS: Final[dict[str, Act]] = {
     "GET /sites/{site}": Act.MANAGE_SITES,
     "POST /sites/{site}": Act.MANAGE_SITES,
     "POST /sites/{site}/windows": Act.MANAGE_SITES,
+    "GET /map": Act.SIGN_IN,
+    "POST /sites/{site}/plans": Act.MANAGE_SITES,
+    f"GET {_PLAN}": Act.SEE_HEALTH,
+    f"POST {_PLAN}": Act.MANAGE_SITES,
+    f"GET {_PLAN}/image": Act.SEE_HEALTH,
+    f"GET /live{_PLAN}": Act.SEE_HEALTH,
+    f"POST {_PLAN}/places": Act.MANAGE_SITES,
+    f"POST {_PLAN}/removal": Act.MANAGE_SITES,
     "GET /windows/{number}": Act.DECLARE,
     "POST /windows/{number}/end": Act.DECLARE,
     "POST /windows/{number}/withdrawal": Act.DECLARE,
@@ -129,6 +138,14 @@ ACTS: Final[dict[str, Act]] = {
     "POST /api/v1/sites/{site}": Act.MANAGE_SITES,
     "GET /api/v1/sites/{site}/windows": Act.MANAGE_SITES,
     "POST /api/v1/sites/{site}/windows": Act.MANAGE_SITES,
+    "GET /api/v1/sites/{site}/plans": Act.SEE_HEALTH,
+    "POST /api/v1/sites/{site}/plans": Act.MANAGE_SITES,
+    f"GET /api/v1{_PLAN}": Act.SEE_HEALTH,
+    f"POST /api/v1{_PLAN}": Act.MANAGE_SITES,
+    f"GET /api/v1{_PLAN}/image": Act.SEE_HEALTH,
+    f"POST /api/v1{_PLAN}/image": Act.MANAGE_SITES,
+    f"POST /api/v1{_PLAN}/places": Act.MANAGE_SITES,
+    f"POST /api/v1{_PLAN}/removal": Act.MANAGE_SITES,
     "GET /api/v1/properties": Act.SIGN_IN,
     "POST /api/v1/properties": Act.RUN_PROGRAMME,
     "POST /api/v1/properties/{property}": Act.RUN_PROGRAMME,

@@ -23,6 +23,7 @@ from api.context import Context, never_probed
 from api.door import Door
 from api.lanes import POOL_SIZE, THREADS, Lanes
 from api.live import Live, close_on_signals
+from api.maps.ground import open_ground
 from api.measure import Meters
 from api.oidc.provider import Provider
 from api.outlooks import Outlooks
@@ -43,6 +44,8 @@ from api.pages import (
     keys,
     life,
     people,
+    plan_stream,
+    plans,
     programme,
     protocols,
     rejects,
@@ -55,6 +58,7 @@ from api.pages import (
 )
 from api.pages import devices as device_pages
 from api.pages import imports as import_pages
+from api.pages import map as map_pages
 from api.pages import mappings as mapping_pages
 from api.pages import trials as trial_pages
 from api.posts import Posts
@@ -82,6 +86,7 @@ from api.routes import alerts as alert_routes
 from api.routes import audit as audit_routes
 from api.routes import decisions as decision_routes
 from api.routes import life as life_routes
+from api.routes import plans as plan_routes
 from api.routes import programme as programme_routes
 from api.routes import protocols as protocol_routes
 from api.routes import rejects as reject_routes
@@ -201,8 +206,11 @@ def _include(app: FastAPI) -> None:
         alerts.router,
         start.router,
         fleet.router,
+        map_pages.router,
         programme.router,  # before the trials: /trials/new is none
         sites.router,
+        plans.router,
+        plan_stream.router,
         windows.router,
         trial_pages.router,
         protocols.router,
@@ -234,6 +242,7 @@ def _include_api(app: FastAPI) -> None:
         ("programme", programme_routes.router),
         ("programme", steps.router),
         ("programme", catalogue.router),
+        ("plans", plan_routes.router),
         ("windows", window_routes.router),
         ("trials", trials.router),
         ("devices", devices.router),
@@ -298,6 +307,7 @@ def _context(
         uploads=Uploads(cache / "uploads"),
         provider=Provider(settings) if settings.oidc_issuer else None,
         accessibility=load_accessibility(settings),
+        grounds=open_ground(settings),
         cache=cache,
         factor_roles=parse_roles(settings.totp_required),
     )

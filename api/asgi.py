@@ -43,7 +43,7 @@ from store.access import Viewer
 from store.tokens import Bearer
 
 _OPEN_FORMS: Final = re.compile(r"/sign-in(?:/code)?|/language|/invitations/[\w-]+")
-_FILES: Final = re.compile(r"(?:/api/v1)?/trials/[^/]+/imports")
+_FILES: Final = re.compile(r"(?:/api/v1)?/(?:trials/[^/]+/imports|sites/[^/]+/plans(?:/\d+(?:/image)?)?)")
 _WITHOUT_FACTOR: Final = re.compile(r"/account/factor(?:/.*)?|/sign-out|/language")
 _API: Final = "/api/"
 FOREIGN_HOST: Final = (

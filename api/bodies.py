@@ -17,7 +17,7 @@ from api.lanes import Busy
 
 MAX_BODY_BYTES: Final = 1_048_576
 MAX_FILE_BODY_BYTES: Final = 8_500_000
-"""Limit for a form with a file of results: 8 MiB, and the fields beside it."""
+"""Limit for a form with a file of results or a plan: 8 MiB, and the fields beside it."""
 MAX_OPEN_BODY_BYTES: Final = 16_384
 """Limit for a sender who is not signed in, enough for the sign-in form."""
 GRACE_S: Final = 10.0

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from api.accessibility import Accessibility
     from api.door import Door
     from api.live import Live
+    from api.maps.ground import Grounds
     from api.measure import Meters
     from api.oidc.provider import Provider
     from api.outlooks import Outlooks
@@ -63,6 +64,8 @@ class Context:
     """Of the other sign-in; None without one."""
     accessibility: Accessibility
     """For the statement that every page leads to."""
+    grounds: Grounds
+    """The ground of maps."""
     cache: Path
     """Folder for files that can be made again: the chart bundle, rendered reports."""
     factor_roles: frozenset[Role] = frozenset()

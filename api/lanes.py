@@ -164,5 +164,7 @@ class Lanes:
     """A report takes seconds and a process: one at a time; waiting ones hold neither a thread nor a
     connection.
     """
+    drawings: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
+    """The same for plans of sites, which are drawn again."""
     bundle: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
     """The same for the charts' JavaScript, which is made while the server starts."""

@@ -39,6 +39,12 @@ VERBS: Final = {
     ),
     "move": Verb("cli.registration", ("move",), "Move a trial to the next step of its life."),
     "window": Verb("cli.registration", ("window",), "Declare a maintenance window or an incident."),
+    "plans": Verb(
+        "cli.plans",
+        ("add", "change", "place", "remove"),
+        "List the plans of sites; enter them, and place devices on them.",
+        alone="plans",
+    ),
     "swap": Verb("cli.swapping", ("swap",), "Replace a device by another at its place."),
     "deployment": Verb("cli.registration", ("deployment",), "Correct when a deployment began or ended."),
     "sensor": Verb("cli.sensors", ("sensor",), "Enter another sensor of a device, or its calibration."),

@@ -1623,6 +1623,17 @@ ALTER TABLE public.person ALTER COLUMN person_id ADD GENERATED ALWAYS AS IDENTIT
     CACHE 1
 );
 
+CREATE TABLE public.plan_place (
+    deployment_id integer NOT NULL,
+    site_plan_id integer NOT NULL,
+    x double precision NOT NULL,
+    y double precision NOT NULL,
+    placed_at timestamp with time zone NOT NULL,
+    placed_by text NOT NULL,
+    CONSTRAINT plan_place_x_check CHECK (((x >= (0)::double precision) AND (x <= (100)::double precision))),
+    CONSTRAINT plan_place_y_check CHECK (((y >= (0)::double precision) AND (y <= (100)::double precision)))
+);
+
 CREATE TABLE public.probe (
     prober text NOT NULL,
     shard_id integer NOT NULL,
@@ -1935,6 +1946,34 @@ CREATE TABLE public.site (
     CONSTRAINT site_code_check CHECK ((code ~ '^[a-z0-9][a-z0-9_-]{0,63}$'::text)),
     CONSTRAINT site_latitude_check CHECK (((latitude >= ('-90'::integer)::double precision) AND (latitude <= (90)::double precision))),
     CONSTRAINT site_longitude_check CHECK (((longitude >= ('-180'::integer)::double precision) AND (longitude <= (180)::double precision)))
+);
+
+CREATE TABLE public.site_plan (
+    site_plan_id integer NOT NULL,
+    site_id integer NOT NULL,
+    name text NOT NULL,
+    rank integer NOT NULL,
+    image bytea NOT NULL,
+    sha256 text NOT NULL,
+    width integer NOT NULL,
+    height integer NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    changed_by text NOT NULL,
+    CONSTRAINT site_plan_height_check CHECK (((height >= 1) AND (height <= 10000))),
+    CONSTRAINT site_plan_image_check CHECK (((length(image) >= 1) AND (length(image) <= 12000000))),
+    CONSTRAINT site_plan_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
+    CONSTRAINT site_plan_rank_check CHECK (((rank >= '-999'::integer) AND (rank <= 999))),
+    CONSTRAINT site_plan_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text)),
+    CONSTRAINT site_plan_width_check CHECK (((width >= 1) AND (width <= 10000)))
+);
+
+ALTER TABLE public.site_plan ALTER COLUMN site_plan_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.site_plan_site_plan_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 ALTER TABLE public.site ALTER COLUMN site_id ADD GENERATED ALWAYS AS IDENTITY (
@@ -2301,6 +2340,9 @@ ALTER TABLE ONLY public.person
 ALTER TABLE ONLY public.person
     ADD CONSTRAINT person_pkey PRIMARY KEY (person_id);
 
+ALTER TABLE ONLY public.plan_place
+    ADD CONSTRAINT plan_place_pkey PRIMARY KEY (deployment_id);
+
 ALTER TABLE ONLY public.probe
     ADD CONSTRAINT probe_pkey PRIMARY KEY (prober, shard_id);
 
@@ -2384,6 +2426,12 @@ ALTER TABLE ONLY public.site
 
 ALTER TABLE ONLY public.site
     ADD CONSTRAINT site_pkey PRIMARY KEY (site_id);
+
+ALTER TABLE ONLY public.site_plan
+    ADD CONSTRAINT site_plan_pkey PRIMARY KEY (site_plan_id);
+
+ALTER TABLE ONLY public.site_plan
+    ADD CONSTRAINT site_plan_site_id_name_key UNIQUE (site_id, name);
 
 ALTER TABLE ONLY public.sparkplug_birth
     ADD CONSTRAINT sparkplug_birth_pkey PRIMARY KEY (address);
@@ -2477,6 +2525,8 @@ CREATE INDEX notice_due ON public.notice USING btree (due_at) WHERE (ended_at IS
 CREATE UNIQUE INDEX one_open_request ON public.evaluation_request USING btree (trial_id) WHERE (ended_at IS NULL);
 
 CREATE INDEX outage_by_end ON public.outage USING btree (ended_at);
+
+CREATE INDEX plan_place_by_plan ON public.plan_place USING btree (site_plan_id);
 
 CREATE INDEX probe_by_age ON public.probe USING btree (committed_at);
 
@@ -3002,6 +3052,12 @@ ALTER TABLE ONLY public.packed_day
 ALTER TABLE ONLY public.person
     ADD CONSTRAINT person_organisation_id_fkey FOREIGN KEY (organisation_id) REFERENCES public.organisation(organisation_id);
 
+ALTER TABLE ONLY public.plan_place
+    ADD CONSTRAINT plan_place_deployment_id_fkey FOREIGN KEY (deployment_id) REFERENCES public.deployment(deployment_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.plan_place
+    ADD CONSTRAINT plan_place_site_plan_id_fkey FOREIGN KEY (site_plan_id) REFERENCES public.site_plan(site_plan_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.protocol_draft
     ADD CONSTRAINT protocol_draft_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
 
@@ -3034,6 +3090,9 @@ ALTER TABLE ONLY public.signed_in
 
 ALTER TABLE ONLY public.site
     ADD CONSTRAINT site_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.organisation(organisation_id);
+
+ALTER TABLE ONLY public.site_plan
+    ADD CONSTRAINT site_plan_site_id_fkey FOREIGN KEY (site_id) REFERENCES public.site(site_id);
 
 ALTER TABLE ONLY public.timestamp_failure
     ADD CONSTRAINT timestamp_failure_statement_id_fkey FOREIGN KEY (statement_id) REFERENCES public.statement(statement_id);
@@ -3095,6 +3154,8 @@ ALTER TABLE public.ledger ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.ledger_reason ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.plan_place ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.protocol ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.protocol_draft ENABLE ROW LEVEL SECURITY;
@@ -3130,6 +3191,9 @@ CREATE POLICY seen ON public.evaluation_request USING ((( SELECT public.sees_all
 CREATE POLICY seen ON public.ledger USING ((( SELECT public.sees_all() AS sees_all) OR (trial = ANY (( SELECT public.seen_codes() AS seen_codes)::text[]))));
 
 CREATE POLICY seen ON public.ledger_reason USING ((( SELECT public.sees_all() AS sees_all) OR (trial = ANY (( SELECT public.seen_codes() AS seen_codes)::text[]))));
+
+CREATE POLICY seen ON public.plan_place USING ((( SELECT public.sees_all() AS sees_all) OR (deployment_id IN ( SELECT deployment.deployment_id
+   FROM public.deployment))));
 
 CREATE POLICY seen ON public.protocol USING ((( SELECT public.sees_all() AS sees_all) OR (trial_id = ANY (( SELECT public.seen_trials() AS seen_trials)::integer[]))));
 
@@ -3172,6 +3236,8 @@ CREATE POLICY service ON public.evaluation_request TO insitu_service USING (true
 CREATE POLICY service ON public.ledger TO insitu_service USING (true) WITH CHECK (true);
 
 CREATE POLICY service ON public.ledger_reason TO insitu_service USING (true) WITH CHECK (true);
+
+CREATE POLICY service ON public.plan_place TO insitu_service USING (true) WITH CHECK (true);
 
 CREATE POLICY service ON public.protocol TO insitu_service USING (true) WITH CHECK (true);
 

@@ -76,6 +76,10 @@ class Settings(BaseSettings):
     """Addresses and networks of reverse proxies, separated by commas; they name the client's address."""
     security_contact: str | None = None
     """mailto: or https: address for /.well-known/security.txt; without it there is no such file."""
+    map_file: Path | None = None
+    """GeoJSON or a PMTiles archive of vector tiles: the ground of maps. Without it there are only a grid, a
+    scale and coarse outlines of Île-de-France.
+    """
     accessibility_name: str | None = None
     """Name of the body that publishes these pages, for their accessibility statement."""
     accessibility_contact: str | None = None

@@ -25,6 +25,7 @@ from api.snippets import TOKEN_PLACE, client_id_of, sent_of, snippets
 from insitu.wire import PREFIX
 from store.access import CredentialLife, Viewer, credentials_of_device, seed_of
 from store.broker_events import list_device_events
+from store.catalogue.plans import Plan, get_plan, list_places
 from store.catalogue.properties import list_properties
 from store.catalogue.sensors import list_device_sensors
 from store.catalogue.topics import list_topics
@@ -79,6 +80,7 @@ def device_page(
         bundle=context.bundle.path.stem,
         log=list_statuses(conn, row.device_id, _MOST_LOG),
         sensors=list_device_sensors(conn, row.device_id),
+        plan=_plan(conn, row, page),
         **_broker_events(conn, page, row, lives),
         remarks=show_remarks(conn, page, row.device_id),
         **_health(page, load_health(conn, row.trial, row.device, record, page.now)),
@@ -86,6 +88,13 @@ def device_page(
         **_charts(conn, page, record.judged.streams, chosen),
         **_connect(request, conn, lives, context, viewer, page.now, row, record.judged.streams),
     )
+
+
+def _plan(conn: Connection, row: FleetRow, page: Page) -> Plan | None:
+    """The plan on which the device is now."""
+    places = list_places(conn, row.site, now=page.now) if row.site else []
+    own = next((one for one in places if one.device_id == row.device_id), None)
+    return None if own is None or row.site is None else get_plan(conn, row.site, own.plan_id)
 
 
 def _condition(page: Page, row: FleetRow, record: DeviceRecord) -> dict[str, Any]:

@@ -12,13 +12,15 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
 from api.access import Signed
-from api.context import Conn, Ctx
-from api.pages import site_map
+from api.context import Conn, Context, Ctx
 from api.pages.board import WORST_FIRST, Shown, list_shown
+from api.pages.listing import Arranged, Asked, Asking, arrange
+from api.pages.map import degrees_in, distance_in, small_map
 from api.pages.site_map import SiteMap, Spot
 from api.pages.words import STATES
 from api.rendering import Page, page_of, respond
 from insitu.model import DeviceState
+from store.catalogue.plans import list_plans
 
 router = APIRouter()
 
@@ -57,6 +59,7 @@ def fleet_page(
     conn: Conn,
     context: Ctx,
     viewer: Signed,
+    asked: Asking,
     trial: Annotated[str, Query(max_length=64)] = "",
     site: Annotated[str, Query(max_length=64)] = "",
     state: Annotated[str, Query(max_length=64)] = "",
@@ -66,18 +69,25 @@ def fleet_page(
     page = page_of(request, viewer)
     known = list_shown(conn, context, viewer, page)
     selected, place = [one for one in known if chosen.holds(one)], chosen.place()
+    site_seen = chosen.site and any(one.row.site == chosen.site for one in known)
+    plans = list_plans(conn, chosen.site or "") if site_seen else []
     return respond(
         request,
         "fleet.j2",
         page,
         known=known,
         selected=selected,
+        list=_arranged(selected, asked, chosen),
+        plans=plans,
         chosen=chosen,
         counts=counts([one.state for one in known if place.holds(one)], chosen),
         query=f"{chosen.query()}&since={page.now.timestamp():.3f}".lstrip("&"),
         trials=sorted({one.row.trial: one.row.trial_title for one in known}.items()),
         sites=sorted({one.row.site: one.row.site_name for one in known if one.row.site}.items()),
-        map=_map(page, known, chosen),
+        map=_map(context, page, known, chosen),
+        numbered=False,
+        degrees=degrees_in(page),
+        distance=distance_in(page),
     )
 
 
@@ -100,7 +110,32 @@ def counts(states: Iterable[DeviceState], chosen: Chosen) -> list[Count]:
     ]
 
 
-def _map(page: Page, known: Sequence[Shown], chosen: Chosen) -> SiteMap | None:
+def _arranged(selected: Sequence[Shown], asked: Asked, chosen: Chosen) -> Arranged[Shown]:
+    """The page of the list that was asked for; the worst first, unless another order is asked for."""
+    return arrange(
+        selected,
+        asked,
+        path="/fleet",
+        text=lambda one: " ".join(
+            (
+                *(one.row.device, one.row.name, one.row.model, one.row.serial, one.row.trial),
+                *(*one.row.trial_title.values(), one.row.site_name or "", one.row.position or ""),
+            )
+        ),
+        columns={
+            "state": lambda one: WORST_FIRST.index(one.state),
+            "device": lambda one: one.row.device,
+            "place": lambda one: one.row.site_name and (one.row.site_name, one.row.position or ""),
+            "complete": lambda one: one.share,
+            "battery": lambda one: one.contact.battery,
+            "radio": lambda one: one.contact.rssi,
+            "seen": lambda one: one.contact.last_seen_at,
+        },
+        filters={"trial": chosen.trial, "site": chosen.site, "state": chosen.state},
+    )
+
+
+def _map(context: Context, page: Page, known: Sequence[Shown], chosen: Chosen) -> SiteMap | None:
     """Each site with the state of its worst device."""
     where = Chosen(chosen.trial, None, None)
     at: dict[str, list[Shown]] = {}
@@ -125,10 +160,11 @@ def _map(page: Page, known: Sequence[Shown], chosen: Chosen) -> SiteMap | None:
                 code,
                 row.site_name or code,
                 worst.state.value,
+                WORST_FIRST.index(worst.state),
                 words,
                 href,
                 row.latitude or 0.0,
                 row.longitude or 0.0,
             )
         )
-    return site_map.draw(spots)
+    return small_map(context, page, spots)

@@ -1,43 +1,45 @@
-"""The map of sites as inline SVG: outlines from GeoJSON, one mark for each site, labels inside the map that
-do not overlap.
+"""The sites on a map: one mark for each or for several that lie together, with labels inside the map that do
+not overlap. Places are in percent of the drawing, so that marks and letters keep their size on any screen.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from api.rendering import STATIC
+from api.maps.ground import Grounds
+from api.maps.view import Bar, Line, View, around
 
-OUTLINE: Final = STATIC / "ile-de-france.geojson"
-_WIDTH, _HEIGHT = 440, 320
-_MARGIN = 28
-_LETTER = 7.2
-"""Largest width of a letter of a label, in units of the drawing."""
-_LINE = 17
-_LEAST_SPAN_DEGREES = 0.22  # about 25 km: outlines stay recognisable around a single site
+_LETTER: Final = 7.6
+"""Largest width of a letter of a label."""
+_LINE: Final = 18.0
+_TOGETHER: Final = 40.0
+"""Marks that are nearer to each other become one."""
+_MOST_NAMED: Final = 40
+_LONGEST: Final = 26
 
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A site to draw; degrees WGS84."""
+    """A site to draw; degrees WGS84. `rank`: 0 for the worst state. `number`: its number in the table."""
 
     code: str
     name: str
     state: str
+    rank: int
     words: str
     href: str
     latitude: float
     longitude: float
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
+    """`count`: how many sites it stands for. Places in percent; `right`: the label is to the right of it."""
+
     name: str
     short: str
     state: str
@@ -47,105 +49,138 @@ class Mark:
     y: float
     label_x: float
     label_y: float
-    anchor: str
+    right: bool
+    count: int
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The name of a place of the ground, in percent."""
+
+    name: str
+    x: float
+    y: float
 
 
 @dataclass(frozen=True, slots=True)
 class SiteMap:
-    width: int
-    height: int
-    outlines: list[str]
-    """Contents of SVG `d` attributes."""
+    """`paths`: kind and content of the SVG attribute `d`."""
+
+    view: View
+    paths: list[tuple[str, str]]
+    names: list[Named]
     marks: list[Mark]
+    meridians: list[Line]
+    parallels: list[Line]
+    bar: Bar
+    credit: str
+
+
+Closer = Callable[[View, Sequence[Spot]], str]
+"""The address that shows several sites apart from each other."""
+
+
+def view_of(spots: Sequence[Spot], width: float, height: float) -> View:
+    """The view of all spots; of the origin without any."""
+    places = [(one.latitude, one.longitude) for one in spots]
+    return around(places, width, height) if places else View(0.0, 0.0, 1.0, width, height)
+
+
+def draw(spots: Sequence[Spot], grounds: Grounds, view: View, closer: Closer) -> SiteMap:
+    """The map of a view, with the spots that lie in it."""
+    drawn = grounds.draw(view)
+    placed = [(one, *view.place_of(one.latitude, one.longitude)) for one in spots]
+    within = [one for one in placed if 0 <= one[1] <= view.width and 0 <= one[2] <= view.height]
+    taken: list[_Box] = []
+    marks = _marks(_grouped(within), view, closer, taken)
+    names: list[Named] = []
+    for label in drawn.labels:
+        half = len(label.name) * _LETTER / 2
+        box = _Box(label.x - half, label.x + half, label.y)
+        if len(names) < _MOST_NAMED and box.is_within(view) and not any(map(box.touches, taken)):
+            taken.append(box)
+            names.append(Named(label.name, *_percent(view, label.x, label.y)))
+    return SiteMap(
+        view, drawn.paths, names, marks, view.meridians(), view.parallels(), view.bar(), grounds.credit
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class _Projection:
-    """Equirectangular around the middle: at this size the error is less than a pixel."""
+class _Box:
+    """The room of a label, by its left and right end and its baseline."""
 
-    longitude: float
-    latitude: float
-    scale: float
+    left: float
+    right: float
+    baseline: float
 
-    def __call__(self, longitude: float, latitude: float) -> tuple[float, float]:
-        x = _WIDTH / 2 + (longitude - self.longitude) * math.cos(math.radians(self.latitude)) * self.scale
-        return round(x, 1), round(_HEIGHT / 2 - (latitude - self.latitude) * self.scale, 1)
+    def touches(self, other: _Box) -> bool:
+        apart = self.right < other.left or self.left > other.right
+        return not apart and abs(self.baseline - other.baseline) < _LINE
 
-
-def draw(spots: Sequence[Spot], outline: Path = OUTLINE) -> SiteMap | None:
-    """A map that shows every spot; None without spots."""
-    if not spots:
-        return None
-    project = _around(spots)
-    outlines = ["".join(_ring(project, ring) for ring in polygon) for polygon in _polygons(outline)]
-    return SiteMap(_WIDTH, _HEIGHT, outlines, _marks(spots, project))
+    def is_within(self, view: View) -> bool:
+        return self.left >= 4 and self.right <= view.width - 4 and 16 <= self.baseline <= view.height - 44
 
 
-def _around(spots: Sequence[Spot]) -> _Projection:
-    south, north = min(s.latitude for s in spots), max(s.latitude for s in spots)
-    west, east = min(s.longitude for s in spots), max(s.longitude for s in spots)
-    middle = (south + north) / 2
-    across = max((east - west) * math.cos(math.radians(middle)), _LEAST_SPAN_DEGREES)
-    up = max(north - south, _LEAST_SPAN_DEGREES * _HEIGHT / _WIDTH)
-    scale = min((_WIDTH - 2 * _MARGIN) / across, (_HEIGHT - 2 * _MARGIN) / up)
-    return _Projection((west + east) / 2, middle, scale)
+_Placed = tuple[Spot, float, float]
 
 
-@cache
-def _polygons(outline: Path) -> list[Any]:
-    """Polygons of a GeoJSON file, each a list of rings of (longitude, latitude)."""
-    polygons: list[Any] = []
-    for feature in json.loads(outline.read_text("utf-8"))["features"]:
-        shape = feature["geometry"]
-        polygons += [shape["coordinates"]] if shape["type"] == "Polygon" else shape["coordinates"]
-    return polygons
+def _grouped(placed: Sequence[_Placed]) -> list[list[_Placed]]:
+    """Spots that lie together, around the worst of them; from north to south."""
+    groups: list[list[_Placed]] = []
+    for one in sorted(placed, key=lambda one: (one[0].rank, one[0].code)):
+        near = (group for group in groups if math.dist(one[1:], group[0][1:]) < _TOGETHER)
+        group = next(near, None)
+        if group is None:
+            groups.append([one])
+        else:
+            group.append(one)
+    return sorted(groups, key=lambda group: group[0][2])
 
 
-def _ring(project: _Projection, ring: Sequence[Sequence[float]]) -> str:
-    points = (project(point[0], point[1]) for point in ring)
-    return "M" + "L".join(f"{x:g} {y:g}" for x, y in points) + "Z"
-
-
-def _marks(spots: Sequence[Spot], project: _Projection) -> list[Mark]:
-    """Marks from north to south; a label that would touch another one moves down, or up at the lower edge."""
-    placed: list[tuple[float, float, float]] = []  # left, right, baseline
-    points = [project(spot.longitude, spot.latitude) for spot in spots]
+def _marks(groups: Sequence[list[_Placed]], view: View, closer: Closer, taken: list[_Box]) -> list[Mark]:
+    """A label that would touch another one moves down, or up at the lower edge."""
+    taken += [_Box(group[0][1] - 15, group[0][1] + 15, group[0][2] + 5) for group in groups]
     marks = []
-    for spot, (x, y) in sorted(zip(spots, points, strict=True), key=lambda pair: pair[1][1]):
-        short = spot.name if len(spot.name) <= 26 else spot.name[:25] + "…"
+    for group in groups:
+        worst, x, y = group[0]
+        name = worst.name if len(group) == 1 else f"{worst.name} +{len(group) - 1}"
+        short = name if len(name) <= _LONGEST else name[: _LONGEST - 5] + "…" + name[-4:]
         long = len(short) * _LETTER
-        right = x + 14 + long <= _WIDTH - 4
-        left_edge = x + 14 if right else max(4.0, x - 14 - long)
-        baseline = _free(left_edge, left_edge + long, min(max(y + 5, 16.0), _HEIGHT - 8.0), placed)
-        placed.append((left_edge, left_edge + long, baseline))
-        label_x = left_edge if right else left_edge + long
+        right = x + 20 + long <= view.width - 4
+        left_edge = x + 20 if right else max(4.0, x - 20 - long)
+        own = _Box(x - 15, x + 15, y + 5)
+        others = [one for one in taken if one != own]
+        baseline = _free(left_edge, left_edge + long, min(max(y + 5, 16.0), view.height - 24.0), others, view)
+        taken.append(_Box(left_edge, left_edge + long, baseline))
+        label = _percent(view, left_edge if right else left_edge + long, baseline)
+        href = worst.href if len(group) == 1 else closer(view, [one[0] for one in group])
+        number = str(worst.number) if len(group) == 1 else f"×{len(group)}"
         marks.append(
             Mark(
-                spot.name,
+                "; ".join(one[0].name for one in group[:12]) + ("; …" if len(group) > 12 else ""),
                 short,
-                spot.state,
-                spot.words,
-                spot.href,
-                x,
-                y,
-                round(label_x, 1),
-                round(baseline, 1),
-                "start" if right else "end",
+                worst.state,
+                worst.words,
+                href,
+                *_percent(view, x, y),
+                *label,
+                right,
+                len(group),
+                number,
             )
         )
     return marks
 
 
-def _free(left: float, right: float, wanted: float, placed: Sequence[tuple[float, float, float]]) -> float:
+def _percent(view: View, x: float, y: float) -> tuple[float, float]:
+    return round(100 * x / view.width, 2), round(100 * y / view.height, 2)
+
+
+def _free(left: float, right: float, wanted: float, taken: Sequence[_Box], view: View) -> float:
     """The nearest free baseline to `wanted`; `wanted` itself if the map is full."""
-    steps = sorted(range(-16, 17), key=abs)
-    for step in steps:
+    for step in sorted(range(-16, 17), key=abs):
         y = wanted + step * _LINE / 2
-        if not 14 <= y <= _HEIGHT - 6:
-            continue
-        if all(
-            right < other_left or left > other_right or abs(y - other) >= _LINE
-            for other_left, other_right, other in placed
-        ):
+        if 14 <= y <= view.height - 20 and not any(map(_Box(left, right, y).touches, taken)):
             return y
     return wanted

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from api.access import Signed, require_form_token
-from api.context import Conn, Ctx
+from api.context import Conn, Context, Ctx
+from api.pages.listing import Asked, Asking, arrange
 from api.pages.windows import Local, Text, form_words, problem_of, wanted_of
 from api.rendering import page_of, respond
 from insitu.errors import CorrectInput, NotFound
@@ -16,12 +18,14 @@ from insitu.model import OrganisationKind, WindowKind
 from store.access import Viewer
 from store.catalogue.entries import list_versions
 from store.catalogue.organisations import list_organisations
+from store.catalogue.plans import list_plans
 from store.catalogue.sites import HostSite, list_host_sites
 from store.catalogue.windows import list_stored_windows
 from store.database import Connection
 from store.rights import Act, Reach
 from trials.workflow.entries import SiteEntry
 from trials.workflow.programme import change, enter, may_manage_sites_of
+from trials.workflow.redrawing import MOST_BYTES
 from trials.workflow.windows import Target, declare
 
 router = APIRouter()
@@ -30,9 +34,9 @@ Degrees = Annotated[str, Form(max_length=40)]
 
 
 @router.get("/sites", response_class=HTMLResponse)
-def sites_page(request: Request, conn: Conn, viewer: Signed) -> HTMLResponse:
+def sites_page(request: Request, conn: Conn, viewer: Signed, asked: Asking) -> HTMLResponse:
     """The sites that the reader manages."""
-    return _show_sites(request, conn, viewer)
+    return _show_sites(request, conn, viewer, asked)
 
 
 @router.post("/sites", response_class=HTMLResponse, dependencies=[Depends(require_form_token)])
@@ -57,14 +61,14 @@ def add(
         enter(conn, entry, viewer=viewer, by=viewer.login, now=context.clock.now())
 
     if problem := problem_of(conn, act):
-        return _show_sites(request, conn, viewer, problem=problem, given=given | degrees)
+        return _show_sites(request, conn, viewer, Asked("", "", 1), problem=problem, given=given | degrees)
     return RedirectResponse(f"/sites/{code.strip()}", status_code=303)
 
 
 @router.get("/sites/{site}", response_class=HTMLResponse)
 def site_page(request: Request, site: str, conn: Conn, context: Ctx, viewer: Signed) -> HTMLResponse:
     """One site with its windows."""
-    return _show_site(request, conn, viewer, _managed(conn, context, viewer, site))
+    return show_site(request, conn, viewer, managed(conn, context, viewer, site))
 
 
 @router.post("/sites/{site}", response_class=HTMLResponse, dependencies=[Depends(require_form_token)])
@@ -81,7 +85,7 @@ def change_site(
     etag: Line = "",
 ) -> Response:
     """Change the name, the kind or the place of a site."""
-    known = _managed(conn, context, viewer, site)
+    known = managed(conn, context, viewer, site)
     stated = {"code": known.code, "host": known.host, "name": name.strip(), "kind": kind.strip()}
 
     def act() -> None:
@@ -90,7 +94,7 @@ def change_site(
         change(conn, entry, viewer=viewer, by=viewer.login, now=now, expected=etag or None)
 
     if problem := problem_of(conn, act):
-        return _show_site(request, conn, viewer, known, problem=problem)
+        return show_site(request, conn, viewer, known, problem=problem)
     return RedirectResponse(f"/sites/{known.code}", status_code=303)
 
 
@@ -107,7 +111,7 @@ def declare_window(
     reason: Text = "",
 ) -> Response:
     """Declare a window for everything at a site."""
-    known = _managed(conn, context, viewer, site)
+    known = managed(conn, context, viewer, site)
     zone = page_of(request, viewer).reader.time_zone
     given = {"kind": kind, "start": start, "end": end, "reason": reason}
 
@@ -117,7 +121,7 @@ def declare_window(
         declare(conn, Target("site", known.code), wanted, viewer=viewer, by=viewer.login, now=now)
 
     if problem := problem_of(conn, act):
-        return _show_site(request, conn, viewer, known, problem=problem, given=given)
+        return show_site(request, conn, viewer, known, problem=problem, given=given)
     return RedirectResponse(f"/sites/{known.code}#windows", status_code=303)
 
 
@@ -132,7 +136,8 @@ def _degrees(*, latitude: str, longitude: str) -> dict[str, float | None]:
     return found
 
 
-def _managed(conn: Connection, context: Ctx, viewer: Viewer, code: str) -> HostSite:
+def managed(conn: Connection, context: Context, viewer: Viewer, code: str) -> HostSite:
+    """The site, for those who manage it; raises NotFound for others."""
     found = next(iter(list_host_sites(conn, None, now=context.clock.now(), code=code)), None)
     if found is None or not may_manage_sites_of(viewer, found.host_id):
         raise NotFound(f"There is no site {code!r}, or you do not manage it.")
@@ -143,34 +148,49 @@ def _show_sites(
     request: Request,
     conn: Connection,
     viewer: Viewer,
+    asked: Asked,
     *,
     problem: str = "",
     given: dict[str, Any] | None = None,
 ) -> HTMLResponse:
     page = page_of(request, viewer)
     everywhere = viewer.reach(Act.MANAGE_SITES) is Reach.ANY
+    sites = list_host_sites(conn, None if everywhere else viewer.organisation_id, now=page.now)
     hosts = [one for one in list_organisations(conn) if one.kind is OrganisationKind.HOST]
     return respond(
         request,
         "sites.j2",
         page,
         status=400 if problem else 200,
-        sites=list_host_sites(conn, None if everywhere else viewer.organisation_id, now=page.now),
+        all=len(sites),
+        list=arrange(
+            sites,
+            asked,
+            path="/sites",
+            text=lambda one: f"{one.name} {one.code} {one.host_name} {one.kind}",
+            columns={
+                "site": lambda one: one.name,
+                "host": lambda one: one.host_name,
+                "kind": lambda one: one.kind or None,
+                "devices": lambda one: one.devices,
+            },
+        ),
         hosts=[one for one in hosts if everywhere or one.organisation_id == viewer.organisation_id],
         problem=problem,
         given=given or {},
     )
 
 
-def _show_site(
+def show_site(
     request: Request,
     conn: Connection,
     viewer: Viewer,
     site: HostSite,
     *,
     problem: str = "",
-    given: dict[str, Any] | None = None,
+    given: Mapping[str, Any] | None = None,
 ) -> HTMLResponse:
+    """The page of a site. `given`: what was typed into the form that was refused."""
     page = page_of(request, viewer)
     return respond(
         request,
@@ -180,6 +200,8 @@ def _show_site(
         site=site,
         windows=list_stored_windows(conn, site=site.code),
         version=list_versions(conn, "site")[site.code],
+        plans=list_plans(conn, site.code),
+        most_mb=MOST_BYTES >> 20,
         problem=problem,
         given=given or {},
         **form_words(page),

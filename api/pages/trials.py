@@ -14,6 +14,7 @@ from api.access import Signed, require_form_token
 from api.context import Conn, Context, Ctx
 from api.pages.board import Shown, list_shown
 from api.pages.expected import Expected, bounds, expected
+from api.pages.listing import Asking, arrange
 from api.pages.result import load_result
 from api.pages.words import (
     ANSWERS,
@@ -41,7 +42,7 @@ from store.imports import count_withdrawn, list_imports
 from store.mappings import mappings_of_trial
 from store.read.fleet import Scope
 from store.read.ledger_lines import list_ledger
-from store.read.progress import list_evaluations, load_trial_facts
+from store.read.progress import TrialFacts, list_evaluations, load_trial_facts
 from store.requests import list_requests
 from store.retention import retention_of
 from store.rights import Act
@@ -62,6 +63,7 @@ _WAY: Final = (
     TrialState.RUNNING,
     TrialState.EVALUATED,
 )
+_ORDER: Final = list(TrialState)
 _TROUBLED: Final = (DeviceState.SILENT, DeviceState.DEGRADED, DeviceState.NEVER_SEEN)
 
 
@@ -72,6 +74,16 @@ class Stage:
     state: str
     kind: Literal["past", "present", "future"]
     at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownTrial:
+    """`attention`: how many of its devices are in trouble."""
+
+    trial: Trial
+    facts: TrialFacts
+    devices: int
+    attention: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,22 +124,38 @@ class ShownProtocol:
 
 
 @router.get("/trials", response_class=HTMLResponse)
-def trials_page(request: Request, conn: Conn, context: Ctx, viewer: Signed) -> HTMLResponse:
+def trials_page(request: Request, conn: Conn, context: Ctx, viewer: Signed, asked: Asking) -> HTMLResponse:
     """The trials that the reader may see."""
     page = page_of(request, viewer)
     found = visible_trials(conn, viewer)
     facts = load_trial_facts(conn, [one.code for one in found])
     devices = list_shown(conn, context, viewer, page)
     shown = [
-        {
-            "trial": one,
-            "facts": facts[one.code],
-            "devices": sum(d.row.trial_id == one.trial_id for d in devices),
-            "attention": sum(d.row.trial_id == one.trial_id and d.state in _TROUBLED for d in devices),
-        }
+        ShownTrial(
+            one,
+            facts[one.code],
+            sum(d.row.trial_id == one.trial_id for d in devices),
+            sum(d.row.trial_id == one.trial_id and d.state in _TROUBLED for d in devices),
+        )
         for one in found
     ]
-    return respond(request, "trials.j2", page, trials=shown, states=TRIAL_STATES, verdicts=VERDICTS)
+    listed = arrange(
+        shown,
+        asked,
+        path="/trials",
+        text=lambda one: " ".join(
+            (one.trial.code, *one.trial.title.values(), one.trial.company, one.trial.host)
+        ),
+        columns={
+            "title": lambda one: page.pick(one.trial.title),
+            "state": lambda one: _ORDER.index(one.trial.state),
+            "attention": lambda one: -one.attention,
+            "created": lambda one: -one.trial.created_at.timestamp(),
+        },
+    )
+    return respond(
+        request, "trials.j2", page, list=listed, all=len(shown), states=TRIAL_STATES, verdicts=VERDICTS
+    )
 
 
 @router.get("/trials/{trial}", response_class=HTMLResponse)

@@ -33,7 +33,7 @@ function place(element) {
   const old = document.getElementById(element.id);
   if (!old) {
     const rows = document.getElementById("rows");
-    if (rows && element.tagName === "TR" && !new URLSearchParams(location.search).get("state")) rows.append(element);
+    if (rows && element.tagName === "TR" && "grows" in rows.dataset) rows.append(element);
     return;
   }
   if (old.contains(document.activeElement)) {

@@ -35,7 +35,7 @@ OPEN = (
     "/static/insitu.css",
     "/static/insitu.js",
 )
-EVERYBODY = ("/", "/fleet", "/trials", "/rejects", "/alerts", "/docs")
+EVERYBODY = ("/", "/fleet", "/map", "/trials", "/rejects", "/alerts", "/docs")
 
 
 TRIALS_ROUTE, SERIES_ROUTE = "/api/v1/trials", "/api/v1/datastreams/{datastream_id}/observations"
@@ -46,6 +46,7 @@ PROGRAMME_ROUTES = {
     for name in (
         *("organisations", "sites", "sites.geojson", "sites/{site}/windows", "properties", "needs"),
         "catalogue.zip",
+        *("sites/{site}/plans", "sites/{site}/plans/{plan}", "sites/{site}/plans/{plan}/image"),
     )
 }
 """With these the only GETs of the API without a trial in their path."""

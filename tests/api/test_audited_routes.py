@@ -85,6 +85,15 @@ NO_LINE = {
         "test_windows.py compares each line with its row",
     ),
     **dict.fromkeys(
+        (
+            f"{prefix}/sites/{{site}}/plans{below}"
+            for prefix in ("", "/api/v1")
+            for below in ("", "/{plan}", "/{plan}/places", "/{plan}/removal", "/{plan}/image")
+            if (prefix, below) != ("", "/{plan}/image")
+        ),
+        "test_plans.py looks at their lines",
+    ),
+    **dict.fromkeys(
         ("/trials/{trial}/evaluate", "/api/v1/trials/{trial}/evaluations"),
         "test_asking.py looks at their lines",
     ),

@@ -24,6 +24,7 @@ from store.access import add_person, viewer_of
 from store.catalogue.deployments import deploy
 from store.catalogue.devices import add_device
 from store.catalogue.organisations import add_need
+from store.catalogue.plans import Picture
 from store.catalogue.trials import get_trial
 from store.catalogue.windows import add_window, get_window, withdraw_window
 from store.database import Connection, connect
@@ -38,6 +39,7 @@ from trials.plan.reading import document_of
 from trials.workflow.deciding import decide
 from trials.workflow.keeping import keep_draft
 from trials.workflow.locking import lock_protocol
+from trials.workflow.plans import PlanEntry, add_plan
 
 ACCESS = Path(__file__).parents[2] / "docs" / "access.md"
 TRIAL = "ward-ventilation"
@@ -67,6 +69,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "/datastreams": {"measure": ["humidity"]},
     "/sensors": {"make": "Make", "model": "1", "reason": "why"},
     "/swap": {"new": "nobody", "reason": "why"},
+    "/plans/{plan}": {"rank": 2},
+    "/places": {"device": f"{TRIAL}/ward-a", "x": 10, "y": 20},
+    "/removal": {"is_sure": False},
     "/mappings": {"mappings": [{"trial": TRIAL, "field": "x", "property": "co2"}]},
 }
 """End of a route of the API → what it is sent."""
@@ -83,6 +88,8 @@ class Ward:
     reject: int
     windows: dict[str, int]
     """Device → a window of it."""
+    plans: dict[str, int]
+    """Site → a plan of it."""
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +123,14 @@ def _prepare(conn: Connection, url: str, world: World) -> Ward:
     decide(conn, TRIAL, TrialState.BUY, evaluation_id=number_of, reason=why, viewer=buyer, now=world.now)
     ((reject,),) = conn.execute("SELECT min(reject_id) FROM reject WHERE trial = %s", (TRIAL,)).fetchall()
     windows = {code: _window(conn, number, world) for code, number in (("ward-c", device), ("ward-a", stays))}
-    return Ward(url, number_of, number, stream, reject, windows)
+    plans = {site: _plan(conn, site, world) for site in ("hospital-south", "depot-east")}
+    return Ward(url, number_of, number, stream, reject, windows, plans)
+
+
+def _plan(conn: Connection, site: str, world: World) -> int:
+    name = WARD_CANARY if site == "hospital-south" else "Hall"
+    entry, picture = PlanEntry(name=name), Picture(b"not a picture", 1, 1)
+    return add_plan(conn, site, entry, picture, viewer=None, by="lab", now=world.now)
 
 
 def _window(conn: Connection, device: int, world: World) -> int:
@@ -197,10 +211,13 @@ def filled_in(route: str, ward: Ward, login: str) -> str:
     """The path of a route about the ward's trial."""
     device = "ward-c" if RELATIONS.get(login) is Reach.SITES else "ward-a"
     nobodys = 2**31 - 1  # of a session or a token
+    is_read = route.startswith("GET") and "/plans" in route
+    site = "depot-east" if is_read and RELATIONS.get(login) is Reach.SITES else "hospital-south"
     parts = {
         "trial": TRIAL,
         "device": device,
-        "site": "hospital-south",
+        "site": site,
+        "plan": ward.plans[site],
         "organisation": "hospital-demo",
         "property": "co2",
         "need": "quiet",

@@ -65,6 +65,7 @@ NO_LINE = {
     "restore": "makes the installation; tests/end_to_end/test_drill.py looks at the line of its first start",
     "alerts": "tests/jobs/test_verb.py looks at its line",
     "people": "test_accounts.py looks at its lines",
+    "plans": "test_plans.py of the API looks at its lines",
     "decide": "test_deciding.py looks at its line",
     "key": "test_verify.py looks at its lines",
     "migrate": "its line is tested below, on an empty database",

@@ -43,6 +43,7 @@ REPORTING = {
     *("retention", "erase", "erasures", "record"),
     *("backup", "restore"),
     "alerts",
+    "plans",
     *("imports", "withdraw", "map", "mappings", "topics", "key", "agreement"),
 }
 

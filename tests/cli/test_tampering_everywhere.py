@@ -46,6 +46,10 @@ NOTHING_RESTS = {
         ("alert", "alert_channel", "alert_rule", "alert_trouble", "notice", "trouble"),
         "who hears of which trouble: a result, a verdict or a right does not rest on it",
     ),
+    **dict.fromkeys(
+        ("site_plan", "plan_place"),
+        "a drawing, and where a device is on it: deployments say where it is, and those are sealed",
+    ),
     "kept_answer": "for the repeats of one day; what was done has its line and its rows",
     "protocol_draft": "a text that people still change; its lock counts, and that has a hash and a line",
     "outage": "which silence is ours, for alerts; gaps in reports come from results",
@@ -108,6 +112,10 @@ INSERT INTO signed_in (token_sha256, person_id, expires_at) SELECT sha256('d'), 
     interval '9 days' FROM person;
 INSERT INTO protocol_draft (trial_id, text, changed_at, changed_by)
 SELECT trial_id, '{}', now(), 'judge' FROM trial LIMIT 1;
+INSERT INTO site_plan (site_id, name, rank, image, sha256, width, height, changed_at, changed_by)
+SELECT site_id, 'p', 0, 'i', encode(sha256('i'), 'hex'), 1, 1, now(), 'lab' FROM site LIMIT 1;
+INSERT INTO plan_place SELECT min(deployment_id), min(site_plan_id), 1, 1, now(), 'lab' FROM deployment,
+    site_plan;
 INSERT INTO kept_answer (person_id, key_sha256, request_sha256, at, answer)
 SELECT person_id, sha256('a'), sha256('b'), now(), 'c' FROM person LIMIT 1;
 INSERT INTO agreement (trial_id, document, sha256, entered_at, entered_by)

@@ -41,6 +41,7 @@ LIMITED = {
     "ledger_reason": "trial",
     "audit": "",
     "trouble": "trial_id",
+    "plan_place": "deployment_id",
 }
 """Table → the column by which a row belongs to a trial; the audit log is for those who see every trial."""
 UNLIMITED = {
@@ -129,7 +130,13 @@ def test_a_statement_that_asks_for_everything_gets_the_rows_of_the_reader(
             "SELECT device_id FROM device WHERE trial_id = ANY(%s)", (list(numbers),)
         )
     }
-    allowed = {"trial_id": numbers, "device_id": devices, "trial": codes}
+    deployments = {
+        number
+        for (number,) in pages.execute(
+            "SELECT deployment_id FROM deployment WHERE device_id = ANY(%s)", (list(devices),)
+        )
+    }
+    allowed = {"trial_id": numbers, "device_id": devices, "trial": codes, "deployment_id": deployments}
     limit_to(pages, viewer)
     everything = viewer.reach(Act.READ_AUDIT) is Reach.ANY
     for table, column in LIMITED.items():

@@ -22,6 +22,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(1000), pytest.mark.long]
 PATHS = (
     "/",
     "/fleet",
+    "/map",
+    "/map?sort=-site&q=station",
     "/trials",
     "/trials/platform-air",
     "/trials/platform-air/protocol",
