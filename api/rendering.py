@@ -21,10 +21,11 @@ from api.access import form_token, keep_visit
 from api.accessibility import State
 from api.context import context_of, readiness_of
 from api.refusals import is_known, say
+from api.views import is_keepable
 from insitu.language import LANGUAGES, LOCALES, Language, Reader, write_unit
 from insitu.readiness import Readiness
 from insitu.zones import find_zone
-from store.access import Viewer
+from store.access import SignedIn, Viewer
 from store.catalogue.trials import Trial
 from store.rights import Act, Reach
 
@@ -59,6 +60,15 @@ class Page:
     @property
     def sees_measurements(self) -> bool:
         return self.viewer is not None and self.viewer.sees_measurements
+
+    @property
+    def views(self) -> list[list[str]]:
+        """(name, address) of the pages that the reader keeps."""
+        return self.viewer.views if isinstance(self.viewer, SignedIn) else []
+
+    @property
+    def is_keepable(self) -> bool:
+        return is_keepable(self.path)
 
     def may(self, act: str, trial: Trial | None = None) -> bool:
         """`act` by its words in `store.rights`; without a trial: in any of those that the reader sees."""

@@ -25,7 +25,7 @@ ITS_OWN = {
         *("sites/{site}/windows", "trials/{trial}/evaluations", "trials/{trial}/devices"),
         *("trials/{trial}/devices/{device}/credentials", "trials/{trial}/devices/{device}/datastreams"),
         *("trials/{trial}/devices/{device}/sensors", "trials/{trial}/imports"),
-        *("alerts/channels", "alerts/rules"),
+        *("alerts/channels", "alerts/rules", "views", "walls"),
     ),
     "names the state in which it may be done, and refuses any other": (
         *("trials/{trial}/life", "trials/{trial}/endpoints/{endpoint}/unblinding"),
@@ -38,6 +38,7 @@ ITS_OWN = {
     "only its owner does it": (
         *("alerts/acknowledgement", "alerts/rules/removal", "alerts/channels/confirmation"),
         *("alerts/channels/test", "alerts/channels/removal"),
+        *("views/{number}", "views/{number}/removal", "walls/{number}/end"),
     ),
 }
 """Why a POST has no If-Match → its paths."""
