@@ -14,7 +14,7 @@ let offset = Date.parse(main.dataset.now) - opened; // the trial's clock, which 
 let heard = opened;
 let state = "on";
 
-const hours = new Intl.DateTimeFormat(document.documentElement.lang, { timeZone: main.dataset.zone, hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const hours = new Intl.DateTimeFormat(document.documentElement.lang, { timeZone: main.dataset.zone, hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 
 function show(next) {
   if (next === state) return;
