@@ -21,16 +21,10 @@ from store.walls import WallLink
 
 router = APIRouter()
 Number = Annotated[int, Path(ge=1, lt=2**31)]
-_VIEW = {
-    "view": 3,
-    "name": "Silent on the platforms",
-    "address": "/fleet?state=silent&site=station-a",
-    "place": 1,
-}
 
 
 class ViewOut(BaseModel):
-    model_config = example(**_VIEW)
+    model_config = example(view=3, name="Silent", address="/fleet?state=silent", place=1)
 
     view: int
     name: str
@@ -42,7 +36,7 @@ class ViewOut(BaseModel):
 
 class ViewIn(BaseModel):
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"example": {key: _VIEW[key] for key in ("name", "address")}}
+        extra="forbid", json_schema_extra={"example": {"name": "Silent", "address": "/fleet?state=silent"}}
     )
 
     name: str = Field(max_length=200)

@@ -33,7 +33,6 @@ NOT_KEPT = {
     ),
     "the page itself, and the start": ("/", "/views"),
     "a part of a page": ("/wall/board",),
-    "the description of the API": ("/docs",),
 }
 """Why a page cannot be kept → pages."""
 

@@ -121,21 +121,23 @@ def test_the_page_of_views_has_no_violation(
 def test_a_screen_follows_the_devices_and_its_clock_moves(
     browser: Browser, own_world_url: str, data_dir: Path
 ) -> None:
-    with server(own_world_url, data_dir) as address:
-        with screen(browser, link_of(own_world_url, address)) as (page, troubles):
-            before = page.inner_text("#clock")
-            page.clock.run_for(3000)
-            assert page.inner_text("#clock") != before
-            assert sum(map(int, page.locator(".sums li b").all_inner_texts())) > 1
-            with connect(own_world_url, application="tests") as conn:
-                conn.execute(
-                    "UPDATE device SET retired_at = now() WHERE code IN "
-                    "(SELECT code FROM device WHERE retired_at IS NULL AND code <> 'ward-a')"
-                )
-                conn.commit()
-            poll(page)
-            expect(page.locator(".sums li b")).to_have_text(["0", "1"])  # silent, online
-            assert troubles == []
+    with (
+        server(own_world_url, data_dir) as address,
+        screen(browser, link_of(own_world_url, address)) as (page, troubles),
+    ):
+        before = page.inner_text("#clock")
+        page.clock.run_for(3000)
+        assert page.inner_text("#clock") != before
+        assert sum(map(int, page.locator(".sums li b").all_inner_texts())) > 1
+        with connect(own_world_url, application="tests") as conn:
+            conn.execute(
+                "UPDATE device SET retired_at = now() WHERE code IN "
+                "(SELECT code FROM device WHERE retired_at IS NULL AND code <> 'ward-a')"
+            )
+            conn.commit()
+        poll(page)
+        expect(page.locator(".sums li b")).to_have_text(["0", "1"])  # silent, online
+        assert troubles == []
 
 
 def test_a_screen_says_since_when_its_network_is_gone_and_goes_on_afterwards(
@@ -186,15 +188,17 @@ def test_a_screen_outlives_a_restart_of_the_server(
 def test_a_screen_whose_link_ends_shows_nothing_any_more(
     browser: Browser, own_world_url: str, data_dir: Path
 ) -> None:
-    with server(own_world_url, data_dir) as address:
-        with screen(browser, link_of(own_world_url, address)) as (page, _):
-            with connect(own_world_url, application="tests") as conn:
-                conn.execute("UPDATE wall_link SET ended_at = now()")
-                conn.commit()
-            poll(page)
-            expect(page.locator("#link")).to_contain_text("its link was ended")
-            assert not page.locator("#board").is_visible()
-            keep(page, "wall-ended")
+    with (
+        server(own_world_url, data_dir) as address,
+        screen(browser, link_of(own_world_url, address)) as (page, _),
+    ):
+        with connect(own_world_url, application="tests") as conn:
+            conn.execute("UPDATE wall_link SET ended_at = now()")
+            conn.commit()
+        poll(page)
+        expect(page.locator("#link")).to_contain_text("its link was ended")
+        assert not page.locator("#board").is_visible()
+        keep(page, "wall-ended")
 
 
 def test_a_wall_without_a_link_says_when_its_reader_signed_out(
@@ -220,31 +224,34 @@ def test_hours_on_a_wall_take_no_memory(browser: Browser, own_world_url: str, da
     """Two hours of questions, a device changing before each; the heap and the elements after the first half
     hour are compared with those at the end.
     """
-    with server(own_world_url, data_dir) as address, connect(own_world_url, application="tests") as conn:
-        with screen(browser, link_of(own_world_url, address)) as (page, troubles):
-            session = page.context.new_cdp_session(page)
+    with (
+        server(own_world_url, data_dir) as address,
+        connect(own_world_url, application="tests") as conn,
+        screen(browser, link_of(own_world_url, address)) as (page, troubles),
+    ):
+        session = page.context.new_cdp_session(page)
 
-            def measure() -> dict[str, float]:
-                session.send("HeapProfiler.collectGarbage")
-                session.send("Performance.enable")
-                found = session.send("Performance.getMetrics")["metrics"]
-                names = ("JSHeapUsedSize", "Nodes", "JSEventListeners")
-                return {one["name"]: one["value"] for one in found if one["name"] in names}
+        def measure() -> dict[str, float]:
+            session.send("HeapProfiler.collectGarbage")
+            session.send("Performance.enable")
+            found = session.send("Performance.getMetrics")["metrics"]
+            names = ("JSHeapUsedSize", "Nodes", "JSEventListeners")
+            return {one["name"]: one["value"] for one in found if one["name"] in names}
 
-            begun: dict[str, float] = {}
-            for number in range(720):
-                conn.execute(
-                    "UPDATE device_contact SET last_seen_at = now() WHERE device_id = "
-                    "(SELECT device_id FROM device_contact ORDER BY last_seen_at LIMIT 1)"
-                )
-                conn.commit()
-                poll(page)
-                if number == 180:
-                    begun = measure()
-            ended = measure()
-            print(f"\nafter half an hour: {begun}\nafter two hours:    {ended}")
-            assert ended["Nodes"] <= begun["Nodes"] * 1.1 + 50
-            assert ended["JSEventListeners"] <= begun["JSEventListeners"]
-            assert ended["JSHeapUsedSize"] <= begun["JSHeapUsedSize"] * 1.1 + 200_000
-            assert page.inner_text("#link") == ""
-            assert troubles == []
+        begun: dict[str, float] = {}
+        for number in range(720):
+            conn.execute(
+                "UPDATE device_contact SET last_seen_at = now() WHERE device_id = "
+                "(SELECT device_id FROM device_contact ORDER BY last_seen_at LIMIT 1)"
+            )
+            conn.commit()
+            poll(page)
+            if number == 180:
+                begun = measure()
+        ended = measure()
+        print(f"\nafter half an hour: {begun}\nafter two hours:    {ended}")
+        assert ended["Nodes"] <= begun["Nodes"] * 1.1 + 50
+        assert ended["JSEventListeners"] <= begun["JSEventListeners"]
+        assert ended["JSHeapUsedSize"] <= begun["JSHeapUsedSize"] * 1.1 + 200_000
+        assert page.inner_text("#link") == ""
+        assert troubles == []
