@@ -63,6 +63,7 @@ from api.posts import Posts
 from api.rendering import STATIC
 from api.routes import (
     agreements,
+    completeness,
     datastreams,
     devices,
     drafts,
@@ -242,6 +243,7 @@ def _include_api(app: FastAPI) -> None:
         ("trials", trials.router),
         ("devices", devices.router),
         ("devices", health.router),
+        ("devices", completeness.router),
         ("devices", enrolling.router),
         ("devices", equipment.router),
         ("datastreams", datastreams.router),

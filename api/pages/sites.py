@@ -8,12 +8,14 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from api.access import Signed, require_form_token
-from api.context import Conn, Ctx
+from api.context import Conn, Context, Ctx
+from api.completeness import completeness_of_site
+from api.pages.board import ShownGroup, show_group
 from api.pages.windows import Local, Text, form_words, problem_of, wanted_of
-from api.rendering import page_of, respond
+from api.rendering import Page, page_of, respond
 from insitu.errors import CorrectInput, NotFound
 from insitu.model import OrganisationKind, WindowKind
-from store.access import Viewer
+from store.access import Viewer, visible_trials
 from store.catalogue.entries import list_versions
 from store.catalogue.organisations import list_organisations
 from store.catalogue.sites import HostSite, list_host_sites
@@ -64,7 +66,7 @@ def add(
 @router.get("/sites/{site}", response_class=HTMLResponse)
 def site_page(request: Request, site: str, conn: Conn, context: Ctx, viewer: Signed) -> HTMLResponse:
     """One site with its windows."""
-    return _show_site(request, conn, viewer, _managed(conn, context, viewer, site))
+    return _show_site(request, conn, context, viewer, _managed(conn, context, viewer, site))
 
 
 @router.post("/sites/{site}", response_class=HTMLResponse, dependencies=[Depends(require_form_token)])
@@ -90,7 +92,7 @@ def change_site(
         change(conn, entry, viewer=viewer, by=viewer.login, now=now, expected=etag or None)
 
     if problem := problem_of(conn, act):
-        return _show_site(request, conn, viewer, known, problem=problem)
+        return _show_site(request, conn, context, viewer, known, problem=problem)
     return RedirectResponse(f"/sites/{known.code}", status_code=303)
 
 
@@ -117,7 +119,7 @@ def declare_window(
         declare(conn, Target("site", known.code), wanted, viewer=viewer, by=viewer.login, now=now)
 
     if problem := problem_of(conn, act):
-        return _show_site(request, conn, viewer, known, problem=problem, given=given)
+        return _show_site(request, conn, context, viewer, known, problem=problem, given=given)
     return RedirectResponse(f"/sites/{known.code}#windows", status_code=303)
 
 
@@ -162,9 +164,24 @@ def _show_sites(
     )
 
 
+def _groups(
+    conn: Connection, context: Context, viewer: Viewer, page: Page, site: HostSite
+) -> list[ShownGroup]:
+    """The whole site and the trials there over the last 14 days."""
+    found = completeness_of_site(conn, context, viewer, site.code)
+    if found.whole is None:
+        return []
+    titles = {one.code: page.pick(one.title) for one in visible_trials(conn, viewer)}
+    return [
+        show_group(found.whole, page.t("The whole site")),
+        *(show_group(one, titles.get(one.name, one.name)) for one in found.of("trial")),
+    ]
+
+
 def _show_site(
     request: Request,
     conn: Connection,
+    context: Context,
     viewer: Viewer,
     site: HostSite,
     *,
@@ -180,6 +197,7 @@ def _show_site(
         site=site,
         windows=list_stored_windows(conn, site=site.code),
         version=list_versions(conn, "site")[site.code],
+        groups=_groups(conn, context, viewer, page, site),
         problem=problem,
         given=given or {},
         **form_words(page),

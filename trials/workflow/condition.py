@@ -28,6 +28,7 @@ from trials.condition.completeness import (
 )
 from trials.condition.facts import ContactFacts, DayCount, DeviceFacts, Stay, StreamFacts, WindowFacts
 from trials.condition.gaps import KEPT_BACK, KEPT_BACK_SIMULATED, Arrivals, DeviceGap, find_device_gaps
+from trials.condition.groups import DeviceDays, Place, judge_days
 from trials.condition.health import (
     RECENT,
     WITHIN,
@@ -107,6 +108,24 @@ def load_conditions(
         condition.device_id: _judged(condition, stored[condition.device_id])
         for condition in judge_devices(facts, now, simulated=simulated)
     }
+
+
+def load_days(
+    conn: Connection,
+    device_ids: Sequence[int],
+    *,
+    now: datetime,
+    host_id: int | None,
+    count: CountDays = count_stored_days,
+) -> tuple[list[DeviceDays], dict[int, set[Place]]]:
+    """Completeness of each device by day, and all places where each ever stood."""
+    if not device_ids:
+        return [], {}
+    stored = load_facts(conn, device_ids, now=now, host_id=host_id)
+    counts = count(conn, device_ids, now)
+    facts = [_facts(one, counts[device_id]) for device_id, one in stored.items()]
+    places = {one.device_id: {(stay.site, stay.position) for stay in one.stays} for one in facts}
+    return [judge_days(one, now) for one in facts], places
 
 
 def load_device(
@@ -225,7 +244,7 @@ def _facts(stored: StoredFacts, counts: Sequence[DayCount]) -> DeviceFacts:
         retired_at=stored.contact.retired_at,
         contact=_contact(stored.contact),
         streams=tuple(map(_stream, stored.streams)),
-        stays=tuple(Stay(place.site, place.start, place.end) for place in stored.places),
+        stays=tuple(Stay(place.site, place.start, place.end, place.position) for place in stored.places),
         windows=tuple(WindowFacts(w.kind, w.site, w.start, w.end, w.reason) for w in stored.windows),
         counts=tuple(counts),
     )
