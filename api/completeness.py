@@ -115,7 +115,7 @@ def write_completeness(found: Completeness) -> str:
 
 
 def _rows(of: str, group: GroupShare) -> Iterator[tuple[str, str, int, str, str]]:
-    name = safe_cell(group.name)
+    name = str(safe_cell(group.name))
     yield of, name, group.devices, "", _share(group.share)
     for day in group.days:
         if day.share is not None:

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from api.access import Signed, require_form_token
-from api.context import Conn, Context, Ctx
 from api.completeness import completeness_of_site
+from api.context import Conn, Context, Ctx
 from api.pages.board import ShownGroup, show_group
 from api.pages.windows import Local, Text, form_words, problem_of, wanted_of
 from api.rendering import Page, page_of, respond

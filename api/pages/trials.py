@@ -11,8 +11,8 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from api.access import Signed, require_form_token
-from api.context import Conn, Context, Ctx
 from api.completeness import completeness_of_trial
+from api.context import Conn, Context, Ctx
 from api.pages.board import Shown, ShownGroup, list_shown, show_group
 from api.pages.expected import Expected, bounds, expected
 from api.pages.result import load_result

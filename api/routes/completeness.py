@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from typing import Any, Final
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
@@ -27,7 +28,9 @@ from trials.condition.groups import GroupShare
 from trials.workflow.programme import may_manage_sites_of
 
 router = APIRouter()
-_CSV = {200: {"content": {"text/csv": {"example": ",".join(COLUMNS) + "\r\n"}}}}
+_CSV: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {"text/csv": {"example": ",".join(COLUMNS) + "\r\n"}}}
+}
 
 
 class DayOut(BaseModel):
