@@ -11,7 +11,8 @@ from api.access import Signed, require_form_token
 from api.completeness import completeness_of_site
 from api.context import Conn, Context, Ctx
 from api.pages.board import ShownGroup, show_group
-from api.pages.windows import Local, Text, form_words, problem_of, wanted_of
+from api.pages.meanwhile import Wrong, compare_fields, problem_of
+from api.pages.windows import Local, Text, form_words, wanted_of
 from api.rendering import Page, page_of, respond
 from insitu.errors import CorrectInput, NotFound
 from insitu.model import OrganisationKind, WindowKind
@@ -58,8 +59,8 @@ def add(
         entry = SiteEntry.read(given | _degrees(**degrees))
         enter(conn, entry, viewer=viewer, by=viewer.login, now=context.clock.now())
 
-    if problem := problem_of(conn, act):
-        return _show_sites(request, conn, viewer, problem=problem, given=given | degrees)
+    if wrong := problem_of(conn, act):
+        return _show_sites(request, conn, viewer, problem=wrong.words, given=given | degrees)
     return RedirectResponse(f"/sites/{code.strip()}", status_code=303)
 
 
@@ -91,8 +92,10 @@ def change_site(
         now = context.clock.now()
         change(conn, entry, viewer=viewer, by=viewer.login, now=now, expected=etag or None)
 
-    if problem := problem_of(conn, act):
-        return _show_site(request, conn, context, viewer, known, problem=problem)
+    if wrong := problem_of(conn, act):
+        typed = {"name": name, "kind": kind, "latitude": latitude, "longitude": longitude}
+        now_there = _managed(conn, context, viewer, site)
+        return _show_site(request, conn, context, viewer, now_there, wrong=wrong, typed=typed)
     return RedirectResponse(f"/sites/{known.code}", status_code=303)
 
 
@@ -118,8 +121,8 @@ def declare_window(
         now = context.clock.now()
         declare(conn, Target("site", known.code), wanted, viewer=viewer, by=viewer.login, now=now)
 
-    if problem := problem_of(conn, act):
-        return _show_site(request, conn, context, viewer, known, problem=problem, given=given)
+    if wrong := problem_of(conn, act):
+        return _show_site(request, conn, context, viewer, known, wrong=wrong, given=given)
     return RedirectResponse(f"/sites/{known.code}#windows", status_code=303)
 
 
@@ -185,20 +188,30 @@ def _show_site(
     viewer: Viewer,
     site: HostSite,
     *,
-    problem: str = "",
+    wrong: Wrong | None = None,
     given: dict[str, Any] | None = None,
+    typed: dict[str, str] | None = None,
 ) -> HTMLResponse:
+    """`given`: typed in the form of a window; `typed`: in that of the site."""
     page = page_of(request, viewer)
+    stored = {
+        "name": site.name,
+        "kind": site.kind or "",
+        "latitude": "" if site.latitude is None else str(site.latitude),
+        "longitude": "" if site.longitude is None else str(site.longitude),
+    }
     return respond(
         request,
         "site.j2",
         page,
-        status=400 if problem else 200,
+        status=wrong.status if wrong else 200,
         site=site,
+        both=compare_fields(wrong, stored, typed or {}),
+        filled=stored | (typed or {}),
         windows=list_stored_windows(conn, site=site.code),
         version=list_versions(conn, "site")[site.code],
         groups=_groups(conn, context, viewer, page, site),
-        problem=problem,
+        problem=wrong.words if wrong else "",
         given=given or {},
         **form_words(page),
     )
