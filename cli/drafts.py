@@ -183,12 +183,12 @@ def _changed(trial: str, kept: StoredDraft | None, file: Path | None) -> Changed
     """Says which version is there; nothing was replaced, and the file stays as it is."""
     if kept is None:
         return ChangedMeanwhile(
-            f"The draft of {trial} was locked or thrown away meanwhile: look at `insitu trials`, and leave out "
-            "--version to begin another one."
+            f"The draft of {trial} was locked or thrown away meanwhile: look at `insitu trials`, and leave "
+            "out --version to begin another one."
         )
     mine = f" {file} was not stored, and stays as it is." if file else ""
     return ChangedMeanwhile(
-        f"{trial} has version {kept.tag} of its draft, which {kept.changed_by} kept {in_utc(kept.changed_at)} "
-        f"UTC.{mine} `insitu draft show {trial}` prints it: bring the changes together, and say "
-        f"--version {kept.tag}."
+        f"{trial} has version {kept.tag} of its draft, which {kept.changed_by} kept "
+        f"{in_utc(kept.changed_at)} UTC.{mine} `insitu draft show {trial}` prints it: bring the changes "
+        f"together, and say --version {kept.tag}."
     )

@@ -196,7 +196,7 @@ SENTENCES: Final = {
     "kept_answer_answer_check": "An answer that is kept has at most 1.1 MB.",
     "kept_answer_key_sha256_check": "The SHA-256 of a key has 32 bytes.",
     "kept_answer_request_sha256_check": "The SHA-256 of a request has 32 bytes.",
-    "saved_view_address_check": "The address of a view is a path of this installation, of 1 to 1,000 characters.",
+    "saved_view_address_check": "The address of a view is a path here, of 1 to 1,000 characters.",
     "saved_view_name_check": "The name of a view has 1 to 60 characters.",
     "wall_link_check": "A wall ends within 400 days.",
     "wall_link_name_check": "The name of a wall has 1 to 60 characters.",

@@ -1,5 +1,5 @@
-"""A form that was refused: the sentence, the status, and, where somebody else changed the same thing meanwhile,
-both versions side by side.
+"""A form that was refused: the sentence, the status, and, where somebody else changed the same thing
+meanwhile, both versions side by side.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class Both:
 
 
 def problem_of(conn: Connection, act: Callable[[], object]) -> Wrong | None:
-    """Does the act, all of it or nothing. Returns what is wrong with a field, None if nothing is; raises errors
-    that another entry would not mend.
+    """Does the act, all of it or nothing. Returns what is wrong with a field, None if nothing is; raises
+    errors that another entry would not mend.
     """
     try:
         with conn.transaction():

@@ -1,4 +1,4 @@
--- What people keep in sight: addresses of pages under a name, and screens on a wall that nobody signs in at.
+-- For people who look at the same devices every day: pages under a name, and screens on a wall that nobody signs in at.
 
 -- A page with its filters, under a name that one person chose. Nobody else sees it.
 CREATE TABLE saved_view (
@@ -51,7 +51,7 @@ CREATE TRIGGER noted_update AFTER UPDATE ON wall_link REFERENCING OLD TABLE AS o
 CREATE TRIGGER noted_delete AFTER DELETE ON wall_link REFERENCING OLD TABLE AS old_rows
     FOR EACH STATEMENT EXECUTE FUNCTION note_fact();
 
--- As before, and without walls, which are secret addresses, and without what one person keeps for itself.
+-- As before, and without walls, which are secret addresses, and without the pages that one person keeps.
 CREATE OR REPLACE FUNCTION grant_pages() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     secret record;

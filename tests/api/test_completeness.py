@@ -1,5 +1,5 @@
-"""Completeness of trials, sites and arms against an oracle: ranges of PostgreSQL and sums of plain Python over
-the tables themselves.
+"""Completeness of trials, sites and arms against an oracle: ranges of PostgreSQL and sums of plain Python
+over the tables themselves.
 """
 
 from __future__ import annotations
@@ -29,31 +29,44 @@ WITH days AS (
     FROM trial t, generate_series(((now() AT TIME ZONE t.time_zone)::date - 13)::timestamp,
                                   (now() AT TIME ZONE t.time_zone)::date::timestamp, interval '1 day') g),
 windows AS (
-    SELECT d.device_id, range_agg(CASE WHEN p.period IS NULL THEN w.period ELSE w.period * p.period END) AS closed
+    SELECT d.device_id,
+           range_agg(CASE WHEN p.period IS NULL THEN w.period ELSE w.period * p.period END) AS closed
     FROM device d JOIN declared_window w ON w.withdrawn_at IS NULL
     LEFT JOIN deployment p ON p.device_id = d.device_id AND p.site_id = w.site_id
     WHERE w.device_id = d.device_id OR w.trial_id = d.trial_id OR p.device_id IS NOT NULL GROUP BY 1),
 stays AS (
     SELECT d.device_id, s.code AS site, p.position, y.day,
-           tstzmultirange(p.period * y.span * tstzrange(NULL, d.retired_at)) - coalesce(w.closed, '{}') AS planned
-    FROM device d JOIN deployment p USING (device_id) JOIN site s USING (site_id) JOIN days y USING (trial_id)
+           tstzmultirange(p.period * y.span * tstzrange(NULL, d.retired_at))
+               - coalesce(w.closed, '{}') AS planned
+    FROM device d JOIN deployment p USING (device_id) JOIN site s USING (site_id)
+    JOIN days y USING (trial_id)
     LEFT JOIN windows w USING (device_id)),
 planned AS (
     SELECT device_id, site, position, day,
-           (SELECT coalesce(sum(extract(epoch FROM upper(r) - lower(r))), 0)::float8 FROM unnest(planned) r) AS s
+           (SELECT coalesce(sum(extract(epoch FROM upper(r) - lower(r))), 0)::float8
+            FROM unnest(planned) r) AS s
     FROM stays)
 SELECT t.code AS trial, d.code AS device, p.day, sum(p.s) AS seconds,
        (array_agg(p.site ORDER BY p.s DESC))[1] AS site,
-       (SELECT array_agg(extract(epoch FROM m.expected_interval)::float8 ORDER BY m.datastream_id) FROM datastream m
-        WHERE m.device_id = d.device_id) AS every,
-       (SELECT array_agg((SELECT count(*) FROM observation o WHERE o.datastream_id = m.datastream_id AND o.flag <> 4
+       (SELECT array_agg(extract(epoch FROM m.expected_interval)::float8 ORDER BY m.datastream_id)
+        FROM datastream m WHERE m.device_id = d.device_id) AS every,
+       (SELECT array_agg((
+            SELECT count(*) FROM observation o WHERE o.datastream_id = m.datastream_id AND o.flag <> 4
             AND (o.phenomenon_time + CASE m.stamp WHEN 'begin' THEN m.expected_interval / 2
-                 WHEN 'end' THEN -m.expected_interval / 2 ELSE interval '0' END) <@ y.span) ORDER BY m.datastream_id)
+                 WHEN 'end' THEN -m.expected_interval / 2 ELSE interval '0' END) <@ y.span)
+            ORDER BY m.datastream_id)
         FROM datastream m WHERE m.device_id = d.device_id) AS usable
 FROM planned p JOIN device d USING (device_id) JOIN trial t USING (trial_id)
 JOIN days y ON y.trial_id = t.trial_id AND y.day = p.day
 GROUP BY t.code, d.code, d.device_id, p.day, y.span ORDER BY 1, 2, 3
 """
+
+COPIED = (
+    "INSERT INTO datastream (device_id, name, property_id, unit, role, result_type, expected_interval, stamp)"
+    " SELECT %s, name, property_id, unit, role, result_type, expected_interval, stamp FROM datastream "
+    "WHERE device_id = %s"
+)
+"""The datastreams of one device for another one."""
 
 
 class Day(NamedTuple):
@@ -123,9 +136,7 @@ def moved(own_world_url: str, world: World) -> str:
         instead = add_device(conn, trial="ward-ventilation", code="instead", now=noon - timedelta(days=9))
         deploy(conn, device_id=instead, site=site, position=position, start=noon - timedelta(days=5))
         conn.execute(
-            "INSERT INTO datastream (device_id, name, property_id, unit, role, result_type, expected_interval, stamp)"
-            " SELECT %s, name, property_id, unit, role, result_type, expected_interval, stamp FROM datastream "
-            "WHERE device_id = %s",
+            COPIED,
             (instead, number),
         )
         conn.commit()
@@ -139,8 +150,9 @@ def test_every_figure_is_that_of_the_tables(moved: str, own_client: SignIn) -> N
         today = max(one.day for one in days)
         documents = dict(
             conn.execute(
-                "SELECT DISTINCT ON (t.code) t.code, p.document FROM protocol p JOIN trial t USING (trial_id) "
-                "WHERE p.locked_at IS NOT NULL ORDER BY t.code, p.version DESC"
+                "SELECT DISTINCT ON (t.code) t.code, p.document "
+                "FROM protocol p JOIN trial t USING (trial_id) WHERE p.locked_at IS NOT NULL "
+                "ORDER BY t.code, p.version DESC"
             ).fetchall()
         )
     checked = 0
@@ -211,9 +223,7 @@ def test_each_reader_sees_its_own_devices_and_arms_only_with_the_protocol(
             conn, device_id=number, site="depot-east", position="hall-c", start=world.now - timedelta(days=3)
         )
         conn.execute(
-            "INSERT INTO datastream (device_id, name, property_id, unit, role, result_type, expected_interval, stamp)"
-            " SELECT %s, name, property_id, unit, role, result_type, expected_interval, stamp FROM datastream "
-            "WHERE device_id = %s",
+            COPIED,
             (number, world.devices["ward-a"]),
         )
         conn.commit()

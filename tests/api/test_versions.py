@@ -141,7 +141,9 @@ FORMS: dict[str, tuple[str, dict[str, str], str, dict[str, Any]]] = {
         {"title": {"en": "Theirs"}},
     ),
 }
-"""Address of a form without the code → (its page, what is typed, the list of the API, what somebody else says)."""
+"""Address of a form without the code → (its page, what is typed, the list of the API, what somebody else
+says).
+"""
 WINDOW_FORMS = {
     "end": {},
     "withdrawal": {"reason": "Mine"},

@@ -184,7 +184,8 @@ def test_last_heard_is_the_newest_sign_of_life(own_client: SignIn, own_world_url
     _, path = make(own_client("lab"))
     with connect(own_world_url, application="tests") as conn:
         ((newest,),) = conn.execute(
-            "SELECT max(last_seen_at) FROM device_contact JOIN device USING (device_id) WHERE retired_at IS NULL"
+            "SELECT max(last_seen_at) FROM device_contact JOIN device USING (device_id) "
+            "WHERE retired_at IS NULL"
         ).fetchall()
     text = own_client("").get(path).text
     (heard,) = re.findall(r'class="heard">.*?<time datetime="([^"]+)"', text, re.DOTALL)

@@ -65,7 +65,7 @@ FAULTS: Final = {
     "failed": "The last attempt to make a backup failed; the newest is of {made}.",
     "never": "No backup could be made so far.",
 }
-"""What is wrong with the backups."""
+"""Faults of the backups → their sentences."""
 _ENDED: Final = "Over: {subject}"
 _REMINDED: Final = "Reminder: {subject}"
 _DEVICE: Final = "{kind}: {device} ({place})"
