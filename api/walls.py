@@ -21,6 +21,7 @@ from store.views import get_view
 from store.walls import WallLink, add_wall
 
 MOST_TILES = 48
+MOST_PLACES = 18
 _TROUBLED = frozenset(WORST_FIRST) - {DeviceState.ONLINE, DeviceState.RETIRED}
 
 
@@ -49,12 +50,15 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """`tiles`: devices that are not in order, worst first, without the last `rest` of them."""
+    """`tiles`: devices that are not in order, worst first, without the last `rest` of them; `places` likewise,
+    with `more_places`.
+    """
 
     counts: list[tuple[str, str, int]]
     tiles: list[Shown]
     rest: int
     places: list[Place]
+    more_places: int
     devices: int
     last_heard: datetime | None
 
@@ -65,6 +69,7 @@ def load_board(conn: Connection, context: Context, viewer: Viewer, page: Page, c
     active = [one for one in shown if one.state is not DeviceState.RETIRED]
     troubled = [one for one in active if one.state in _TROUBLED]
     numbers = {state: sum(one.state is state for one in active) for state in WORST_FIRST}
+    places = _places(active)
     heard = [one.contact.last_seen_at for one in active if one.contact.last_seen_at is not None]
     always = (DeviceState.ONLINE, DeviceState.SILENT)
     return Board(
@@ -75,7 +80,8 @@ def load_board(conn: Connection, context: Context, viewer: Viewer, page: Page, c
         ],
         tiles=troubled[:MOST_TILES],
         rest=max(0, len(troubled) - MOST_TILES),
-        places=_places(active),
+        places=places[:MOST_PLACES],
+        more_places=max(0, len(places) - MOST_PLACES),
         devices=len(active),
         last_heard=max(heard, default=None),
     )

@@ -30,24 +30,34 @@ function tick() {
   if (state === "on" && now - heard > PATIENCE) show("cut");
 }
 
-// On a wide screen nobody scrolls: tiles that do not fit are counted instead.
-function fit() {
-  const tiles = document.getElementById("tiles");
-  if (!tiles) return;
-  const more = document.getElementById("more");
-  const all = [...tiles.children];
-  const write = (hidden) => {
-    const rest = Number(tiles.dataset.rest) + hidden;
+// On a wide screen nobody scrolls: the last of a list that do not fit are counted instead.
+const overflows = () => document.documentElement.scrollHeight > innerHeight;
+
+function shorten(id, least) {
+  const list = document.getElementById(id);
+  if (!list) return;
+  const more = document.getElementById(`${id}-more`);
+  const all = [...list.children].filter((one) => one !== more);
+  let left = all.filter((one) => !one.hidden).length;
+  const write = () => {
+    const rest = Number(list.dataset.rest) + all.length - left;
     more.hidden = rest === 0;
     more.textContent = more.dataset.more.replace("{n}", rest);
   };
-  for (const tile of all) tile.hidden = false;
-  write(0);
-  if (innerWidth < 700) return;
-  for (let hidden = 1; hidden < all.length && document.documentElement.scrollHeight > innerHeight; hidden += 1) {
-    all[all.length - hidden].hidden = true;
-    write(hidden);
+  while (left > least && overflows()) {
+    left -= 1;
+    all[left].hidden = true;
+    write();
   }
+  write();
+}
+
+function fit() {
+  for (const one of document.querySelectorAll("#tiles > li, #places > li")) one.hidden = false;
+  const isWide = innerWidth >= 700;
+  shorten("places", isWide ? 6 : Infinity);
+  shorten("tiles", isWide ? 1 : Infinity);
+  shorten("places", isWide ? 0 : Infinity);
 }
 
 function take(text) {

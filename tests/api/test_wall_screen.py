@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,13 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from store.catalogue.deployments import deploy
+from store.catalogue.devices import add_device
+from store.catalogue.sites import add_site
 from store.database import connect
 from tests.api.conftest import new_session, server
 from tests.api.test_people_pages import browser, keep, open_page, violations
+from tests.api.world import World
 
 __all__ = ["browser"]
 pytestmark = [pytest.mark.browser, pytest.mark.long, pytest.mark.timeout(600)]
@@ -77,9 +82,9 @@ def test_no_wall_has_a_violation_and_a_wide_one_needs_no_scrolling(
             shown = page.locator("#tiles li:visible").count()
             hidden = page.locator("#tiles li").count() - shown
             assert shown > 0
-            assert page.locator("#more").is_visible() == (hidden > 0)
+            assert page.locator("#tiles-more").is_visible() == (hidden > 0)
             if hidden:
-                assert str(hidden) in page.inner_text("#more")
+                assert str(hidden) in page.inner_text("#tiles-more")
             least = page.evaluate(
                 "Math.min(...[...document.querySelectorAll('#board b')].map("
                 "(one) => parseFloat(getComputedStyle(one).fontSize)))"
@@ -116,6 +121,33 @@ def test_the_page_of_views_has_no_violation(
             keep(page, f"menu-{width}-{scheme}{path[1:6]}")
         assert found == []
         page.context.close()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (1920, 1080), (3840, 2160)])
+def test_a_wall_of_many_sites_counts_what_finds_no_room(
+    browser: Browser, own_world_url: str, data_dir: Path, world: World, width: int, height: int
+) -> None:
+    with connect(own_world_url, application="tests") as conn:
+        for number in range(40):
+            code, start = f"many-{number}", world.now - timedelta(days=3)
+            name = f"A site with quite a long name, number {number}"
+            add_site(conn, code=code, host="metro-demo", name=name, latitude=48.8, longitude=2.3)
+            for device in (f"{code}-a", f"{code}-b"):
+                made = add_device(conn, trial="platform-air", code=device, now=start)
+                deploy(conn, device_id=made, site=code, position=device, start=start)
+        conn.commit()
+    size = {"width": width, "height": height}
+    with (
+        server(own_world_url, data_dir) as address,
+        screen(browser, link_of(own_world_url, address), viewport=size) as (page, _),
+    ):
+        keep(page, f"wall-many-{width}")
+        assert page.evaluate("document.documentElement.scrollHeight") <= height
+        shown = page.locator("#tiles li:visible").count()
+        rest = int(re.sub(r"\D", "", page.inner_text("#tiles-more")))
+        troubled = sum(map(int, page.locator(".sums li:not(.state-online) b").all_inner_texts()))
+        assert shown > 0
+        assert shown + rest == troubled
 
 
 def test_a_screen_follows_the_devices_and_its_clock_moves(

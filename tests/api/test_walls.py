@@ -12,6 +12,7 @@ import pytest
 from insitu.readiness import Readiness, Stage
 from store.audit import audit
 from store.database import connect
+from store.erasures import erase_person
 from store.people import disable, get_member
 from store.walls import MOST_WALLS
 from tests.api.conftest import SignIn, form_token, serving
@@ -123,6 +124,24 @@ def test_a_wall_ends_by_hand_by_time_and_with_its_maker(
         disable(conn, get_member(conn, "boreal"), by="lab", now=world.now)
         conn.commit()
     assert nobody.get(path).status_code == 404
+
+
+def test_with_a_person_its_views_and_walls_are_erased(
+    own_client: SignIn, own_world_url: str, world: World
+) -> None:
+    boreal = own_client("boreal")
+    _, path = make(boreal)
+    boreal.post("/api/v1/views", json={"name": "Mine", "address": "/fleet"})
+    with connect(own_world_url, application="tests") as conn:
+        erase_person(conn, "boreal", login="lab", reason="left", now=world.now)
+        conn.commit()
+        counts = conn.execute(
+            "SELECT (SELECT count(*) FROM saved_view), (SELECT count(*) FROM wall_link), "
+            "(SELECT array_agg(table_name ORDER BY table_name) FROM erased_rows "
+            "WHERE table_name IN ('saved_view', 'wall_link'))"
+        ).fetchall()
+    assert counts == [(0, 0, ["saved_view", "wall_link"])]
+    assert own_client("").get(path).status_code == 404
 
 
 def test_a_wall_follows_the_rights_of_its_maker(own_client: SignIn, own_world_url: str) -> None:
