@@ -10,18 +10,22 @@ import json
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import date, timedelta
+from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
 import httpx
 import pytest
+from playwright.sync_api import Browser
 
 from store.catalogue.deployments import deploy, end_deployment
 from store.catalogue.devices import add_device
 from store.database import Connection, connect
-from tests.api.conftest import SignIn
+from tests.api.conftest import SignIn, server
+from tests.api.test_people_pages import browser, keep, open_page, violations
 from tests.api.world import World
 
+__all__ = ["browser"]
 ORACLE = """
 WITH days AS (
     SELECT t.trial_id, g::date AS day, tstzrange(g AT TIME ZONE t.time_zone,
@@ -255,3 +259,21 @@ def test_the_pages_show_the_figures_of_the_answer(own_client: SignIn) -> None:
     assert "/api/v1/sites/station-centre/completeness.csv" in site
     whole = lab.get("/api/v1/sites/station-centre/completeness").json()["whole"]
     assert f">{100 * whole['share']:.0f} %<" in site.replace("\u00a0", " ")
+
+
+@pytest.mark.browser
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(390, "light"), (390, "dark"), (1280, "light"), (1280, "dark")]
+)
+def test_the_pages_have_no_violation(
+    browser: Browser, own_world_url: str, data_dir: Path, width: int, scheme: Any
+) -> None:
+    with server(own_world_url, data_dir) as address:
+        size = {"width": width, "height": 844}
+        page = open_page(browser, address, own_world_url, viewport=size, color_scheme=scheme)
+        for path in ("/trials/platform-air", "/sites/station-centre"):
+            page.goto(address + path)
+            assert violations(page) == []
+            keep(page, f"completeness-{width}-{scheme}-{path[1:5]}")
+        page.context.close()
