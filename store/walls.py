@@ -28,6 +28,7 @@ class _SQL(Queries, file="walls"):
     add_wall: str
     touch_wall: str
     end_wall: str
+    end_walls: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,11 @@ def end_wall(conn: Connection, viewer: Viewer, number: int, *, now: datetime) ->
     if not run(conn, _SQL.end_wall, wall_link_id=number, person_id=viewer.person_id):
         raise NotFound(f"You have no wall {number}, or it was ended.")
     record(conn, at=now, login=viewer.login, action="end wall", subject=str(number))
+
+
+def end_walls(conn: Connection, person_id: int) -> None:
+    """End all walls of a person who left."""
+    run(conn, _SQL.end_walls, person_id=person_id)
 
 
 def open_wall(conn: Connection, token_sha256: bytes, *, address: str, now: datetime) -> OpenWall:

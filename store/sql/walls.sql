@@ -29,3 +29,7 @@ UPDATE wall_link SET last_opened_at = clock_timestamp() WHERE wall_link_id = %(w
 -- Its address shows nothing any more.
 UPDATE wall_link SET ended_at = clock_timestamp()
 WHERE wall_link_id = %(wall_link_id)s::int AND person_id = %(person_id)s::int AND ended_at IS NULL;
+
+-- name: end_walls
+-- All walls of a person show nothing any more.
+UPDATE wall_link SET ended_at = clock_timestamp() WHERE person_id = %(person_id)s::int AND ended_at IS NULL;

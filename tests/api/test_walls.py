@@ -13,7 +13,7 @@ from insitu.readiness import Readiness, Stage
 from store.audit import audit
 from store.database import connect
 from store.erasures import erase_person
-from store.people import disable, get_member
+from store.people import disable, enable, get_member
 from store.walls import MOST_WALLS
 from tests.api.conftest import SignIn, form_token, serving
 from tests.api.world import AIR_CANARY, AIR_NUMBER, WARD_CANARY, WARD_NUMBER, World
@@ -123,7 +123,10 @@ def test_a_wall_ends_by_hand_by_time_and_with_its_maker(
     with connect(own_world_url, application="tests") as conn:
         disable(conn, get_member(conn, "boreal"), by="lab", now=world.now)
         conn.commit()
-    assert nobody.get(path).status_code == 404
+        assert nobody.get(path).status_code == 404
+        enable(conn, get_member(conn, "boreal"), by="lab", now=world.now)
+        conn.commit()
+    assert nobody.get(path).status_code == 404, "it does not come back with the account"
 
 
 def test_with_a_person_its_views_and_walls_are_erased(
