@@ -50,8 +50,8 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """`tiles`: devices that are not in order, worst first, without the last `rest` of them; `places` likewise,
-    with `more_places`.
+    """`tiles`: devices that are not in order, worst first, without the last `rest` of them; `places`
+    likewise, with `more_places`.
     """
 
     counts: list[tuple[str, str, int]]

@@ -273,8 +273,8 @@ def _set_password(
 
 
 def disable(conn: Connection, member: Member, *, by: str, now: datetime) -> None:
-    """End every session, link, token and wall of a person who left. Machines' tokens rest until another person
-    answers for them, or this one is back. Raises CorrectInput for the last active person of the lab.
+    """End every session, link, token and wall of a person who left. Machines' tokens rest until another
+    person answers for them, or this one is back. Raises CorrectInput for the last active person of the lab.
     """
     active = rows(conn, _PersonId, _SQL.active_lab_people)
     if [one.person_id for one in active] == [member.person_id]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from insitu.errors import ChangedMeanwhile, CorrectInput
 from store.database import Connection
 
-FIELDS: Final = {
+FORM_FIELDS: Final = {
     "name": "Name",
     "name_en": "Name (English)",
     "name_fr": "Name (French)",
@@ -73,7 +73,7 @@ def compare_fields(wrong: Wrong | None, stored: Mapping[str, str], typed: Mappin
     if wrong is None or not wrong.is_stale:
         return []
     return [
-        Both(FIELDS[name], text, str(typed[name]))
+        Both(FORM_FIELDS[name], text, str(typed[name]))
         for name, text in stored.items()
         if name in typed and str(typed[name]).strip() != text
     ]

@@ -44,7 +44,10 @@ ALERT_ROUTES = {f"/api/v1/alerts{below}" for below in ("", "/rules", "/channels"
 OWN_ROUTES = {"/api/v1/views", "/api/v1/walls"}
 PROGRAMME_ROUTES = {
     f"/api/v1/{name}"
-    for name in ("organisations", "sites", "sites.geojson", "sites/{site}/windows", "properties", "needs")
+    for name in (
+        *("organisations", "sites", "sites.geojson", "sites/{site}/windows", "properties", "needs"),
+        *("sites/{site}/completeness", "sites/{site}/completeness.csv"),
+    )
 }
 """With these the only GETs of the API without a trial in their path."""
 
