@@ -6,19 +6,33 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
+from api.conditions import conditions_of
 from api.context import Context
 from api.pages.comparing import read_plan
 from store.access import Viewer
 from store.catalogue.trials import Trial
 from store.database import Connection
 from store.read.fleet import FleetRow, list_devices
-from trials.condition.groups import DeviceDays, GroupShare, group_all, group_arms, group_days, group_sites
+from trials.condition.facts import DeviceFacts
+from trials.condition.groups import (
+    DeviceDays,
+    GroupShare,
+    group_all,
+    group_arms,
+    group_days,
+    group_sites,
+    judge_days,
+)
 from trials.package.rows import safe_cell
-from trials.workflow.condition import load_days
 
 COLUMNS: Final = ("of", "code", "devices", "day", "share")
+
+
+Devices = Sequence[tuple[FleetRow, DeviceFacts]]
+"""Devices with the facts about them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +54,17 @@ class Completeness:
         return next((one.groups for one in self.lines if one.of == kind), ())
 
 
-def completeness_of_trial(conn: Connection, context: Context, viewer: Viewer, trial: Trial) -> Completeness:
-    """Of those devices of the trial that this person may see. Arms are those of the newest locked protocol,
+def completeness_of_trial(
+    conn: Connection, viewer: Viewer, trial: Trial, devices: Devices, now: datetime
+) -> Completeness:
+    """`devices`: those of the trial that this person may see. Arms are those of the newest locked protocol,
     for its readers; for others there are none.
     """
-    now = context.clock.now()
-    rows = list_devices(conn, viewer, now=now, trial=trial.code)
-    days, places = _load(conn, context, viewer, rows)
+    days = [judge_days(facts, now) for _, facts in devices]
+    places = {facts.device_id: {(stay.site, stay.position) for stay in facts.stays} for _, facts in devices}
     arms: dict[str, list[int]] = {}
     plan = read_plan(conn, viewer, trial)
-    for row in rows:
+    for row, _ in devices:
         if row.device in plan.arms:
             arms.setdefault(plan.arms[row.device], []).append(row.device_id)
     return Completeness(
@@ -57,36 +72,33 @@ def completeness_of_trial(conn: Connection, context: Context, viewer: Viewer, tr
         [
             Lines("site", group_sites(days)),
             Lines("arm", group_arms(days, arms, places)),
-            Lines("device", _devices(days, {row.device_id: row.device for row in rows})),
+            Lines("device", _devices(days, {row.device_id: row.device for row, _ in devices})),
         ],
     )
 
 
-def completeness_of_site(conn: Connection, context: Context, viewer: Viewer, site: str) -> Completeness:
-    """Of the days on which a device of those that this person may see stood at the site."""
-    rows = list_devices(conn, viewer, now=context.clock.now())
-    days, _ = _load(conn, context, viewer, rows)
-    here = [_at(one, site) for one in days]
-    trials = {row.device_id: row.trial for row in rows}
+def completeness_of_site(site: str, devices: Devices, now: datetime) -> Completeness:
+    """`devices`: all that this person may see. Counts the days on which each stood at the site."""
+    here = [_at(judge_days(facts, now), site) for _, facts in devices]
+    trials = {row.device_id: row.trial for row, _ in devices}
     return Completeness(
         group_all(here),
         [
             Lines("trial", group_days(here, lambda device, day: (trials[device.device_id],))),
-            Lines("device", _devices(here, {row.device_id: f"{row.trial}/{row.device}" for row in rows})),
+            Lines(
+                "device", _devices(here, {row.device_id: f"{row.trial}/{row.device}" for row, _ in devices})
+            ),
         ],
     )
 
 
-def _load(
-    conn: Connection, context: Context, viewer: Viewer, rows: Sequence[FleetRow]
-) -> tuple[list[DeviceDays], dict[int, set[tuple[str, str]]]]:
-    return load_days(
-        conn,
-        [row.device_id for row in rows],
-        now=context.clock.now(),
-        host_id=viewer.host_id,
-        count=context.strips.counts,
-    )
+def load_devices(
+    conn: Connection, context: Context, viewer: Viewer, now: datetime, trial: str | None = None
+) -> Devices:
+    """The devices that this person may see: of one trial, or all."""
+    rows = list_devices(conn, viewer, now=now, trial=trial)
+    judged = conditions_of(conn, context, viewer, rows, now)
+    return [(row, judged[row.device_id].facts) for row in rows]
 
 
 def _at(device: DeviceDays, site: str) -> DeviceDays:

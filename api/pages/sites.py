@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from api.access import Signed, require_form_token
-from api.completeness import completeness_of_site
+from api.completeness import completeness_of_site, load_devices
 from api.context import Conn, Context, Ctx
 from api.pages.board import ShownGroup, show_group
 from api.pages.meanwhile import Wrong, compare_fields, problem_of
@@ -171,7 +171,7 @@ def _groups(
     conn: Connection, context: Context, viewer: Viewer, page: Page, site: HostSite
 ) -> list[ShownGroup]:
     """The whole site and the trials there over the last 14 days."""
-    found = completeness_of_site(conn, context, viewer, site.code)
+    found = completeness_of_site(site.code, load_devices(conn, context, viewer, page.now), page.now)
     if found.whole is None:
         return []
     titles = {one.code: page.pick(one.title) for one in visible_trials(conn, viewer)}

@@ -159,7 +159,7 @@ def trial_page(request: Request, trial: str, conn: Conn, context: Ctx, viewer: S
         periods=PERIODS,
         roles=ROLES,
         capture=captured,
-        groups=_groups(conn, context, viewer, found, page, captured),
+        groups=_groups(conn, viewer, found, page, captured),
         evaluations=evaluations,
         locked=any(one.locked_at for one in stored),
         asked=next(iter(list_requests(conn, found.code, 1)), None) if reads else None,
@@ -202,15 +202,11 @@ def capture(conn: Connection, devices: list[Shown]) -> list[Captured]:
 
 
 def _groups(
-    conn: Connection,
-    context: Context,
-    viewer: Viewer,
-    trial: Trial,
-    page: Page,
-    captured: list[Captured],
+    conn: Connection, viewer: Viewer, trial: Trial, page: Page, captured: list[Captured]
 ) -> list[ShownGroup]:
     """The whole trial, its sites and its arms over the last 14 days; nothing before something was planned."""
-    found = completeness_of_trial(conn, context, viewer, trial)
+    devices = [(one.shown.row, one.shown.facts) for one in captured]
+    found = completeness_of_trial(conn, viewer, trial, devices, page.now)
     if found.whole is None:
         return []
     sites = {one.shown.row.site: one.shown.row.site_name for one in captured}

@@ -15,6 +15,7 @@ from api.completeness import (
     Completeness,
     completeness_of_site,
     completeness_of_trial,
+    load_devices,
     write_completeness,
 )
 from api.context import Conn, Context, Ctx
@@ -111,14 +112,17 @@ def get_site_completeness_csv(site: str, conn: Conn, context: Ctx, viewer: Signe
 
 
 def _of_trial(conn: Connection, context: Context, viewer: Viewer, code: str) -> Completeness:
-    return completeness_of_trial(conn, context, viewer, visible_trial(conn, viewer, code))
+    trial, now = visible_trial(conn, viewer, code), context.clock.now()
+    devices = load_devices(conn, context, viewer, now, trial.code)
+    return completeness_of_trial(conn, viewer, trial, devices, now)
 
 
 def _of_site(conn: Connection, context: Context, viewer: Viewer, code: str) -> Completeness:
-    site = next(iter(list_host_sites(conn, None, now=context.clock.now(), code=code)), None)
+    now = context.clock.now()
+    site = next(iter(list_host_sites(conn, None, now=now, code=code)), None)
     if site is None or not may_manage_sites_of(viewer, site.host_id):
         raise NotFound(f"There is no site {code!r}, or you do not manage it.")
-    return completeness_of_site(conn, context, viewer, code)
+    return completeness_of_site(code, load_devices(conn, context, viewer, now), now)
 
 
 def _groups(groups: Sequence[GroupShare]) -> list[GroupOut]:

@@ -8,7 +8,7 @@ the time of a simulated history. Writes nothing; the caller owns the transaction
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -28,7 +28,6 @@ from trials.condition.completeness import (
 )
 from trials.condition.facts import ContactFacts, DayCount, DeviceFacts, Stay, StreamFacts, WindowFacts
 from trials.condition.gaps import KEPT_BACK, KEPT_BACK_SIMULATED, Arrivals, DeviceGap, find_device_gaps
-from trials.condition.groups import DeviceDays, Place, judge_days
 from trials.condition.health import (
     RECENT,
     WITHIN,
@@ -52,11 +51,13 @@ CountDays = Callable[[Connection, Sequence[int], datetime], Counts]
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A device's condition, and its stored contact and datastreams."""
+    """A device's condition, the facts from which it follows, and its stored contact and datastreams."""
 
     condition: Condition
     contact: DeviceContact
     streams: list[Stream]
+    facts: DeviceFacts = field(compare=False)
+    """Two readings of the same rows may list the counts in another order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,29 +104,11 @@ def load_conditions(
         return {}
     stored = load_facts(conn, device_ids, now=now, host_id=host_id)
     counts = count(conn, device_ids, now)
-    facts = [_facts(one, counts[device_id]) for device_id, one in stored.items()]
+    facts = {device_id: _facts(one, counts[device_id]) for device_id, one in stored.items()}
     return {
-        condition.device_id: _judged(condition, stored[condition.device_id])
-        for condition in judge_devices(facts, now, simulated=simulated)
+        (number := condition.device_id): _judged(condition, stored[number], facts[number])
+        for condition in judge_devices(list(facts.values()), now, simulated=simulated)
     }
-
-
-def load_days(
-    conn: Connection,
-    device_ids: Sequence[int],
-    *,
-    now: datetime,
-    host_id: int | None,
-    count: CountDays = count_stored_days,
-) -> tuple[list[DeviceDays], dict[int, set[Place]]]:
-    """Completeness of each device by day, and all places where each ever stood."""
-    if not device_ids:
-        return [], {}
-    stored = load_facts(conn, device_ids, now=now, host_id=host_id)
-    counts = count(conn, device_ids, now)
-    facts = [_facts(one, counts[device_id]) for device_id, one in stored.items()]
-    places = {one.device_id: {(stay.site, stay.position) for stay in one.stays} for one in facts}
-    return [judge_days(one, now) for one in facts], places
 
 
 def load_device(
@@ -154,7 +137,7 @@ def load_device(
     )
     (condition,) = judge_devices([facts], now, simulated=simulated)
     return DeviceRecord(
-        _judged(condition, stored),
+        _judged(condition, stored, facts),
         positions,
         stored.windows,
         gaps,
@@ -233,8 +216,8 @@ def load_gaps(
     return gaps
 
 
-def _judged(condition: Condition, stored: StoredFacts) -> Judged:
-    return Judged(condition, stored.contact, stored.streams)
+def _judged(condition: Condition, stored: StoredFacts, facts: DeviceFacts) -> Judged:
+    return Judged(condition, stored.contact, stored.streams, facts)
 
 
 def _facts(stored: StoredFacts, counts: Sequence[DayCount]) -> DeviceFacts:
