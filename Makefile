@@ -1,6 +1,8 @@
 # Two commands on a fresh machine: `make demo` and `make test`. Nothing is installed outside .venv.
 PYTHON ?= python3
-PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
+PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile
+# By all processors, where pip uses one. A few packages carry files for other versions of Python.
+COMPILE = .venv/bin/python -m compileall -qq -j 0 .venv/lib || true
 export PYTHONDONTWRITEBYTECODE ?=
 
 .PHONY: venv demo test test-long compiled check audit docs tutorial pictures coverage faults soak bench nightly wheel wheel-test test-timescale lock clean
@@ -20,7 +22,8 @@ test: .venv/dev compiled
 # Whole installations that wait, are killed and restart; then what measures time by itself.
 WAITING_WORKERS ?= 5
 test-long: .venv/dev compiled
-	.venv/bin/python -m pytest -n $(WAITING_WORKERS) --no-loadscope-reorder -m "(long or browser) and not alone and not nightly"
+	.venv/bin/python -m pytest -n $(WAITING_WORKERS) --no-loadscope-reorder -m "(long or browser) and not alone and not nightly" \
+		$$(grep -rlE --include='test_*.py' 'mark\.(long|browser)' tests)
 	.venv/bin/python -m pytest -m "alone and not nightly" $$(grep -rl --include='test_*.py' mark.alone tests)
 
 # Once, before every worker and every server of a test would do it.
@@ -105,9 +108,11 @@ clean:
 	@echo "Installing into .venv (about a minute) …"
 	@$(PIP) --require-hashes -r requirements.lock
 	@$(PIP) --no-deps --no-build-isolation --no-index --editable .
+	@$(COMPILE)
 	@touch .venv/runtime
 
 .venv/dev: requirements-dev.lock .venv/runtime
 	@echo "Installing the tools of the developer …"
 	@$(PIP) --require-hashes -r requirements-dev.lock
+	@$(COMPILE)
 	@touch .venv/dev

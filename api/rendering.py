@@ -219,6 +219,7 @@ def _environment() -> Environment:
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,  # text from devices may be hostile
         undefined=StrictUndefined,
+        auto_reload=False,  # else each fragment asks the disk whether its template changed
         trim_blocks=True,
         lstrip_blocks=True,
     )

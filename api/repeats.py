@@ -14,7 +14,7 @@ import logging
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import Request, Response
@@ -23,7 +23,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.sealing import OtherKey, factor_key, seal, unseal
-from insitu.errors import AlreadyExists, InsituError
+from insitu.errors import AlreadyExists, InsituError, RetryLater
 from insitu.settings import Settings
 from store.answers import claim, keep_answer
 from store.database import Connection, Pool
@@ -37,6 +37,8 @@ REPEATED: Final = "Idempotency-Replayed"
 LONGEST_KEY: Final = 200
 MOST_ANSWER: Final = 700_000
 """Bytes of an answer that is kept; sealed in base64 it stays below the bound of the database."""
+ANSWERING: Final = timedelta(minutes=1)
+"""So long after the act its answer may still come."""
 _HEADERS: Final = ("content-type", "etag", "cache-control", "location")
 BY_ITSELF: Final = {
     "/trials/{trial}/protocol/check": "stores nothing",
@@ -61,6 +63,10 @@ class AnswerGone(AlreadyExists):
     """This was done with this key already, and its answer is not kept: look at what is there. If a token that
     was shown once is lost, make another one.
     """
+
+
+class StillAnswering(RetryLater):
+    """This is being done at the moment, by a request with the same Idempotency-Key: try again in a second."""
 
 
 class OtherRequest(HTTPException):
@@ -96,7 +102,7 @@ class Repeat:
         return hashlib.sha256(b"answers\0" + self.secret + self.key.encode()).digest()
 
     def claim_in(self, conn: Connection, at: datetime) -> None:
-        """Raises Repeated, OtherRequest, or AnswerGone, if the key was used before."""
+        """Raises Repeated, OtherRequest, StillAnswering or AnswerGone, if the key was used before."""
         if self.is_claimed:
             return
         found = claim(
@@ -111,7 +117,7 @@ class Repeat:
         elif bytes(found.request_sha256) != self.request_sha256:
             raise OtherRequest()
         elif found.answer is None:
-            raise AnswerGone()
+            raise StillAnswering() if at - found.at < ANSWERING else AnswerGone()
         else:
             raise Repeated(self._open(bytes(found.answer)))
 

@@ -27,6 +27,8 @@ class KeptAnswer:
 
     request_sha256: bytes
     answer: bytes | None
+    at: datetime
+    """When the act began."""
 
 
 def claim(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import AsyncIterator, Hashable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, NamedTuple
@@ -27,6 +28,10 @@ from store.read.fleet import FleetRow, get_device
 router = APIRouter()
 STILL_S: Final = 3.0
 """How often a stream checks that its reader is still signed in with the same rights."""
+FRESH_S: Final = 5.0
+"""How long a row serves further readers: after a restart all of them come back within seconds, and each
+wants every row.
+"""
 
 
 async def follow(
@@ -114,22 +119,35 @@ class Fleet:
         self._request, self._context, self._viewer, self._chosen = request, context, viewer, chosen
         self._lock = threading.Lock()
         self._rows: dict[int, _Row] | None = None
+        self._fresh: dict[int, Part] = {}
+        self._fresh_until = 0.0
 
     def first(self, made: datetime | None) -> list[Part]:
         page = page_of(self._request, self._viewer)
         with self._lock:
+            self._forget_stale()
             if self._rows is None:
                 self._read(page, None)
             since = made or datetime.min.replace(tzinfo=UTC)
             wanted = [number for number, row in (self._rows or {}).items() if row.changed_at >= since]
-            shown = self._load(page, wanted) if wanted else []
-            return self._parts(page, shown)
+            lacking = [number for number in wanted if number not in self._fresh]
+            if lacking:
+                self._fill(page, self._load(page, lacking))
+            rows = [self._fresh[number] for number in wanted if number in self._fresh]
+            return [*rows, self._counts(page)] if rows else []
 
     def changed(self, news: News) -> list[Part]:
         page = page_of(self._request, self._viewer)
         with self._lock:
+            self._forget_stale()
             everyone = news.tick or self._rows is None
-            return self._parts(page, self._read(page, None if everyone else sorted(news.device_ids)))
+            shown = self._read(page, None if everyone else sorted(news.device_ids))
+            rows = self._fill(page, shown)
+            return [*rows, self._counts(page)] if rows else []
+
+    def _forget_stale(self) -> None:
+        if time.monotonic() >= self._fresh_until:
+            self._fresh, self._fresh_until = {}, time.monotonic() + FRESH_S
 
     def _load(self, page: Page, device_ids: Sequence[int] | None) -> list[Shown]:
         context, chosen = self._context, self._chosen
@@ -161,16 +179,22 @@ class Fleet:
         self._rows = rows
         return changed
 
-    def _parts(self, page: Page, shown: Sequence[Shown]) -> list[Part]:
-        """Rows of these devices, and the counts of all."""
-        if not shown:
-            return []
-        rows = [
-            Part(f"device-{one.row.device_id}", str(fragment("fleet_row.j2", page, one=one))) for one in shown
-        ]
+    def _fill(self, page: Page, shown: Sequence[Shown]) -> list[Part]:
+        """The rows of these devices, kept for the next readers."""
+        rows = {
+            one.row.device_id: Part(
+                f"device-{one.row.device_id}", str(fragment("fleet_row.j2", page, one=one))
+            )
+            for one in shown
+        }
+        self._fresh.update(rows)
+        return list(rows.values())
+
+    def _counts(self, page: Page) -> Part:
+        """The counts above the rows, of all devices."""
         states = [row.state for row in (self._rows or {}).values()]
         sums = fragment("fleet_counts.j2", page, counts=counts(states, self._chosen), chosen=self._chosen)
-        return [*rows, Part("counts", str(sums))]
+        return Part("counts", str(sums))
 
 
 def _facts(one: Shown) -> Any:
@@ -217,18 +241,27 @@ class OneDevice:
     ) -> None:
         self._request, self._context, self.viewer = request, context, viewer
         self._trial, self._device, self._own = trial, device, own
+        self._lock = threading.Lock()
+        self._last: list[Part] = []
+        self._fresh_until = 0.0
 
     def first(self, made: datetime | None) -> list[Part]:
-        return self._parts()
+        with self._lock:
+            return self._last if time.monotonic() < self._fresh_until else self._parts()
 
     def changed(self, news: News) -> list[Part]:
-        return self._parts() if news.tick or self._own in news.device_ids else []
+        if not news.tick and self._own not in news.device_ids:
+            return []
+        with self._lock:
+            return self._parts()
 
     def _parts(self) -> list[Part]:
         page = page_of(self._request, self.viewer)
         with reading(self._context, self.viewer) as conn:
             row = get_device(conn, self.viewer, self._trial, self._device, now=page.now)
-            return self.parts_of(conn, page.in_zone(row.time_zone), row)
+            self._last = self.parts_of(conn, page.in_zone(row.time_zone), row)
+        self._fresh_until = time.monotonic() + FRESH_S
+        return self._last
 
     def parts_of(self, conn: Connection, page: Page, row: FleetRow) -> list[Part]:
         """The parts of the page, the head first."""

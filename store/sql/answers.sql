@@ -10,7 +10,7 @@ ON CONFLICT (person_id, key_sha256) DO NOTHING RETURNING person_id;
 
 -- name: kept_answer
 -- The act that was done with this key, and its answer.
-SELECT request_sha256, answer FROM kept_answer WHERE person_id = %(person_id)s::int AND key_sha256 = %(key_sha256)s::bytea;
+SELECT request_sha256, answer, at FROM kept_answer WHERE person_id = %(person_id)s::int AND key_sha256 = %(key_sha256)s::bytea;
 
 -- name: keep_answer
 -- The answer to an act, for its repeats.

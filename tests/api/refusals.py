@@ -62,6 +62,7 @@ ELSEWHERE = {
     "Act",
 }
 """Calls whose texts are translated elsewhere, or never shown."""
+ROOMS = ("api", "ingest", "insitu", "jobs", "store", "trials")
 PLACES = [
     "api",
     "store/access.py",
@@ -211,3 +212,29 @@ def _name(node: ast.AST) -> str | None:
     if isinstance(node, ast.IfExp):
         return _name(node.body) or _name(node.orelse)
     return None
+
+
+@cache
+def wordless() -> dict[str, str]:
+    """Name → docstring of each error that is raised, anywhere, without a text: then its docstring is read."""
+    bases, texts, raised = dict[str, set[str]](), dict[str, str](), set[str]()
+    for room in ROOMS:
+        for path in sorted((TOP / room).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.ClassDef):
+                    bases[node.name] = {base.id for base in node.bases if isinstance(base, ast.Name)}
+                    texts[node.name] = ast.get_docstring(node) or ""
+                elif isinstance(node, ast.Call) and not node.args and not node.keywords:
+                    raised |= _last_name(node.func)
+                elif isinstance(node, ast.Raise) and node.exc is not None:
+                    raised |= _last_name(node.exc)
+    ours = {"InsituError"}
+    while grown := {name for name, above in bases.items() if above & ours} - ours:
+        ours |= grown
+    return {name: texts[name] for name in ours & raised if texts[name]}
+
+
+def _last_name(node: ast.expr) -> set[str]:
+    if isinstance(node, ast.Attribute):
+        return {node.attr}
+    return {node.id} if isinstance(node, ast.Name) else set()

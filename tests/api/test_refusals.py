@@ -16,27 +16,30 @@ from api.rendering import LOCALE as PAGES
 from insitu import errors
 from insitu.language import catalogue
 from store.constraints import NOUNS, SENTENCES, sentence_of
-from tests.api.refusals import Refusal, refusals
+from tests.api.refusals import Refusal, refusals, wordless
 
 FRENCH = catalogue(LOCALE, "fr")
 NOT_SHOWN = tuple(json.loads((Path(__file__).parent / "not_shown.json").read_text("utf-8")))
 """Starts of texts that no page shows as a refusal: headers, patterns, examples, words of the audit log."""
+UNSEEN = {
+    "Disabled": "sign-in says the same for every refused subject",
+    "KnownOtherwise": "the same",
+    "LeaseLost": "a line of the ingestor's log",
+    "UnknownKey": "the sign-in says that the provider does not answer as it should",
+}
+"""Errors without words of their own that end before a person reads them, and why."""
 DEFAULTS = {
     str(kind())
     for kind in (
         errors.InsituError,
         errors.CorrectInput,
-        errors.NotFound,
         errors.AlreadyExists,
-        errors.RetryLater,
         errors.RaiseLimit,
         errors.TrySmaller,
         errors.RowRefused,
         errors.FreeSpace,
-        errors.ProtocolLocked,
-        errors.NotAcceptedHere,
     )
-}
+} | {" ".join(text.split()) for name, text in wordless().items() if name not in UNSEEN}
 """Messages of errors without words of their own."""
 
 
@@ -77,6 +80,10 @@ def test_the_french_holds_no_refusal_that_nobody_raises() -> None:
 
 def test_the_list_of_texts_that_no_page_shows_holds_no_more_than_it_needs() -> None:
     assert [start for start in NOT_SHOWN if not any(one.text.startswith(start) for one in refusals())] == []
+
+
+def test_errors_without_words_that_nobody_reads_are_such_errors() -> None:
+    assert set(UNSEEN) <= set(wordless())
 
 
 def test_a_translated_refusal_has_the_values_of_its_original() -> None:

@@ -6,14 +6,18 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from api.pages import streams
+from api.rendering import fragment
 from insitu.clock import Clock
 from store.database import connect
 from tests.api.conftest import new_session, server
@@ -84,6 +88,32 @@ def test_who_joins_hears_what_changed_since_his_page_and_then_the_same_as_the_ot
             assert set(heard) == {two, "counts"}
             counts.add(heard["counts"])
         assert len(counts) == 1
+
+
+def test_readers_who_come_back_together_share_the_rows_and_none_sees_an_old_one(
+    own_world_url: str, world: World, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendered: Counter[str] = Counter()
+
+    def counted(template: str, *args: Any, **content: Any) -> Any:
+        rendered[template] += 1
+        return fragment(template, *args, **content)
+
+    monkeypatch.setattr(streams, "fragment", counted)
+    row = f"device-{world.devices['p1-north']}"
+    with server(own_world_url, data_dir) as address, ExitStack() as stack:
+        for readers in range(8):
+            lines = stack.enter_context(listening(address, own_world_url, "aurore", "since=0"))
+            heard = parts_until(lines, "counts")
+            devices = len(heard) - 1
+            assert devices > 1
+            assert row in heard, "who does not know when its page was made hears of every device"
+            if readers == 3:
+                say(own_world_url, "p1-north")
+                assert "77" in parts_until(lines, "counts")[row]
+            if readers > 3:
+                assert "77" in heard[row]
+    assert rendered["fleet_row.j2"] < 4 * devices
 
 
 def test_counts_of_a_stream_are_those_of_the_page_with_its_filters(
