@@ -54,6 +54,8 @@ from api.pages import (
     sites,
     start,
     streams,
+    views,
+    wall,
     windows,
 )
 from api.pages import devices as device_pages
@@ -66,6 +68,7 @@ from api.rendering import STATIC
 from api.routes import (
     agreements,
     catalogue,
+    completeness,
     datastreams,
     devices,
     drafts,
@@ -90,6 +93,7 @@ from api.routes import plans as plan_routes
 from api.routes import programme as programme_routes
 from api.routes import protocols as protocol_routes
 from api.routes import rejects as reject_routes
+from api.routes import views as view_routes
 from api.routes import windows as window_routes
 from api.snippets import PublicAddress
 from api.strips import Strips
@@ -188,6 +192,7 @@ def _include(app: FastAPI) -> None:
         files.open_router,
         keys.open_router,
         accessible.open_router,
+        wall.open_router,
     ):
         app.include_router(router, include_in_schema=False)
     app.include_router(
@@ -229,6 +234,8 @@ def _include(app: FastAPI) -> None:
         decisions.router,
         life.router,
         audit.router,
+        views.router,
+        wall.router,
     ):
         app.include_router(router, dependencies=pages, include_in_schema=False)
     _include_api(app)
@@ -247,6 +254,7 @@ def _include_api(app: FastAPI) -> None:
         ("trials", trials.router),
         ("devices", devices.router),
         ("devices", health.router),
+        ("devices", completeness.router),
         ("devices", enrolling.router),
         ("devices", equipment.router),
         ("datastreams", datastreams.router),
@@ -263,6 +271,7 @@ def _include_api(app: FastAPI) -> None:
         ("retention", life_routes.router),
         ("alerts", alert_routes.router),
         ("audit", audit_routes.router),
+        ("views", view_routes.router),
     ):
         app.include_router(
             router, prefix="/api/v1", tags=[tag], dependencies=signed, responses=problems.RESPONSES

@@ -53,7 +53,7 @@ FOREIGN_HOST: Final = (
 FOREIGN_PAGE: Final = "A page of another site sent this, so nothing was done."
 DOES_NOT_WORK: Final = "This token does not work: it is wrong, was ended, or its time is over."
 ONLY_READS: Final = "This token only reads: make one that also acts, or sign in, to change something."
-NEEDS_PERSON: Final = "A token makes, tries and removes no channel: sign in for that."
+NEEDS_PERSON: Final = "A token makes, tries and removes no channel and no wall: sign in for that."
 _NOBODYS: Final = ("/static/",)
 """The same for everyone: served without a look-up of the session, so also while the database is down."""
 
@@ -203,10 +203,10 @@ def _require_factor(request: Request, viewer: Viewer | None) -> None:
 
 
 def _in_person(path: str) -> bool:
-    """Whether only a signed-in person may change what is below this path: a channel outlives the token that
-    made it.
+    """Whether only a signed-in person may change what is below this path: a channel and a wall outlive the
+    token that made them.
     """
-    return path.startswith(f"{_API}v1/alerts/channels")
+    return path.startswith((f"{_API}v1/alerts/channels", f"{_API}v1/walls"))
 
 
 async def _bearer(request: Request, token: str) -> Viewer | None:

@@ -23,10 +23,11 @@ from api.compression import compress
 from api.context import context_of, readiness_of
 from api.refusals import is_known, say
 from api.strip_drawing import draw_strip
+from api.views import is_keepable
 from insitu.language import LANGUAGES, LOCALES, Language, Reader, write_unit
 from insitu.readiness import Readiness
 from insitu.zones import find_zone
-from store.access import Viewer
+from store.access import SignedIn, Viewer
 from store.catalogue.trials import Trial
 from store.rights import Act, Reach
 
@@ -61,6 +62,15 @@ class Page:
     @property
     def sees_measurements(self) -> bool:
         return self.viewer is not None and self.viewer.sees_measurements
+
+    @property
+    def views(self) -> list[list[str]]:
+        """(name, address) of the pages that the reader keeps."""
+        return self.viewer.views if isinstance(self.viewer, SignedIn) else []
+
+    @property
+    def is_keepable(self) -> bool:
+        return is_keepable(self.path)
 
     def may(self, act: str, trial: Trial | None = None) -> bool:
         """`act` by its words in `store.rights`; without a trial: in any of those that the reader sees."""

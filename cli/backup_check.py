@@ -11,16 +11,13 @@ from cli.policy import CannotAsk, LookAt
 from cli.reports import in_utc
 from insitu.errors import InsituError
 from insitu.room import Room, least_free, megabytes
-from store.backups import load_backup_state
+from store.backups import BackupFault, find_fault, load_backup_state
 
 if TYPE_CHECKING:
     from store.database import Connection
 
 SELDOM: Final = timedelta(days=8)
 """Age at which a backup that nothing makes by itself needs a look."""
-LATE: Final = 2
-"""A scheduled backup is too old after this number of its intervals."""
-NOT_RECEIVED: Final = timedelta(minutes=10)
 
 
 def describe_backups(conn: Connection, *, is_simulated: bool, now: datetime) -> str:
@@ -43,20 +40,22 @@ def describe_backups(conn: Connection, *, is_simulated: bool, now: datetime) -> 
         if age > SELDOM:
             raise LookAt(f"{words}: {age.days} days old, and none is made by itself. Set INSITU_BACKUP_DIR.")
         return f"{words}; none is made by itself"
-    if age > LATE * timedelta(hours=state.every_hours):
+    fault = find_fault(state, now)
+    if fault is BackupFault.OVERDUE:
         raise InsituError(
             f"{words}, though one is due every {state.every_hours:g} h. See logs/backup.log of the data "
             f"directory.{why}"
         )
-    if state.received_at is None or now - state.received_at > NOT_RECEIVED:
+    if fault is BackupFault.NOT_RECEIVED:
         raise InsituError(
             f"{words}, and the changes since are not received. See logs/backup.log and logs/archive.log "
             "of the "
             f"data directory.{why}"
         )
-    if state.trouble:
+    if fault is not None:
         raise LookAt(f"{words}.{why}")
-    return f"{words}; changes are received up to {in_utc(state.received_at)} UTC"
+    received = "–" if state.received_at is None else in_utc(state.received_at)
+    return f"{words}; changes are received up to {received} UTC"
 
 
 def describe_disk(folder: Path | None, least: int) -> str:

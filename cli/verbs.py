@@ -86,6 +86,12 @@ VERBS: Final = {
     "record": Verb("cli.life", ("record",), "Print the record of processing activities (GDPR, article 30)."),
     "simulate": Verb("cli.simulate", ("simulate",), "Send measurements of a simulated fleet."),
     "protocol": Verb("cli.evaluation", ("protocol",), "Draft a protocol from a template."),
+    "draft": Verb(
+        "cli.drafts",
+        ("show", "edit", "drop", "check"),
+        "List the drafts of protocols; show, change or check one.",
+        alone="drafts",
+    ),
     "profiles": Verb("cli.evaluation", ("profiles",), "Show the published targets that a protocol can name."),
     "lock": Verb("cli.evaluation", ("lock",), "Lock a protocol; later changes are amendments."),
     "power": Verb("cli.power", ("power",), "Show which effects a planned trial can detect."),

@@ -111,6 +111,7 @@ NAVIGATION = {
             "0029-refusals-by-their-form",
             "0031-backups-by-the-servers-own-programs",
             "0033-maps-and-plans-are-drawn-here",
+            "0034-walls-ask",
             "0035-a-catalogue-moves-with-its-numbers",
         ],
     },

@@ -190,6 +190,10 @@ BEGIN
     INSERT INTO erased_rows SELECT number, '', '', 'alert_rule', count(*), 0 FROM gone HAVING count(*) > 0;
     WITH gone AS (DELETE FROM kept_answer WHERE person_id = whom RETURNING 1)
     INSERT INTO erased_rows SELECT number, '', '', 'kept_answer', count(*), 0 FROM gone HAVING count(*) > 0;
+    WITH gone AS (DELETE FROM saved_view WHERE person_id = whom RETURNING 1)
+    INSERT INTO erased_rows SELECT number, '', '', 'saved_view', count(*), 0 FROM gone HAVING count(*) > 0;
+    WITH gone AS (DELETE FROM wall_link WHERE person_id = whom RETURNING 1)
+    INSERT INTO erased_rows SELECT number, '', '', 'wall_link', count(*), 0 FROM gone HAVING count(*) > 0;
     UPDATE person SET name = '', login = 'erased-' || whom, password_hash = NULL, issuer = NULL, subject = NULL,
         manages_people = false, last_sign_in_at = NULL, disabled_at = coalesce(disabled_at, erase_person.at) WHERE person_id = whom;
     INSERT INTO erased_rows VALUES (number, '', '', 'person', 1, 0);
@@ -292,7 +296,8 @@ CREATE FUNCTION public.fact_tables() RETURNS TABLE(name text, key text[], withou
            ('quality_run', '{datastream_id}', '{checked_at}'), ('recovery_code', '{person_id,code_sha256}', '{}'), ('retention', '{trial_id}', '{}'),
            ('second_factor', '{person_id}', '{last_step}'), ('sensor', '{sensor_id}', '{}'), ('shard_count', '{only_row}', '{}'),
            ('signed_in', '{session_id}', '{last_used_at,browser,address}'), ('site', '{site_id}', '{}'), ('trial', '{trial_id}', '{shard_id}'),
-           ('trial_step', '{trial_step_id}', '{}'), ('unblinding', '{trial_id,endpoint}', '{}'), ('unit_conversion', '{unit,sent}', '{}')
+           ('trial_step', '{trial_step_id}', '{}'), ('unblinding', '{trial_id,endpoint}', '{}'), ('unit_conversion', '{unit,sent}', '{}'),
+           ('wall_link', '{wall_link_id}', '{last_opened_at}')
 $$;
 
 CREATE FUNCTION public.facts_now() RETURNS TABLE(kind text, key text, sha256 text, name text)
@@ -370,7 +375,7 @@ BEGIN
     END IF;
     GRANT USAGE ON SCHEMA public TO insitu_pages;
     GRANT SELECT ON ALL TABLES IN SCHEMA public TO insitu_pages;
-    REVOKE SELECT ON recovery_code, used_return, alert_channel, notice FROM insitu_pages;
+    REVOKE SELECT ON recovery_code, used_return, alert_channel, notice, saved_view, wall_link FROM insitu_pages;
     FOR secret IN
         SELECT attrelid::regclass AS of, string_agg(quote_ident(attname), ', ')
                    FILTER (WHERE attname NOT IN ('password_hash', 'nats_hash', 'mosquitto_hash', 'secret', 'id_token')) AS columns
@@ -1770,6 +1775,25 @@ ALTER TABLE public.row_change ALTER COLUMN note_id ADD GENERATED ALWAYS AS IDENT
     CACHE 1
 );
 
+CREATE TABLE public.saved_view (
+    saved_view_id integer NOT NULL,
+    person_id integer NOT NULL,
+    name text NOT NULL,
+    address text NOT NULL,
+    place integer NOT NULL,
+    CONSTRAINT saved_view_address_check CHECK ((((length(address) >= 1) AND (length(address) <= 1000)) AND (address ~ '^/([^/\\]|$)'::text))),
+    CONSTRAINT saved_view_name_check CHECK (((length(name) >= 1) AND (length(name) <= 60)))
+);
+
+ALTER TABLE public.saved_view ALTER COLUMN saved_view_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.saved_view_saved_view_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.schema_migration (
     name text NOT NULL,
     applied_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
@@ -2121,6 +2145,32 @@ CREATE TABLE public.used_return (
     CONSTRAINT used_return_state_sha256_check CHECK ((octet_length(state_sha256) = 32))
 );
 
+CREATE TABLE public.wall_link (
+    wall_link_id integer NOT NULL,
+    token_sha256 bytea NOT NULL,
+    person_id integer NOT NULL,
+    name text NOT NULL,
+    trials text[] NOT NULL,
+    sites text[] NOT NULL,
+    language text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    last_opened_at timestamp with time zone,
+    CONSTRAINT wall_link_check CHECK ((expires_at <= (created_at + '401 days'::interval))),
+    CONSTRAINT wall_link_name_check CHECK (((length(name) >= 1) AND (length(name) <= 60))),
+    CONSTRAINT wall_link_token_sha256_check CHECK ((length(token_sha256) = 32))
+);
+
+ALTER TABLE public.wall_link ALTER COLUMN wall_link_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.wall_link_wall_link_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 ALTER TABLE ONLY public.access_token_address
     ADD CONSTRAINT access_token_address_pkey PRIMARY KEY (access_token_id, address);
 
@@ -2382,6 +2432,12 @@ ALTER TABLE ONLY public.retention
 ALTER TABLE ONLY public.row_change
     ADD CONSTRAINT row_change_pkey PRIMARY KEY (kind, part, at, key, note_id);
 
+ALTER TABLE ONLY public.saved_view
+    ADD CONSTRAINT saved_view_person_id_name_key UNIQUE (person_id, name);
+
+ALTER TABLE ONLY public.saved_view
+    ADD CONSTRAINT saved_view_pkey PRIMARY KEY (saved_view_id);
+
 ALTER TABLE ONLY public.schema_migration
     ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (name);
 
@@ -2469,6 +2525,12 @@ ALTER TABLE ONLY public.unit_conversion
 ALTER TABLE ONLY public.used_return
     ADD CONSTRAINT used_return_pkey PRIMARY KEY (state_sha256);
 
+ALTER TABLE ONLY public.wall_link
+    ADD CONSTRAINT wall_link_pkey PRIMARY KEY (wall_link_id);
+
+ALTER TABLE ONLY public.wall_link
+    ADD CONSTRAINT wall_link_token_sha256_key UNIQUE (token_sha256);
+
 ALTER TABLE ONLY public.withdrawn_observation
     ADD CONSTRAINT withdrawn_observation_pkey PRIMARY KEY (import_id, datastream_id, phenomenon_time);
 
@@ -2545,6 +2607,8 @@ CREATE INDEX trial_step_by_trial ON public.trial_step USING btree (trial_id, at)
 CREATE INDEX trouble_by_end ON public.trouble USING btree (resolved_at) WHERE (resolved_at IS NOT NULL);
 
 CREATE UNIQUE INDEX trouble_once ON public.trouble USING btree (kind, COALESCE(device_id, 0)) WHERE (resolved_at IS NULL);
+
+CREATE INDEX wall_link_of_person ON public.wall_link USING btree (person_id);
 
 CREATE TRIGGER agreements_stay BEFORE DELETE OR UPDATE ON public.agreement FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
@@ -2682,6 +2746,8 @@ CREATE TRIGGER noted_delete AFTER DELETE ON public.unblinding REFERENCING OLD TA
 
 CREATE TRIGGER noted_delete AFTER DELETE ON public.unit_conversion REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
 
+CREATE TRIGGER noted_delete AFTER DELETE ON public.wall_link REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
 CREATE TRIGGER noted_delete AFTER DELETE ON public.withdrawn_observation REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_rows('r.datastream_id', 'r.phenomenon_time', 'r.import_id::text', 'row_digest(to_jsonb(r))');
 
 CREATE TRIGGER noted_insert AFTER INSERT ON public.access_token REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
@@ -2769,6 +2835,8 @@ CREATE TRIGGER noted_insert AFTER INSERT ON public.trial_step REFERENCING NEW TA
 CREATE TRIGGER noted_insert AFTER INSERT ON public.unblinding REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
 
 CREATE TRIGGER noted_insert AFTER INSERT ON public.unit_conversion REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_insert AFTER INSERT ON public.wall_link REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
 
 CREATE TRIGGER noted_insert AFTER INSERT ON public.withdrawn_observation REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_rows('r.datastream_id', 'r.phenomenon_time', 'r.import_id::text', 'row_digest(to_jsonb(r))');
 
@@ -2859,6 +2927,8 @@ CREATE TRIGGER noted_update AFTER UPDATE ON public.trial_step REFERENCING OLD TA
 CREATE TRIGGER noted_update AFTER UPDATE ON public.unblinding REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
 
 CREATE TRIGGER noted_update AFTER UPDATE ON public.unit_conversion REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
+
+CREATE TRIGGER noted_update AFTER UPDATE ON public.wall_link REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_fact();
 
 CREATE TRIGGER noted_update AFTER UPDATE ON public.withdrawn_observation REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.note_rows('r.datastream_id', 'r.phenomenon_time', 'r.import_id::text', 'row_digest(to_jsonb(r))');
 
@@ -3076,6 +3146,9 @@ ALTER TABLE ONLY public.reject
 ALTER TABLE ONLY public.retention
     ADD CONSTRAINT retention_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
 
+ALTER TABLE ONLY public.saved_view
+    ADD CONSTRAINT saved_view_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(person_id);
+
 ALTER TABLE ONLY public.second_factor
     ADD CONSTRAINT second_factor_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(person_id) ON DELETE CASCADE;
 
@@ -3123,6 +3196,9 @@ ALTER TABLE ONLY public.trouble
 
 ALTER TABLE ONLY public.unblinding
     ADD CONSTRAINT unblinding_trial_id_fkey FOREIGN KEY (trial_id) REFERENCES public.trial(trial_id);
+
+ALTER TABLE ONLY public.wall_link
+    ADD CONSTRAINT wall_link_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(person_id);
 
 ALTER TABLE ONLY public.withdrawn_observation
     ADD CONSTRAINT withdrawn_observation_datastream_id_fkey FOREIGN KEY (datastream_id) REFERENCES public.datastream(datastream_id);

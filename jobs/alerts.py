@@ -22,6 +22,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from insitu.clock import Clock
+from store.backups import load_backup_state
 from store.database import Connection
 from store.troubles import is_only_watcher
 from trials.condition.facts import DayCount
@@ -79,7 +80,8 @@ def alert_when_due(conn: Connection, clock: Clock, watcher: Watcher, stop: threa
     if clock.runs_fast or stop.is_set() or not watcher.is_due():
         return
     now = clock.now()
-    own = OwnState(read_outage(conn, now), watcher.disk())
+    backups = None if clock.is_simulated else load_backup_state(conn)
+    own = OwnState(read_outage(conn, now), watcher.disk(), backups)
     look_and_tell(conn, now, own, watcher, simulated=clock.is_simulated)
 
 

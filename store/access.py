@@ -54,8 +54,11 @@ class Password:
 
 
 @dataclass(frozen=True, slots=True)
-class _Session(Viewer):
+class SignedIn(Viewer):
+    """The person of a session. `views`: (name, address) of the pages that this person keeps, in order."""
+
     token_sha256: bytes
+    views: list[list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +165,7 @@ def sign_in(conn: Connection, *, person_id: int, token_sha256: bytes, lifetime: 
 def signed_in(conn: Connection, tokens_sha256: list[bytes]) -> dict[bytes, Viewer]:
     """The valid sessions among these tokens, with their people."""
     return {
-        one.token_sha256: one for one in rows(conn, _Session, _SQL.signed_in, tokens_sha256=tokens_sha256)
+        one.token_sha256: one for one in rows(conn, SignedIn, _SQL.signed_in, tokens_sha256=tokens_sha256)
     }
 
 

@@ -70,6 +70,7 @@ NOUNS: Final = {
     "reject_overflow": "count of rejects",
     "retention": "retention",
     "row_change": "change of a sealed row",
+    "saved_view": "view",
     "schema_migration": "migration",
     "sealed_day": "sealed day",
     "sealed_part": "extent of the seals",
@@ -91,6 +92,7 @@ NOUNS: Final = {
     "unblinding": "unblinding",
     "unit_conversion": "conversion of a unit",
     "used_return": "way back of a sign-in",
+    "wall_link": "wall",
     "withdrawn_observation": "withdrawn observation",
 }
 """Table → what one of its rows is."""
@@ -204,6 +206,11 @@ SENTENCES: Final = {
     "kept_answer_answer_check": "An answer that is kept has at most 1.1 MB.",
     "kept_answer_key_sha256_check": "The SHA-256 of a key has 32 bytes.",
     "kept_answer_request_sha256_check": "The SHA-256 of a request has 32 bytes.",
+    "saved_view_address_check": "The address of a view is a path here, of 1 to 1,000 characters.",
+    "saved_view_name_check": "The name of a view has 1 to 60 characters.",
+    "wall_link_check": "A wall ends within 400 days.",
+    "wall_link_name_check": "The name of a wall has 1 to 60 characters.",
+    "wall_link_token_sha256_check": "The SHA-256 of a token has 32 bytes.",
     "protocol_draft_text_check": "A draft has 1 to 400,000 characters.",
     "protocol_version_check": "The versions of a protocol count from 1.",
     "recovery_code_code_sha256_check": "The SHA-256 of a recovery code has 32 bytes.",

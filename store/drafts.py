@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
-from store.database import Connection, require_found, row, run, scalar
+from store.database import Connection, require_found, row, rows, run, scalar
 from store.queries import Queries
 
 
@@ -15,6 +15,7 @@ class _SQL(Queries, file="drafts"):
     hold_trial: str
     save_draft: str
     remove_draft: str
+    list_drafts: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,16 @@ class StoredDraft:
 
 def find_draft(conn: Connection, trial: str) -> StoredDraft | None:
     return row(conn, StoredDraft, _SQL.draft_of, trial=trial)
+
+
+@dataclass(frozen=True, slots=True)
+class _DraftOfTrial(StoredDraft):
+    trial: str
+
+
+def list_drafts(conn: Connection) -> list[tuple[str, StoredDraft]]:
+    """(trial, its draft) of all trials, by code. Only for the server's own shell."""
+    return [(one.trial, one) for one in rows(conn, _DraftOfTrial, _SQL.list_drafts)]
 
 
 def hold_draft(conn: Connection, trial: str) -> StoredDraft | None:

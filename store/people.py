@@ -18,6 +18,7 @@ from store.database import Connection, row, rows, run, scalar
 from store.queries import Queries
 from store.seals import note_act
 from store.tokens import end_tokens
+from store.walls import end_walls
 
 Purpose = Literal["invitation", "reset"]
 INVITATION: Final[Purpose] = "invitation"
@@ -272,8 +273,8 @@ def _set_password(
 
 
 def disable(conn: Connection, member: Member, *, by: str, now: datetime) -> None:
-    """End every session, link and token of a person who left. Machines' tokens rest until another person
-    answers for them, or this one is back. Raises CorrectInput for the last active person of the lab.
+    """End every session, link, token and wall of a person who left. Machines' tokens rest until another
+    person answers for them, or this one is back. Raises CorrectInput for the last active person of the lab.
     """
     active = rows(conn, _PersonId, _SQL.active_lab_people)
     if [one.person_id for one in active] == [member.person_id]:
@@ -285,6 +286,7 @@ def disable(conn: Connection, member: Member, *, by: str, now: datetime) -> None
     end_sessions(conn, member.person_id)
     drop_links(conn, member.person_id)
     end_tokens(conn, member.person_id)
+    end_walls(conn, member.person_id)
     record(conn, at=now, login=by, action="disable", subject=member.login)
 
 

@@ -29,7 +29,7 @@ _BY_ITSELF: Final = (
     "signed_in remove",  # sessions end
 )
 """Changes of the parts that leave no line of their own."""
-_RIGHTS: Final = ("person", "access_token", "credential", "invitation")
+_RIGHTS: Final = ("person", "access_token", "credential", "invitation", "wall_link")
 """An entry here gives somebody rights: there must be an act that tells of it."""
 _LONG: Final = timedelta(minutes=10)
 

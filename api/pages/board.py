@@ -17,7 +17,9 @@ from store.database import Connection
 from store.read.condition import DeviceContact
 from store.read.fleet import FleetRow, list_devices
 from trials.condition.causes import Cause
+from trials.condition.facts import DeviceFacts
 from trials.condition.gaps import DeviceGap
+from trials.condition.groups import GroupShare
 from trials.condition.state import CLOCK_IN_ORDER_S, Condition
 from trials.workflow.condition import Judged
 
@@ -60,6 +62,7 @@ class Shown:
     codes: tuple[str, ...]
     clock: str
     bars: list[Bar]
+    facts: DeviceFacts
 
     @property
     def state(self) -> DeviceState:
@@ -78,6 +81,20 @@ class ShownGap:
     what: str
     backfilled: bool
     open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ShownGroup:
+    """A site, an arm, a trial or all of them together, with its bars."""
+
+    name: str
+    devices: int
+    share: float | None
+    bars: list[Bar]
+
+
+def show_group(group: GroupShare, name: str) -> ShownGroup:
+    return ShownGroup(name, group.devices, group.share, [Bar(day.day, day.share) for day in group.days])
 
 
 def list_shown(
@@ -109,6 +126,7 @@ def show(page: Page, row: FleetRow, judged: Judged) -> Shown:
         codes=tuple(cause.key for cause in condition.causes),
         clock=_clock(page, condition.clock_offset),
         bars=[Bar(day.day, day.share) for day in condition.days],
+        facts=judged.facts,
     )
 
 

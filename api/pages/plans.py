@@ -14,8 +14,8 @@ from api.access import Signed, require_form_token
 from api.acting import acting
 from api.context import Conn, Context, Ctx, connecting
 from api.pages.board import Shown, list_shown
+from api.pages.meanwhile import Wrong, problem_of, wrong_of
 from api.pages.sites import managed, show_site
-from api.pages.windows import problem_of
 from api.plans import drawn, image_of, read_entry, read_spot
 from api.rendering import Page, page_of, respond
 from insitu.errors import CorrectInput
@@ -104,7 +104,7 @@ def _show(
     plan: int,
     *,
     placed: int = 0,
-    problem: str = "",
+    wrong: Wrong | None = None,
     given: Mapping[str, str] | None = None,
 ) -> HTMLResponse:
     """`given`: what was typed into a form that was refused, with the `device` or `name` it is about."""
@@ -117,12 +117,12 @@ def _show(
         request,
         "plan.j2",
         page,
-        status=400 if problem else 200,
+        status=wrong.status if wrong else 200,
         seen=seen,
         plan=found,
         devices=devices,
         moved=moved,
-        problem=problem,
+        problem=wrong.words if wrong else "",
         given=given or {},
         most_mb=MOST_BYTES >> 20,
     )
@@ -163,9 +163,9 @@ async def add_plan(
         number = await acting(request, work)
     except CorrectInput as error:
 
-        def again(conn: Connection, problem: str = str(error)) -> HTMLResponse:
+        def again(conn: Connection, wrong: Wrong = wrong_of(error)) -> HTMLResponse:
             known = managed(conn, context, viewer, site)
-            return show_site(request, conn, viewer, known, problem=problem, given=given)
+            return show_site(request, conn, context, viewer, known, wrong=wrong, given=given)
 
         return await _reading(request, again)
     return RedirectResponse(f"/sites/{site}/plans/{number}", status_code=303)
@@ -214,9 +214,9 @@ async def change_plan(
         await acting(request, work)
     except CorrectInput as error:
 
-        def again(conn: Connection, problem: str = str(error)) -> HTMLResponse:
+        def again(conn: Connection, wrong: Wrong = wrong_of(error)) -> HTMLResponse:
             given = {"name": name, "rank": rank}
-            return _show(request, conn, context, viewer, site, plan, problem=problem, given=given)
+            return _show(request, conn, context, viewer, site, plan, wrong=wrong, given=given)
 
         return await _reading(request, again)
     return RedirectResponse(f"/sites/{site}/plans/{plan}", status_code=303)
@@ -252,9 +252,9 @@ def place_device(
             conn, site, plan, device, spot, viewer=viewer, by=viewer.login, now=now, expected=etag or None
         )
 
-    if problem := problem_of(conn, act):
+    if wrong := problem_of(conn, act):
         given = {"device": device, "x": x, "y": y}
-        return _show(request, conn, context, viewer, site, plan, problem=problem, given=given)
+        return _show(request, conn, context, viewer, site, plan, wrong=wrong, given=given)
     seen = see_site(conn, viewer, site, now=now)
     number = next((one.device_id for one in seen.devices if f"{one.trial}/{one.device}" == device), 0)
     return RedirectResponse(f"/sites/{site}/plans/{plan}?placed={number}#plan", status_code=303)
@@ -299,6 +299,6 @@ def remove_plan(
             expected=etag or None,
         )
 
-    if problem := problem_of(conn, act):
-        return _show(request, conn, context, viewer, site, plan, problem=problem)
+    if wrong := problem_of(conn, act):
+        return _show(request, conn, context, viewer, site, plan, wrong=wrong)
     return RedirectResponse(f"/sites/{site}#plans", status_code=303)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -13,10 +13,11 @@ from api.access import Signed, require_form_token, require_right
 from api.context import Conn, Ctx
 from api.pages.forms import read_form
 from api.pages.local_times import read_local_or_none, write_local
-from api.pages.windows import problem_of
+from api.pages.meanwhile import Wrong, compare_fields, problem_of
 from api.pages.words import KINDS, OPEN_POINTS, PROVISION_WORDS, SCALES, STEP_WORDS, TRIAL_STATES
 from api.rendering import page_of, respond
 from insitu.errors import AlreadyExists, NotFound
+from insitu.language import LANGUAGES
 from insitu.model import OrganisationKind, TrialState
 from store.access import Viewer, visible_trial
 from store.catalogue.entries import list_versions
@@ -126,12 +127,12 @@ def _done(
 ) -> Response:
     """Back to the list; with a problem the page again, with what was typed. `code`: of an entry to change."""
     try:
-        problem = problem_of(conn, act)
+        wrong = problem_of(conn, act)
     except AlreadyExists as error:
-        problem = str(error)
-    if problem:
+        wrong = Wrong(str(error))
+    if wrong:
         typed = dict(form)
-        return _show_register(request, conn, viewer, problem=problem, kind=kind, given=typed, code=code)
+        return _show_register(request, conn, viewer, wrong=wrong, kind=kind, given=typed, code=code)
     return RedirectResponse(f"/register#{kind}", status_code=303)
 
 
@@ -140,29 +141,48 @@ def _show_register(
     conn: Connection,
     viewer: Viewer,
     *,
-    problem: str = "",
+    wrong: Wrong | None = None,
     kind: str = "",
     given: dict[str, Any] | None = None,
     code: str = "",
 ) -> HTMLResponse:
     require_right(viewer, Act.RUN_PROGRAMME, "such page")
     organisations = list_organisations(conn)
+    entries: dict[str, Sequence[Any]] = {
+        "organisations": organisations,
+        "properties": list_properties(conn),
+        "needs": list_needs(conn),
+    }
     return respond(
         request,
         "register.j2",
         page_of(request, viewer),
-        status=400 if problem else 200,
+        status=wrong.status if wrong else 200,
+        both=compare_fields(wrong, _stored(entries.get(kind, ()), code), given or {}),
         organisations=organisations,
         hosts=[one for one in organisations if one.kind is OrganisationKind.HOST],
-        properties=list_properties(conn),
-        needs=list_needs(conn),
+        properties=entries["properties"],
+        needs=entries["needs"],
         kinds=KINDS,
         scales=SCALES,
-        problem=problem,
+        problem=wrong.words if wrong else "",
         given={name: (given or {}) if name == kind and not code else {} for name in _READ},
         typed={(kind, code): given or {}},
         versions={name: list_versions(conn, one) for name, one in _KINDS.items()},
     )
+
+
+def _stored(entries: Sequence[Any], code: str) -> dict[str, str]:
+    """The fields of an entry as its form has them."""
+    one = next((entry for entry in entries if entry.code == code), None)
+    found: dict[str, str] = {}
+    for name in ("name", "title", "description"):
+        text = getattr(one, name, None)
+        if isinstance(text, str):
+            found[name] = text
+        elif one is not None and hasattr(one, name):
+            found |= {f"{name}_{language}": (text or {}).get(language, "") for language in LANGUAGES}
+    return found
 
 
 @router.get("/trials/new", response_class=HTMLResponse)
@@ -188,11 +208,11 @@ def new_trial(request: Request, conn: Conn, context: Ctx, viewer: Signed, form: 
         enter(conn, entry, viewer=viewer, by=viewer.login, now=context.clock.now())
 
     try:
-        problem = problem_of(conn, act)
+        wrong = problem_of(conn, act)
     except (AlreadyExists, NotFound) as error:
-        problem = str(error)
-    if problem:
-        return _show_new(request, conn, viewer, problem, form)
+        wrong = Wrong(str(error))
+    if wrong:
+        return _show_new(request, conn, viewer, wrong.words, form)
     return RedirectResponse(f"/trials/{_line(form, 'code')}/life", status_code=303)
 
 
@@ -242,8 +262,8 @@ def move(
     def act() -> None:
         step(conn, found.code, to, note, viewer=viewer, now=context.clock.now())
 
-    if problem := problem_of(conn, act):
-        return _show_life(request, conn, viewer, found, problem)
+    if wrong := problem_of(conn, act):
+        return _show_life(request, conn, viewer, found, wrong)
     return RedirectResponse(f"/trials/{found.code}/life", status_code=303)
 
 
@@ -262,19 +282,36 @@ def change_facts(
         now, tag = context.clock.now(), _line(form, "etag") or None
         change_trial(conn, found, stated, viewer=viewer, by=viewer.login, now=now, expected=tag)
 
-    if problem := problem_of(conn, act):
-        return _show_life(request, conn, viewer, found, problem)
+    if wrong := problem_of(conn, act):
+        there = visible_trial(conn, viewer, trial)
+        return _show_life(request, conn, viewer, there, wrong, dict(form))
     return RedirectResponse(f"/trials/{found.code}/life", status_code=303)
 
 
 def _show_life(
-    request: Request, conn: Connection, viewer: Viewer, trial: Trial, problem: str = ""
+    request: Request,
+    conn: Connection,
+    viewer: Viewer,
+    trial: Trial,
+    wrong: Wrong | None = None,
+    typed: dict[str, Any] | None = None,
 ) -> HTMLResponse:
+    """`typed`: in the form that changes the trial."""
+    evaluators = [one for one in list_organisations(conn) if one.kind is OrganisationKind.EVALUATOR]
+    stored = {
+        **{f"title_{language}": trial.title.get(language, "") for language in LANGUAGES},
+        "evaluator": next((one.code for one in evaluators if one.organisation_id == trial.evaluator_id), ""),
+        "need": trial.need or "",
+        "time_zone": trial.time_zone,
+        "ends_at": write_local(trial.ends_at, trial.time_zone),
+    }
     return respond(
         request,
         "life.j2",
         page_of(request, viewer, trial.time_zone),
-        status=400 if problem else 200,
+        status=wrong.status if wrong else 200,
+        both=compare_fields(wrong, stored, typed or {}),
+        filled=stored | (typed or {}),
         trial=trial,
         next=next_steps(conn, trial),
         steps=list(reversed(list_trial_steps(conn, trial.trial_id))),
@@ -284,9 +321,8 @@ def _show_life(
         provisions=PROVISIONS,
         provision_words=PROVISION_WORDS,
         most=MOST_NOTE,
-        problem=problem,
-        evaluators=[one for one in list_organisations(conn) if one.kind is OrganisationKind.EVALUATOR],
+        problem=wrong.words if wrong else "",
+        evaluators=evaluators,
         needs=list_needs(conn),
-        ends_at=write_local(trial.ends_at, trial.time_zone),
         version=list_versions(conn, "trial")[trial.code],
     )

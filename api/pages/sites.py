@@ -9,13 +9,16 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from api.access import Signed, require_form_token
+from api.completeness import completeness_of_site, load_devices
 from api.context import Conn, Context, Ctx
+from api.pages.board import ShownGroup, show_group
 from api.pages.listing import Asked, Asking, arrange
-from api.pages.windows import Local, Text, form_words, problem_of, wanted_of
-from api.rendering import page_of, respond
+from api.pages.meanwhile import Wrong, compare_fields, problem_of
+from api.pages.windows import Local, Text, form_words, wanted_of
+from api.rendering import Page, page_of, respond
 from insitu.errors import CorrectInput, NotFound
 from insitu.model import OrganisationKind, WindowKind
-from store.access import Viewer
+from store.access import Viewer, visible_trials
 from store.catalogue.entries import list_versions
 from store.catalogue.organisations import list_organisations
 from store.catalogue.plans import list_plans
@@ -60,15 +63,16 @@ def add(
         entry = SiteEntry.read(given | _degrees(**degrees))
         enter(conn, entry, viewer=viewer, by=viewer.login, now=context.clock.now())
 
-    if problem := problem_of(conn, act):
-        return _show_sites(request, conn, viewer, Asked("", "", 1), problem=problem, given=given | degrees)
+    if wrong := problem_of(conn, act):
+        asked = Asked("", "", 1)
+        return _show_sites(request, conn, viewer, asked, problem=wrong.words, given=given | degrees)
     return RedirectResponse(f"/sites/{code.strip()}", status_code=303)
 
 
 @router.get("/sites/{site}", response_class=HTMLResponse)
 def site_page(request: Request, site: str, conn: Conn, context: Ctx, viewer: Signed) -> HTMLResponse:
     """One site with its windows."""
-    return show_site(request, conn, viewer, managed(conn, context, viewer, site))
+    return show_site(request, conn, context, viewer, managed(conn, context, viewer, site))
 
 
 @router.post("/sites/{site}", response_class=HTMLResponse, dependencies=[Depends(require_form_token)])
@@ -93,8 +97,10 @@ def change_site(
         now = context.clock.now()
         change(conn, entry, viewer=viewer, by=viewer.login, now=now, expected=etag or None)
 
-    if problem := problem_of(conn, act):
-        return show_site(request, conn, viewer, known, problem=problem)
+    if wrong := problem_of(conn, act):
+        typed = {"name": name, "kind": kind, "latitude": latitude, "longitude": longitude}
+        now_there = managed(conn, context, viewer, site)
+        return show_site(request, conn, context, viewer, now_there, wrong=wrong, typed=typed)
     return RedirectResponse(f"/sites/{known.code}", status_code=303)
 
 
@@ -120,8 +126,8 @@ def declare_window(
         now = context.clock.now()
         declare(conn, Target("site", known.code), wanted, viewer=viewer, by=viewer.login, now=now)
 
-    if problem := problem_of(conn, act):
-        return show_site(request, conn, viewer, known, problem=problem, given=given)
+    if wrong := problem_of(conn, act):
+        return show_site(request, conn, context, viewer, known, wrong=wrong, given=given)
     return RedirectResponse(f"/sites/{known.code}#windows", status_code=303)
 
 
@@ -181,28 +187,53 @@ def _show_sites(
     )
 
 
+def _groups(
+    conn: Connection, context: Context, viewer: Viewer, page: Page, site: HostSite
+) -> list[ShownGroup]:
+    """The whole site and the trials there over the last 14 days."""
+    found = completeness_of_site(site.code, load_devices(conn, context, viewer, page.now), page.now)
+    if found.whole is None:
+        return []
+    titles = {one.code: page.pick(one.title) for one in visible_trials(conn, viewer)}
+    return [
+        show_group(found.whole, page.t("The whole site")),
+        *(show_group(one, titles.get(one.name, one.name)) for one in found.of("trial")),
+    ]
+
+
 def show_site(
     request: Request,
     conn: Connection,
+    context: Context,
     viewer: Viewer,
     site: HostSite,
     *,
-    problem: str = "",
+    wrong: Wrong | None = None,
     given: Mapping[str, Any] | None = None,
+    typed: dict[str, str] | None = None,
 ) -> HTMLResponse:
-    """The page of a site. `given`: what was typed into the form that was refused."""
+    """`given`: typed in the form of a window or of a plan; `typed`: in that of the site."""
     page = page_of(request, viewer)
+    stored = {
+        "name": site.name,
+        "kind": site.kind or "",
+        "latitude": "" if site.latitude is None else str(site.latitude),
+        "longitude": "" if site.longitude is None else str(site.longitude),
+    }
     return respond(
         request,
         "site.j2",
         page,
-        status=400 if problem else 200,
+        status=wrong.status if wrong else 200,
         site=site,
+        both=compare_fields(wrong, stored, typed or {}),
+        filled=stored | (typed or {}),
         windows=list_stored_windows(conn, site=site.code),
         version=list_versions(conn, "site")[site.code],
         plans=list_plans(conn, site.code),
         most_mb=MOST_BYTES >> 20,
-        problem=problem,
+        groups=_groups(conn, context, viewer, page, site),
+        problem=wrong.words if wrong else "",
         given=given or {},
         **form_words(page),
     )

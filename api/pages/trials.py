@@ -11,8 +11,9 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from api.access import Signed, require_form_token
+from api.completeness import completeness_of_trial
 from api.context import Conn, Context, Ctx
-from api.pages.board import Shown, list_shown
+from api.pages.board import Shown, ShownGroup, list_shown, show_group
 from api.pages.expected import Expected, bounds, expected
 from api.pages.listing import Asking, arrange
 from api.pages.result import load_result
@@ -186,6 +187,7 @@ def trial_page(request: Request, trial: str, conn: Conn, context: Ctx, viewer: S
         periods=PERIODS,
         roles=ROLES,
         capture=captured,
+        groups=_groups(conn, viewer, found, page, captured),
         evaluations=evaluations,
         locked=any(one.locked_at for one in stored),
         asked=next(iter(list_requests(conn, found.code, 1)), None) if reads else None,
@@ -224,6 +226,25 @@ def capture(conn: Connection, devices: list[Shown]) -> list[Captured]:
     return [
         Captured(one, share_stored(stored.get((one.row.trial, one.row.device), 0), one.condition.planned))
         for one in devices
+    ]
+
+
+def _groups(
+    conn: Connection, viewer: Viewer, trial: Trial, page: Page, captured: list[Captured]
+) -> list[ShownGroup]:
+    """The whole trial, its sites and its arms over the last 14 days; nothing before something was planned."""
+    devices = [(one.shown.row, one.shown.facts) for one in captured]
+    found = completeness_of_trial(conn, viewer, trial, devices, page.now)
+    if found.whole is None:
+        return []
+    sites = {one.shown.row.site: one.shown.row.site_name for one in captured}
+    return [
+        show_group(found.whole, page.t("The whole trial")),
+        *(
+            show_group(one, page.t("Site {name}", name=sites.get(one.name) or one.name))
+            for one in found.of("site")
+        ),
+        *(show_group(one, page.t("Arm {name}", name=one.name)) for one in found.of("arm")),
     ]
 
 

@@ -11,9 +11,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from api.access import Signed, require_form_token, require_right
 from api.context import Conn, Ctx
 from api.pages.local_times import read_local, read_local_or_none, write_local
+from api.pages.meanwhile import Wrong, compare_fields, problem_of
 from api.pages.words import WINDOWS
 from api.rendering import Page, page_of, respond
-from insitu.errors import CorrectInput
 from insitu.model import WindowKind
 from store.access import Viewer, visible_trial
 from store.catalogue.entries import list_versions
@@ -71,8 +71,8 @@ def declare(
         wanted = wanted_of(kind, start, end, reason, found.time_zone)
         acts.declare(conn, aim, wanted, viewer=viewer, by=viewer.login, now=context.clock.now())
 
-    if problem := problem_of(conn, act):
-        return _show_trial(request, conn, viewer, found, problem=problem, given=given)
+    if wrong := problem_of(conn, act):
+        return _show_trial(request, conn, viewer, found, problem=wrong.words, given=given)
     return RedirectResponse(f"/trials/{found.code}/windows", status_code=303)
 
 
@@ -94,7 +94,7 @@ def end(
         now = context.clock.now()
         acts.end_now(conn, number, viewer=viewer, by=viewer.login, now=now, expected=etag or None)
 
-    return _done(request, conn, viewer, number, act)
+    return _done(request, conn, viewer, number, act, {})
 
 
 @router.post(
@@ -115,7 +115,7 @@ def withdraw(
         now, tag = context.clock.now(), etag or None
         acts.withdraw(conn, number, reason, viewer=viewer, by=viewer.login, now=now, expected=tag)
 
-    return _done(request, conn, viewer, number, act)
+    return _done(request, conn, viewer, number, act, {"withdrawal": reason})
 
 
 @router.post(
@@ -141,24 +141,13 @@ def correct(
         now, tag = context.clock.now(), etag or None
         acts.correct(conn, number, wanted, viewer=viewer, by=viewer.login, now=now, expected=tag)
 
-    return _done(request, conn, viewer, number, act)
+    typed = {"kind": kind.value, "start": start, "end": end, "reason": reason}
+    return _done(request, conn, viewer, number, act, typed)
 
 
 def wanted_of(kind: WindowKind, start: str, end: str, reason: str, time_zone: str) -> Wanted:
     """A window as a form states it; times are local."""
     return Wanted(kind, read_local(start, time_zone), read_local_or_none(end, time_zone), reason)
-
-
-def problem_of(conn: Connection, act: Callable[[], object]) -> str:
-    """Does the act, all of it or nothing. Returns the sentence about a wrong field, empty if there is none;
-    raises errors that another entry would not mend.
-    """
-    try:
-        with conn.transaction():
-            act()
-    except CorrectInput as error:
-        return str(error)
-    return ""
 
 
 def zone_of(request: Request, conn: Connection, viewer: Viewer, window: StoredWindow) -> str:
@@ -185,11 +174,16 @@ def form_words(page: Page) -> dict[str, Any]:
 
 
 def _done(
-    request: Request, conn: Connection, viewer: Viewer, number: int, act: Callable[[], object]
+    request: Request,
+    conn: Connection,
+    viewer: Viewer,
+    number: int,
+    act: Callable[[], object],
+    typed: dict[str, str],
 ) -> Response:
-    """Back to the list; with a problem the page of the window again."""
-    if problem := problem_of(conn, act):
-        return _show_window(request, conn, viewer, get_window(conn, number), problem=problem)
+    """Back to the list; with a problem the page of the window again, with what was typed."""
+    if wrong := problem_of(conn, act):
+        return _show_window(request, conn, viewer, get_window(conn, number), wrong=wrong, typed=typed)
     return RedirectResponse(place_of(get_window(conn, number)), status_code=303)
 
 
@@ -234,20 +228,35 @@ def _targets(conn: Connection, viewer: Viewer, trial: Trial, page: Page) -> list
 
 
 def _show_window(
-    request: Request, conn: Connection, viewer: Viewer, window: StoredWindow, *, problem: str = ""
+    request: Request,
+    conn: Connection,
+    viewer: Viewer,
+    window: StoredWindow,
+    *,
+    wrong: Wrong | None = None,
+    typed: dict[str, str] | None = None,
 ) -> HTMLResponse:
     page = page_of(request, viewer, zone_of(request, conn, viewer, window))
+    zone = page.reader.time_zone
+    stored = {
+        "kind": window.kind.value,
+        "start": write_local(window.start, zone),
+        "end": write_local(window.end, zone),
+        "reason": window.reason,
+    }
     runs = window.has_begun(page.now) and not window.is_over(page.now)
     return respond(
         request,
         "window.j2",
         page,
-        status=400 if problem else 200,
+        status=wrong.status if wrong else 200,
         window=window,
+        both=compare_fields(wrong, stored, typed or {}),
+        filled={"withdrawal": ""} | stored | (typed or {}),
         version=list_versions(conn, "window")[str(window.window_id)],
         back=place_of(window),
         runs=runs,
         may_be_withdrawn=acts.may_be_withdrawn(window, page.now),
-        problem=problem,
+        problem=wrong.words if wrong else "",
         **form_words(page),
     )

@@ -23,9 +23,10 @@ INSERT INTO signed_in (token_sha256, person_id, expires_at)
 VALUES (%(token_sha256)s::bytea, %(person_id)s::int, clock_timestamp() + %(lifetime)s::interval);
 
 -- name: signed_in
--- The people of these sessions; a sign-in that waits for its code is none.
+-- The people of these sessions, with the pages that they keep; a sign-in that waits for its code is none.
 SELECT s.token_sha256, p.person_id, p.login, p.name, p.language, p.role, o.organisation_id, o.name AS organisation,
-       EXISTS (SELECT FROM second_factor f WHERE f.person_id = p.person_id AND f.confirmed_at IS NOT NULL) AS has_factor
+       EXISTS (SELECT FROM second_factor f WHERE f.person_id = p.person_id AND f.confirmed_at IS NOT NULL) AS has_factor,
+       ARRAY(SELECT ARRAY[v.name, v.address] FROM saved_view v WHERE v.person_id = p.person_id ORDER BY v.place, v.saved_view_id) AS views
 FROM signed_in s JOIN person p USING (person_id) JOIN organisation o USING (organisation_id)
 WHERE s.token_sha256 = ANY(%(tokens_sha256)s::bytea[]) AND s.expires_at > clock_timestamp() AND NOT s.wants_code
   AND p.disabled_at IS NULL;

@@ -15,3 +15,7 @@ ON CONFLICT (trial_id) DO UPDATE SET text = excluded.text, changed_at = excluded
 -- name: remove_draft
 -- The draft is locked, or thrown away.
 DELETE FROM protocol_draft d USING trial t WHERE t.trial_id = d.trial_id AND t.code = %(trial)s::text;
+
+-- name: list_drafts
+-- The drafts of all trials, by code.
+SELECT d.text, d.changed_at, d.changed_by, t.code AS trial FROM protocol_draft d JOIN trial t USING (trial_id) ORDER BY t.code;

@@ -92,13 +92,16 @@ def server(
     *,
     clock: Clock = SYSTEM,
     readiness: Callable[[], Readiness] = ready,
+    port: int = 0,
     **settings: object,
 ) -> Iterator[str]:
-    """Yields the address of a real server around the application, on a thread of this process."""
+    """Yields the address of a real server around the application, on a thread of this process. `port`: 0 for
+    a free one.
+    """
     chosen = Settings(data_dir=data_dir, **settings)  # type: ignore[arg-type]
     app = create_app(chosen, database_url=url, clock=clock, mqtt_public=PUBLIC, readiness=readiness)
     running = uvicorn.Server(
-        uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=3, **server_options())
+        uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=3, **server_options())
     )
     thread = threading.Thread(target=running.run)
     thread.start()

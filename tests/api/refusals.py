@@ -68,6 +68,8 @@ PLACES = [
     "store/access.py",
     "store/people.py",
     "store/tokens.py",
+    "store/views.py",
+    "store/walls.py",
     "store/factors.py",
     "store/retention.py",
     "store/erasures.py",

@@ -35,18 +35,31 @@ OPEN = (
     "/static/insitu.css",
     "/static/insitu.js",
 )
-EVERYBODY = ("/", "/fleet", "/map", "/trials", "/rejects", "/alerts", "/docs")
+EVERYBODY = (
+    "/",
+    "/fleet",
+    "/map",
+    "/trials",
+    "/rejects",
+    "/alerts",
+    "/views",
+    "/wall",
+    "/wall/board",
+    "/docs",
+)
 
 
 TRIALS_ROUTE, SERIES_ROUTE = "/api/v1/trials", "/api/v1/datastreams/{datastream_id}/observations"
 AUDIT_ROUTE = "/api/v1/audit"
 ALERT_ROUTES = {f"/api/v1/alerts{below}" for below in ("", "/rules", "/channels")}
+OWN_ROUTES = {"/api/v1/views", "/api/v1/walls"}
 PROGRAMME_ROUTES = {
     f"/api/v1/{name}"
     for name in (
         *("organisations", "sites", "sites.geojson", "sites/{site}/windows", "properties", "needs"),
         "catalogue.zip",
         *("sites/{site}/plans", "sites/{site}/plans/{plan}", "sites/{site}/plans/{plan}/image"),
+        *("sites/{site}/completeness", "sites/{site}/completeness.csv"),
     )
 }
 """With these the only GETs of the API without a trial in their path."""
@@ -110,7 +123,7 @@ def test_nobody_reads_the_api_without_signing_in(client: SignIn) -> None:
 
 def test_a_route_without_a_trial_in_its_path_is_named_here(client: SignIn) -> None:
     without = {path for path in documented(client("lab")) if "{trial}" not in path}
-    assert without == {TRIALS_ROUTE, SERIES_ROUTE, AUDIT_ROUTE, *ALERT_ROUTES, *PROGRAMME_ROUTES}
+    assert without == {TRIALS_ROUTE, SERIES_ROUTE, AUDIT_ROUTE, *ALERT_ROUTES, *OWN_ROUTES, *PROGRAMME_ROUTES}
 
 
 @pytest.mark.parametrize("trial", TRIALS)

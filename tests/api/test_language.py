@@ -9,7 +9,7 @@ import pytest
 
 from api import problems, rendering
 from api.attempts import TooManyAttempts
-from api.pages import chart_words, rejects, series, words
+from api.pages import chart_words, meanwhile, rejects, series, words
 from api.rendering import Page
 from insitu.language import Language, Reader, catalogue
 from trials.report.sentence import sentences
@@ -42,7 +42,7 @@ def texts() -> set[str]:
                     for part in ast.walk(text)
                     if isinstance(part, ast.Constant) and isinstance(part.value, str)
                 }
-    for name, table in (*vars(words).items(), *vars(chart_words).items()):
+    for name, table in (*vars(words).items(), *vars(chart_words).items(), *vars(meanwhile).items()):
         if name.isupper():
             found |= {text for text in table.values() if isinstance(text, str)}
     found |= (

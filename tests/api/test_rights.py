@@ -194,6 +194,7 @@ def test_a_route_that_asks_for_nothing_is_open_on_purpose() -> None:
                 "/keys",
                 "/.well-known",
                 "/invitations",
+                "/walls",
             )
         )
         for route in OPEN
@@ -244,6 +245,12 @@ def body_of(route: str, ward: Ward, login: str) -> dict[str, Any]:
         window = {"kind": "access", "start": "2026-01-02T00:00Z", "end": "2026-01-01T00:00Z", "reason": "why"}
         device = "ward-c" if RELATIONS.get(login) is Reach.SITES else "ward-a"
         return window | ({"device": device} if "{trial}" in route else {})
+    if route.endswith("/views"):
+        return {"name": "Silent", "address": "/fleet?state=silent"}
+    if route.endswith("/walls"):
+        return {"name": "Hall"}
+    if "/views/" in route:
+        return {"place": 1}
     if route.endswith("/correction"):
         return {"kind": "access", "start": "2026-01-01T00:00:00Z", "reason": "why"}
     if route.endswith(("/trials/{trial}", "/properties/{property}", "/needs/{need}")):
@@ -323,6 +330,7 @@ def test_every_route_answers_as_the_table_says(ask: SignIn, ward: Ward, data_dir
             right = status in (200, 201, 202, 303) or (route.startswith("POST") and status in (400, 409, 422))
             right |= "/draft" in route and status == 412  # there is one, and nobody says which was read
             right |= route.endswith("{number}/end") and status == 404  # a token of nobody
+            right |= "/views/{number}" in route and status == 404  # a view of nobody
         else:
             right = status == 404 or (" /people" in route and status == 422)  # a field is missing as well
         if not right:

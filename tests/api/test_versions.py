@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,6 +12,7 @@ import pytest
 from tests.api.conftest import SignIn, form_token
 
 V1 = "/api/v1"
+TEMPLATES = Path(__file__).parents[2] / "api" / "templates"
 KINDS = {
     "organisations": ("metro-demo", {"name": "Metro"}),
     "sites": ("hospital-south", {"kind": "ward"}),
@@ -25,7 +27,7 @@ ITS_OWN = {
         *("sites/{site}/windows", "trials/{trial}/evaluations", "trials/{trial}/devices"),
         *("trials/{trial}/devices/{device}/credentials", "trials/{trial}/devices/{device}/datastreams"),
         *("trials/{trial}/devices/{device}/sensors", "trials/{trial}/imports"),
-        *("alerts/channels", "alerts/rules"),
+        *("alerts/channels", "alerts/rules", "views", "walls"),
     ),
     "names the state in which it may be done, and refuses any other": (
         *("trials/{trial}/life", "trials/{trial}/endpoints/{endpoint}/unblinding"),
@@ -38,6 +40,7 @@ ITS_OWN = {
     "only its owner does it": (
         *("alerts/acknowledgement", "alerts/rules/removal", "alerts/channels/confirmation"),
         *("alerts/channels/test", "alerts/channels/removal"),
+        *("views/{number}", "views/{number}/removal", "walls/{number}/end"),
     ),
 }
 """Why a POST has no If-Match → its paths."""
@@ -111,21 +114,112 @@ def test_a_window_is_ended_corrected_and_withdrawn_as_it_was_read(own_client: Si
     assert late.status_code == 412
 
 
-def test_a_page_that_was_read_before_somebody_changed_it_says_so_and_keeps_what_was_typed(
-    lab: httpx.Client,
+FORMS: dict[str, tuple[str, dict[str, str], str, dict[str, Any]]] = {
+    "register/organisations": (
+        "/register",
+        {"kind": "host", "name": "Mine"},
+        "organisations",
+        {"name": "Theirs"},
+    ),
+    "register/properties": (
+        "/register",
+        {"unit": "ug/m3", "name_en": "Mine", "name_fr": ""},
+        "properties",
+        {"name": {"en": "Theirs"}},
+    ),
+    "register/needs": (
+        "/register",
+        {"host": "metro-demo", "title_en": "Mine"},
+        "needs",
+        {"title": {"en": "Theirs"}},
+    ),
+    "sites": ("/sites/hospital-south", {"name": "Mine", "kind": "ward"}, "sites", {"name": "Theirs"}),
+    "trials": (
+        "/trials/ward-ventilation/life",
+        {"title_en": "Mine", "time_zone": "Europe/Paris"},
+        "trials",
+        {"title": {"en": "Theirs"}},
+    ),
+}
+"""Address of a form without the code → (its page, what is typed, the list of the API, what somebody else
+says).
+"""
+WINDOW_FORMS = {
+    "end": {},
+    "withdrawal": {"reason": "Mine"},
+    "correction": {"kind": "incident", "start": "2099-01-01T00:00", "reason": "Mine"},
+}
+BY_ITSELF = {"trials/protocol": "test_drafts.py keeps both drafts of two writers"}
+
+
+def tag_in(page: str, action: str) -> str:
+    found = re.search(rf'action="/{action}".*?name="etag" value="(\d+)"', page, re.DOTALL)
+    assert found, action
+    return found[1]
+
+
+@pytest.mark.parametrize("where", FORMS)
+def test_a_form_that_was_read_before_somebody_changed_it_answers_412_with_both_versions(
+    lab: httpx.Client, where: str
 ) -> None:
-    page = lab.get("/register").text
-    form = re.search(r'action="/register/needs/cleaner".*?name="etag" value="(\d+)"', page, re.DOTALL)
-    assert form
-    assert lab.post(f"{V1}/needs/cleaner", json={"title": {"en": "Meanwhile"}}).status_code == 200
-    typed = {"form": form_token(lab, "/register"), "etag": form[1], "host": "metro-demo", "title_en": "Mine"}
-    answer = lab.post("/register/needs/cleaner", data=typed)
-    assert answer.status_code == 400
-    assert "somebody changed it meanwhile" in answer.text
-    assert 'value="Mine"' in answer.text
-    again = re.search(r'action="/register/needs/cleaner".*?name="etag" value="(\d+)"', answer.text, re.DOTALL)
-    assert again
-    assert lab.post("/register/needs/cleaner", data=typed | {"etag": again[1]}).status_code == 303
+    path, typed, kind, theirs = FORMS[where]
+    code = KINDS[kind][0]
+    action = f"{where}/{code}"
+    read = tag_in(lab.get(path).text, action)
+    assert lab.post(f"{V1}/{kind}/{code}", json=theirs).status_code == 200
+    mine = {"form": form_token(lab, path), "etag": read, **typed}
+    answer = lab.post(f"/{action}", data=mine)
+    assert answer.status_code == 412
+    assert "changed it meanwhile" in answer.text
+    assert "<td>Theirs</td><td>Mine</td>" in answer.text, "both, side by side"
+    assert 'value="Mine"' in answer.text, "in the form, to send it again"
+    assert "Theirs" in str(listed(lab, kind, code)), "nothing was replaced"
+    assert lab.post(f"/{action}", data=mine | {"etag": tag_in(answer.text, action)}).status_code == 303
+    assert "Mine" in str(listed(lab, kind, code))
+
+
+@pytest.mark.parametrize("act", WINDOW_FORMS)
+def test_a_form_about_a_window_that_somebody_changed_meanwhile_answers_412_with_both_versions(
+    own_client: SignIn, act: str
+) -> None:
+    host = own_client("hospital")
+    start = "2020-01-01T00:00:00Z" if act == "end" else "2099-01-01T00:00:00Z"
+    body = {"kind": "access", "start": start, "reason": "Theirs"}
+    made = host.post(f"{V1}/sites/hospital-south/windows", json=body)
+    path = f"/windows/{made.json()['window_id']}"
+    read = tag_in(host.get(path).text, f"{path[1:]}/{act}")
+    other = "end" if act == "end" else "withdrawal"
+    assert host.post(f"{V1}{path}/{other}", json={"reason": "x"}).status_code in (200, 201)
+    mine = {"form": form_token(host, path), "etag": read, **WINDOW_FORMS[act]}
+    answer = host.post(f"{path}/{act}", data=mine)
+    assert answer.status_code == 412
+    assert "Theirs" in answer.text
+    if act == "correction":
+        assert "<td>Theirs</td><td>Mine</td>" in answer.text
+
+
+def test_a_refused_form_keeps_what_was_typed(lab: httpx.Client) -> None:
+    """Also where nobody changed anything: a wrong number, a time zone that is none."""
+    for path, action, typed in (
+        ("/sites/hospital-south", "/sites/hospital-south", {"name": "Mine", "latitude": "north"}),
+        ("/trials/ward-ventilation/life", "/trials/ward-ventilation", {"title_en": "Mine", "time_zone": "x"}),
+    ):
+        answer = lab.post(action, data={"form": form_token(lab, path), **typed})
+        assert answer.status_code == 400
+        for text in typed.values():
+            assert f'value="{text}"' in answer.text
+        assert "Both versions" not in answer.text
+
+
+def test_each_form_with_a_version_is_walked_here() -> None:
+    """By the templates: a form that says what was read, and its address without codes."""
+    found = set()
+    for template in TEMPLATES.glob("*.j2"):
+        for form in re.findall(r"<form\b.*?</form>", template.read_text("utf-8"), re.DOTALL):
+            if re.search(r'name="etag"|etag\(|name="began_with"', form):
+                (action,) = re.findall(r'action="/([^"]+)"', form)
+                found.add(re.sub(r"/?\{\{.*?\}\}", "", action))
+    assert found == {*FORMS, *(f"windows/{act}" for act in WINDOW_FORMS), *BY_ITSELF}
 
 
 @pytest.mark.parametrize("path", ["/register", "/sites/hospital-south", "/trials/ward-ventilation/life"])

@@ -63,6 +63,7 @@ NO_LINE = {
     **dict.fromkeys(("profiles", "power", "report", "verify", "check", "settings", "audit"), "only reads"),
     **dict.fromkeys(("cert", "bench"), "touches no installation"),
     "restore": "makes the installation; tests/end_to_end/test_drill.py looks at the line of its first start",
+    "draft": "test_drafts_verb.py looks at its lines",
     "alerts": "tests/jobs/test_verb.py looks at its line",
     "people": "test_accounts.py looks at its lines",
     "plans": "test_plans.py of the API looks at its lines",

@@ -26,7 +26,7 @@ from insitu.embedded.postgres import Postgres
 from insitu.errors import InsituError
 from insitu.settings import Settings
 from store.audit import audit
-from store.backups import BackupState, load_backup_state, note_restore, save_backup_state
+from store.backups import BackupState, find_fault, load_backup_state, note_restore, save_backup_state
 from store.database import Connection, connect, migrate
 from tests.embedded.test_interrupted import folder
 from tests.stack import wait_until
@@ -301,6 +301,35 @@ def test_check_says_how_old_the_newest_backup_is_and_what_to_do(conn: Connection
         describe(conn, replace(kept, received_at=NOW - timedelta(minutes=11)))
     with pytest.raises(LookAt, match="The last attempt: no space"):
         describe(conn, replace(kept, trouble="no space"))
+
+
+@pytest.mark.parametrize("every", [None, 0.5, 24.0])
+@pytest.mark.parametrize("made", [None, 0.2, 0.99, 1.01, 47.9, 48.1, 300.0])
+@pytest.mark.parametrize("received", [None, 1, 9, 11, 3000])
+@pytest.mark.parametrize("trouble", [None, "no space"])
+def test_check_is_not_content_when_an_alert_is_due_and_the_other_way_round_where_backups_are_scheduled(
+    conn: Connection, every: float | None, made: float | None, received: int | None, trouble: str | None
+) -> None:
+    state = BackupState(
+        made_at=None if made is None else NOW - made * HOUR,
+        place="/b/insitu-1",
+        every_hours=every,
+        received_at=None if received is None else NOW - timedelta(minutes=received),
+        trouble=trouble,
+    )
+    try:
+        describe(conn, state)
+    except InsituError:
+        is_content = False
+    else:
+        is_content = True
+    is_due = find_fault(state, NOW) is not None
+    if every is None:
+        assert not is_due, "nothing is made by itself, so nothing is overdue"
+    elif made is None and trouble is None:
+        assert not is_due, "the first one is still being made"
+    else:
+        assert is_due == (not is_content)
 
 
 def test_a_restore_is_remembered_once(conn: Connection) -> None:

@@ -42,8 +42,7 @@ REPORTING = {
     *("replay", "import", "pull", "migrate"),
     *("retention", "erase", "erasures", "record"),
     *("backup", "restore"),
-    "alerts",
-    "plans",
+    *("alerts", "draft", "plans"),
     *("imports", "withdraw", "map", "mappings", "topics", "key", "agreement"),
 }
 

@@ -52,6 +52,7 @@ NOTHING_RESTS = {
     ),
     "kept_answer": "for the repeats of one day; what was done has its line and its rows",
     "protocol_draft": "a text that people still change; its lock counts, and that has a hash and a line",
+    "saved_view": "which pages one person keeps in its menu",
     "outage": "which silence is ours, for alerts; gaps in reports come from results",
     "backup_state": WORKING,
     "boot_sequence": "numbers of messages, for receipts; a repeat is never stored twice, by its key",
@@ -81,6 +82,7 @@ NOTHING_RESTS = {
     "used_return": WORKING,
     "access_token.last_used_at": LAST_USE,
     "person.last_sign_in_at": LAST_USE,
+    "wall_link.last_opened_at": LAST_USE,
     "person.language": "the language of the pages",
     "second_factor.last_step": "a code works once; a lower number lets the last one in again for a minute",
     "signed_in.last_used_at": LAST_USE,
@@ -162,6 +164,9 @@ INSERT INTO alert_channel (person_id, kind, address, secret, made_at)
 INSERT INTO alert (person_id, kind, since, opened_at, detail) SELECT person_id, 'outage', now(), now(), '{}'
     FROM person;
 INSERT INTO alert_trouble SELECT person_id, trouble_id, alert_id FROM alert, trouble;
+INSERT INTO saved_view (person_id, name, address, place) SELECT person_id, 'v', '/fleet', 1 FROM person;
+INSERT INTO wall_link (token_sha256, person_id, name, trials, sites, language, expires_at)
+    SELECT sha256('w'), person_id, 'w', '{t}', '{}', 'fr', now() + interval '9 days' FROM person;
 INSERT INTO notice (alert_channel_id, about, event, content, made_at, due_at)
     SELECT alert_channel_id, 'test', 'test', '{}', now(), now() FROM alert_channel;
 """

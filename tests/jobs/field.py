@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from insitu.model import DatastreamRole, OrganisationKind, Role
 from jobs.alerts import Watcher, look_and_tell
 from store.access import add_person
+from store.backups import BackupState
 from store.catalogue.datastreams import add_datastream
 from store.catalogue.deployments import deploy
 from store.catalogue.devices import add_device
@@ -51,9 +52,9 @@ class Field:
     watcher: Watcher = field(default_factory=lambda: Watcher(PARIS))
     out_since: datetime | None = None
 
-    def look(self, *, disk: tuple[int, int] | None = None) -> Look | None:
+    def look(self, *, disk: tuple[int, int] | None = None, backups: BackupState | None = None) -> Look | None:
         return look_and_tell(
-            self.conn, self.now, OwnState(self.out_since, disk), self.watcher, simulated=False
+            self.conn, self.now, OwnState(self.out_since, disk, backups), self.watcher, simulated=False
         )
 
     def heard(self, names: Iterable[str], at: datetime | None = None) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from insitu.model import WindowKind
 from store.access import viewer_of
+from store.backups import BackupState
 from store.catalogue.windows import add_window
 from store.database import Connection, connect
 from tests.jobs.field import START, Field, add_webhook, build_field
@@ -237,6 +240,40 @@ def test_a_full_disk_is_told_to_the_lab_alone(field: Field) -> None:
         field.now += timedelta(minutes=5)
         field.look(disk=(10**9, 10**12))
     assert field.alerts() == [("lab", "disk", "")]
+
+
+@pytest.mark.parametrize("wrong", [{"made_at": -49}, {"received_at": -1}, {"trouble": "no space"}])
+def test_backups_that_are_overdue_or_fail_are_told_to_the_lab_until_they_are_in_order(
+    field: Field, wrong: dict[str, Any]
+) -> None:
+    add_webhook(field, "lab")
+    kept = BackupState(place="/b/insitu-1", kind="physical", bytes=1, seconds=1.0, every_hours=24.0)
+    bad = {name: value if name == "trouble" else value * HOUR for name, value in wrong.items()}
+
+    def look(*, is_wrong: bool) -> None:
+        field.now += timedelta(minutes=5)
+        ages = {"made_at": -HOUR, "received_at": -timedelta(minutes=1), "trouble": None}
+        state = {
+            name: field.now + age if isinstance(age, timedelta) else age
+            for name, age in (ages | bad if is_wrong else ages).items()
+        }
+        field.heard(field.devices)
+        field.look(backups=replace(kept, **state))
+
+    for _ in range(4):
+        look(is_wrong=False)
+    assert field.alerts() == []
+    for _ in range(3 * 12):
+        look(is_wrong=True)
+    assert field.alerts() == [("lab", "backup", "")]
+    for _ in range(24 * 12):
+        look(is_wrong=True)
+    for _ in range(4):
+        look(is_wrong=False)
+    assert field.notices("lab") == [("open", "backup"), ("remind", "backup"), ("resolve", "backup")]
+    field.now += timedelta(minutes=5)
+    field.look()  # a simulated time: nothing is known of backups
+    assert field.still_open("lab") == 0
 
 
 def test_who_loses_the_sight_of_a_device_hears_no_more_of_it(field: Field) -> None:

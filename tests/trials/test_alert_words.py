@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from insitu.language import catalogue
+from insitu.language import Language, catalogue
+from store.backups import BackupFault
 from trials.alerting import words
 from trials.alerting.kinds import KINDS, AlertKind
-from trials.alerting.words import KIND_WORDS, LINES, LOCALE, plain, write_text
+from trials.alerting.words import FAULTS, KIND_WORDS, LINES, LOCALE, Words, plain, write_text
 
 _PLACE = re.compile(r"\{(\w+)\}")
 AT = datetime(2026, 3, 2, 8, tzinfo=UTC).isoformat()
@@ -32,6 +33,7 @@ DETAILS: dict[AlertKind, dict[str, Any]] = {
     AlertKind.TAKE_OVER: {"take_overs": 4, "refused_ids": 0},
     AlertKind.OUTAGE: {"out_since": AT},
     AlertKind.DISK: {"free_bytes": 10**9, "total_bytes": 10**11},
+    AlertKind.BACKUP: {"fault": "overdue", "made_at": AT, "every_hours": 24.0},
     AlertKind.DARK_SITE: {"down": 4, "there": 5},
 }
 
@@ -48,7 +50,7 @@ def texts() -> set[str]:
         and isinstance(node.args[0], ast.Constant)
     }
     shapes = {words._ENDED, words._REMINDED, words._DEVICE, words._SITE}
-    return called | set(KIND_WORDS.values()) | set(LINES.values()) | shapes
+    return called | set(KIND_WORDS.values()) | set(LINES.values()) | set(FAULTS.values()) | shapes
 
 
 def test_every_text_has_its_french_with_the_same_parts() -> None:
@@ -62,6 +64,19 @@ def test_every_text_has_its_french_with_the_same_parts() -> None:
 def test_every_kind_has_words() -> None:
     assert set(KIND_WORDS) == set(KINDS) == set(AlertKind)
     assert set(LINES) == set(DETAILS) == set(AlertKind) - {AlertKind.DIGEST}
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_each_fault_of_the_backups_has_its_sentence(language: Language) -> None:
+    assert set(FAULTS) == set(map(str, BackupFault))
+    said = {
+        Words(language, "UTC").line(
+            {"kind": "backup", "since": AT, "detail": {"fault": f, "made_at": AT, "every_hours": 0.5}}
+        )
+        for f in FAULTS
+    }
+    assert len(said) == len(FAULTS)
+    assert not [one for one in said if "{" in one or "None" in one]
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])

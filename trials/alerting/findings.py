@@ -169,6 +169,16 @@ def _find_by_counts(one: Situation) -> Iterator[tuple[AlertKind, Detail]]:
         yield AlertKind.REJECTS, {"refused": one.refused, "received": one.received}
 
 
+def find_in_backups(
+    fault: str | None, *, made_at: datetime | None, every_hours: float | None
+) -> dict[AlertKind, Detail]:
+    """`fault`: a key of `words.FAULTS`, or None; `made_at`: of the newest backup."""
+    if fault is None:
+        return {}
+    made = None if made_at is None else made_at.isoformat()
+    return {AlertKind.BACKUP: {"fault": fault, "made_at": made, "every_hours": every_hours}}
+
+
 def find_low_disk(free: int, total: int) -> Found:
     """`free` and `total` in bytes."""
     if free >= LEAST_FREE_BYTES and free >= LEAST_FREE_SHARE * total:

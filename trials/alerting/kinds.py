@@ -31,6 +31,8 @@ class AlertKind(StrEnum):
     TAKE_OVER = "take_over"
     OUTAGE = "outage"
     DISK = "disk"
+    BACKUP = "backup"
+    """Scheduled backups that are overdue, fail, or whose later changes are not received."""
     DARK_SITE = "dark_site"
     """Made of several silent devices for one person; no rule of its own."""
     DIGEST = "digest"
@@ -70,6 +72,7 @@ KINDS: Final[dict[AlertKind, KindFacts]] = {
     AlertKind.TAKE_OVER: KindFacts(_minutes(0), _minutes(30), roles=_MAKER | _LAB),
     AlertKind.OUTAGE: KindFacts(_minutes(2), _minutes(2), "service", _FIELD | _LAB),
     AlertKind.DISK: KindFacts(_minutes(5), _minutes(30), "figures", _LAB),
+    AlertKind.BACKUP: KindFacts(_minutes(10), _minutes(10), "figures", _LAB),
     AlertKind.DARK_SITE: KindFacts(_minutes(0), _minutes(0)),
     AlertKind.DIGEST: KindFacts(_minutes(0), _minutes(0), "service", _FIELD | _LAB),
 }

@@ -35,6 +35,7 @@ KIND_WORDS: Final = {
     AlertKind.TAKE_OVER: "Another client uses the name of the device",
     AlertKind.OUTAGE: "Outage of Insitu itself",
     AlertKind.DISK: "Disk almost full",
+    AlertKind.BACKUP: "Backups overdue or failed",
     AlertKind.DARK_SITE: "Site dark",
     AlertKind.DIGEST: "Weekly summary",
 }
@@ -55,8 +56,16 @@ LINES: Final = {
     "copy of the device, or a stolen credential.",
     AlertKind.OUTAGE: "Insitu took in no messages. No device is to blame for what is missing since {since}.",
     AlertKind.DISK: "{free} GB of {total} GB are free. Without space nothing is taken in.",
+    AlertKind.BACKUP: "{what} `insitu check` on the server says why.",
     AlertKind.DARK_SITE: "{down} of {there} devices fell silent together: {names}.",
 }
+FAULTS: Final = {
+    "overdue": "The newest backup is of {made}, though one is due every {hours} hours.",
+    "not_received": "The changes since the backup of {made} are not received.",
+    "failed": "The last attempt to make a backup failed; the newest is of {made}.",
+    "never": "No backup could be made so far.",
+}
+"""Faults of the backups → their sentences."""
 _ENDED: Final = "Over: {subject}"
 _REMINDED: Final = "Reminder: {subject}"
 _DEVICE: Final = "{kind}: {device} ({place})"
@@ -114,9 +123,17 @@ class Words:
             "free": self.number(float(detail.get("free_bytes", 0)) / 1e9, 1),
             "total": self.number(float(detail.get("total_bytes", 0)) / 1e9, 1),
         }
+        if kind is AlertKind.BACKUP:
+            parts["what"] = self.fault(detail)
         for name in ("refused", "received", "messages", "down", "there"):
             parts[name] = self.number(float(detail.get(name, 0)), 0)
         return self._(LINES[kind]).format(**parts)
+
+    def fault(self, detail: dict[str, Any]) -> str:
+        hours = float(detail.get("every_hours") or 0)
+        return self._(FAULTS[detail["fault"]]).format(
+            made=self.moment(detail.get("made_at")), hours=self.number(hours, 0 if hours >= 1 else 2)
+        )
 
     def text(self, content: dict[str, Any]) -> Text:
         """The whole notice about an alert."""

@@ -77,7 +77,7 @@ def share_days(facts: DeviceFacts, spans: Sequence[Span], days: Sequence[LocalDa
         DayShare(
             day.day,
             _share(
-                _overlap_us(spans, day.start_us, day.end_us) / 1e6,
+                overlap_us(spans, day.start_us, day.end_us) / 1e6,
                 day.whole_s,
                 [(usable.get((s.datastream_id, day.day), 0), s.expected_interval_s) for s in facts.streams],
             ),
@@ -151,7 +151,8 @@ def _without(spans: Sequence[Span], holes: Sequence[Span]) -> list[Span]:
     return left
 
 
-def _overlap_us(spans: Sequence[Span], low: int, high: int) -> int:
+def overlap_us(spans: Sequence[Span], low: int, high: int) -> int:
+    """The part of `[low, high)` that `spans` cover, in µs."""
     total = 0
     for start, end in spans:  # a fleet asks for thousands of days: no generator, no call
         first, last = (start if start > low else low), (end if end < high else high)

@@ -54,6 +54,8 @@ class Stay:
     site: str
     start: datetime
     end: datetime | None
+    position: str = ""
+    """Within the site."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ the time of a simulated history. Writes nothing; the caller owns the transaction
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -51,11 +51,13 @@ CountDays = Callable[[Connection, Sequence[int], datetime], Counts]
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A device's condition, and its stored contact and datastreams."""
+    """A device's condition, the facts from which it follows, and its stored contact and datastreams."""
 
     condition: Condition
     contact: DeviceContact
     streams: list[Stream]
+    facts: DeviceFacts = field(compare=False)
+    """Two readings of the same rows may list the counts in another order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +104,10 @@ def load_conditions(
         return {}
     stored = load_facts(conn, device_ids, now=now, host_id=host_id)
     counts = count(conn, device_ids, now)
-    facts = [_facts(one, counts[device_id]) for device_id, one in stored.items()]
+    facts = {device_id: _facts(one, counts[device_id]) for device_id, one in stored.items()}
     return {
-        condition.device_id: _judged(condition, stored[condition.device_id])
-        for condition in judge_devices(facts, now, simulated=simulated)
+        (number := condition.device_id): _judged(condition, stored[number], facts[number])
+        for condition in judge_devices(list(facts.values()), now, simulated=simulated)
     }
 
 
@@ -135,7 +137,7 @@ def load_device(
     )
     (condition,) = judge_devices([facts], now, simulated=simulated)
     return DeviceRecord(
-        _judged(condition, stored),
+        _judged(condition, stored, facts),
         positions,
         stored.windows,
         gaps,
@@ -214,8 +216,8 @@ def load_gaps(
     return gaps
 
 
-def _judged(condition: Condition, stored: StoredFacts) -> Judged:
-    return Judged(condition, stored.contact, stored.streams)
+def _judged(condition: Condition, stored: StoredFacts, facts: DeviceFacts) -> Judged:
+    return Judged(condition, stored.contact, stored.streams, facts)
 
 
 def _facts(stored: StoredFacts, counts: Sequence[DayCount]) -> DeviceFacts:
@@ -225,7 +227,7 @@ def _facts(stored: StoredFacts, counts: Sequence[DayCount]) -> DeviceFacts:
         retired_at=stored.contact.retired_at,
         contact=_contact(stored.contact),
         streams=tuple(map(_stream, stored.streams)),
-        stays=tuple(Stay(place.site, place.start, place.end) for place in stored.places),
+        stays=tuple(Stay(place.site, place.start, place.end, place.position) for place in stored.places),
         windows=tuple(WindowFacts(w.kind, w.site, w.start, w.end, w.reason) for w in stored.windows),
         counts=tuple(counts),
     )

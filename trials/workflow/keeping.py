@@ -23,10 +23,17 @@ ANY: Final = "*"
 
 
 def keep_draft(
-    conn: Connection, trial: Trial, text: str, *, expected: str | None, viewer: Viewer, now: datetime
+    conn: Connection,
+    trial: Trial,
+    text: str,
+    *,
+    expected: str | None,
+    viewer: Viewer | None = None,
+    by: str = "",
+    now: datetime,
 ) -> StoredDraft:
     """Keep the text as the draft of the trial. `expected`: the tag of the draft that the writer began with;
-    None: there was none.
+    None: there was none. `viewer` None: somebody whose right was asked for before, named by `by`.
 
     Raises NotFound for a person who may not lock, ChangedMeanwhile if the draft is another one by now. A text
     that is there already changes nothing.
@@ -35,15 +42,22 @@ def keep_draft(
     _require_storable(text)
     if known is not None and known.text == text:
         return known
-    save_draft(conn, trial.code, text=text, login=viewer.login, now=now)
-    kept = StoredDraft(text, now, viewer.login)
+    who = _name_of(viewer, by)
+    save_draft(conn, trial.code, text=text, login=who, now=now)
+    kept = StoredDraft(text, now, who)
     detail = {"text": kept.tag}
-    record(conn, at=now, login=viewer.login, action="keep draft", subject=trial.code, detail=detail)
+    record(conn, at=now, login=who, action="keep draft", subject=trial.code, detail=detail)
     return kept
 
 
 def drop_draft(
-    conn: Connection, trial: Trial, *, expected: str | None, viewer: Viewer, now: datetime
+    conn: Connection,
+    trial: Trial,
+    *,
+    expected: str | None,
+    viewer: Viewer | None = None,
+    by: str = "",
+    now: datetime,
 ) -> None:
     """Throw the draft away. Raises as `keep_draft` does, and NotFound if there is none."""
     known = _held(conn, trial, expected, viewer)
@@ -51,7 +65,8 @@ def drop_draft(
         raise NotFound(f"{trial.code} has no draft.")
     remove_draft(conn, trial.code)
     detail = {"text": known.tag}
-    record(conn, at=now, login=viewer.login, action="drop draft", subject=trial.code, detail=detail)
+    who = _name_of(viewer, by)
+    record(conn, at=now, login=who, action="drop draft", subject=trial.code, detail=detail)
 
 
 def end_draft(conn: Connection, trial: str, locked_sha256: str) -> None:
@@ -69,8 +84,12 @@ def _sha256_of(text: str) -> str | None:
         return None
 
 
-def _held(conn: Connection, trial: Trial, expected: str | None, viewer: Viewer) -> StoredDraft | None:
-    if not viewer.may(Act.LOCK, trial):
+def _name_of(viewer: Viewer | None, by: str) -> str:
+    return by if viewer is None else viewer.login
+
+
+def _held(conn: Connection, trial: Trial, expected: str | None, viewer: Viewer | None) -> StoredDraft | None:
+    if viewer is not None and not viewer.may(Act.LOCK, trial):
         raise NotFound(f"There is no draft of {trial.code!r} that you may change.")
     known = hold_draft(conn, trial.code)
     tag = None if known is None else known.tag

@@ -11,6 +11,7 @@ from typing import Final
 
 from store import shards
 from store.access import fact, put_fact
+from store.backups import BackupState, find_fault
 from store.broker_events import list_events
 from store.database import Connection
 from store.troubles import (
@@ -30,6 +31,7 @@ from trials.alerting.findings import (
     Found,
     Situation,
     Span,
+    find_in_backups,
     find_in_device,
     find_low_disk,
     join_spans,
@@ -48,12 +50,13 @@ _FACT: Final = "alerts_began"
 
 @dataclass(frozen=True, slots=True)
 class OwnState:
-    """The installation at one moment: since when it takes no messages in (None: it does), and the bytes of
-    its disk, (free, whole), where they are known.
+    """The installation at one moment: since when it takes no messages in (None: it does), the bytes of its
+    disk, (free, whole), where they are known, and its backups; None in a simulated time.
     """
 
     out_since: datetime | None = None
     disk: tuple[int, int] | None = None
+    backups: BackupState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,18 +193,22 @@ def _changes(
         found = find_in_device(situation, now, in_outage=own.out_since is not None)
         changes += follow(by_device.pop(number, {}), found, now, of=situation, is_first=is_first)
     installation = by_device.pop(None, {})
-    changes += follow(installation, _find_in_installation(own), now, is_first=is_first)
+    changes += follow(installation, _find_in_installation(own, now), now, is_first=is_first)
     for gone in by_device.values():  # of devices that are retired
         changes += follow(gone, Found({}), now)
     changes += _past_outages(known, outages, own, now, is_first=is_first)
     return changes
 
 
-def _find_in_installation(own: OwnState) -> Found:
+def _find_in_installation(own: OwnState, now: datetime) -> Found:
     present = {} if own.disk is None else dict(find_low_disk(*own.disk).present)
+    if (backups := own.backups) is not None:
+        fault = find_fault(backups, now)
+        present |= find_in_backups(fault, made_at=backups.made_at, every_hours=backups.every_hours)
     if own.out_since is not None:
         present[AlertKind.OUTAGE] = {"out_since": own.out_since.isoformat()}
-    return Found(present, frozenset() if own.disk else frozenset({AlertKind.DISK}))
+    asked = {AlertKind.DISK: own.disk, AlertKind.BACKUP: own.backups}
+    return Found(present, frozenset(kind for kind, facts in asked.items() if facts is None))
 
 
 def _past_outages(

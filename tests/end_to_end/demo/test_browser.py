@@ -32,6 +32,8 @@ PATHS = (
     "/trials/platform-air/devices/p1-north",
     "/rejects",
     "/alerts",
+    "/views",
+    "/wall",
 )
 EVERY_RULE = {"resultTypes": ["violations"]}
 OF_COLOURS = {

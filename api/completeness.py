@@ -1,0 +1,138 @@
+"""Completeness of a trial and of a site, for pages, routes and files: by day, device, site, trial and arm."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from api.conditions import conditions_of
+from api.context import Context
+from api.pages.comparing import read_plan
+from store.access import Viewer
+from store.catalogue.trials import Trial
+from store.database import Connection
+from store.read.fleet import FleetRow, list_devices
+from trials.condition.facts import DeviceFacts
+from trials.condition.groups import (
+    DeviceDays,
+    GroupShare,
+    group_all,
+    group_arms,
+    group_days,
+    group_sites,
+    judge_days,
+)
+from trials.package.rows import safe_cell
+
+COLUMNS: Final = ("of", "code", "devices", "day", "share")
+
+
+Devices = Sequence[tuple[FleetRow, DeviceFacts]]
+"""Devices with the facts about them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Groups of one kind, by code: `of` is all, site, trial, arm or device."""
+
+    of: str
+    groups: Sequence[GroupShare]
+
+
+@dataclass(frozen=True, slots=True)
+class Completeness:
+    """The last 14 local days. `whole`: of the trial or the site; None if nothing was planned."""
+
+    whole: GroupShare | None
+    lines: list[Lines]
+
+    def of(self, kind: str) -> Sequence[GroupShare]:
+        return next((one.groups for one in self.lines if one.of == kind), ())
+
+
+def completeness_of_trial(
+    conn: Connection, viewer: Viewer, trial: Trial, devices: Devices, now: datetime
+) -> Completeness:
+    """`devices`: those of the trial that this person may see. Arms are those of the newest locked protocol,
+    for its readers; for others there are none.
+    """
+    days = [judge_days(facts, now) for _, facts in devices]
+    places = {facts.device_id: {(stay.site, stay.position) for stay in facts.stays} for _, facts in devices}
+    arms: dict[str, list[int]] = {}
+    plan = read_plan(conn, viewer, trial)
+    for row, _ in devices:
+        if row.device in plan.arms:
+            arms.setdefault(plan.arms[row.device], []).append(row.device_id)
+    return Completeness(
+        group_all(days),
+        [
+            Lines("site", group_sites(days)),
+            Lines("arm", group_arms(days, arms, places)),
+            Lines("device", _devices(days, {row.device_id: row.device for row, _ in devices})),
+        ],
+    )
+
+
+def completeness_of_site(site: str, devices: Devices, now: datetime) -> Completeness:
+    """`devices`: all that this person may see. Counts the days on which each stood at the site."""
+    here = [_at(judge_days(facts, now), site) for _, facts in devices]
+    trials = {row.device_id: row.trial for row, _ in devices}
+    return Completeness(
+        group_all(here),
+        [
+            Lines("trial", group_days(here, lambda device, day: (trials[device.device_id],))),
+            Lines(
+                "device", _devices(here, {row.device_id: f"{row.trial}/{row.device}" for row, _ in devices})
+            ),
+        ],
+    )
+
+
+def load_devices(
+    conn: Connection, context: Context, viewer: Viewer, now: datetime, trial: str | None = None
+) -> Devices:
+    """The devices that this person may see: of one trial, or all."""
+    rows = list_devices(conn, viewer, now=now, trial=trial)
+    judged = conditions_of(conn, context, viewer, rows, now)
+    return [(row, judged[row.device_id].facts) for row in rows]
+
+
+def _at(device: DeviceDays, site: str) -> DeviceDays:
+    """The same, with a plan on the days alone on which the device belongs to the site."""
+    days = tuple(
+        one if device.places.get(one.day, ("", ""))[0] == site else replace(one, share=None)
+        for one in device.days
+    )
+    return replace(device, days=days)
+
+
+def _devices(days: Sequence[DeviceDays], codes: dict[int, str]) -> list[GroupShare]:
+    return group_days(days, lambda device, day: (codes[device.device_id],))
+
+
+def write_completeness(found: Completeness) -> str:
+    """CSV: a row for each group and day with a plan, and one without a day for all of its days."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    whole = [] if found.whole is None else [Lines("all", [found.whole])]
+    for lines in [*whole, *found.lines]:
+        for group in lines.groups:
+            writer.writerows(_rows(lines.of, group))
+    return text.getvalue()
+
+
+def _rows(of: str, group: GroupShare) -> Iterator[tuple[str, str, int, str, str]]:
+    name = str(safe_cell(group.name))
+    yield of, name, group.devices, "", _share(group.share)
+    for day in group.days:
+        if day.share is not None:
+            yield of, name, group.devices, day.day.isoformat(), _share(day.share)
+
+
+def _share(share: float | None) -> str:
+    return "" if share is None else f"{share:.6g}"
