@@ -163,7 +163,9 @@ async def add_plan(
         number = await acting(request, work)
     except CorrectInput as error:
 
-        def again(conn: Connection, wrong: Wrong = wrong_of(error)) -> HTMLResponse:
+        wrong = wrong_of(error)
+
+        def again(conn: Connection) -> HTMLResponse:
             known = managed(conn, context, viewer, site)
             return show_site(request, conn, context, viewer, known, wrong=wrong, given=given)
 
@@ -214,7 +216,9 @@ async def change_plan(
         await acting(request, work)
     except CorrectInput as error:
 
-        def again(conn: Connection, wrong: Wrong = wrong_of(error)) -> HTMLResponse:
+        wrong = wrong_of(error)
+
+        def again(conn: Connection) -> HTMLResponse:
             given = {"name": name, "rank": rank}
             return _show(request, conn, context, viewer, site, plan, wrong=wrong, given=given)
 
