@@ -18,6 +18,7 @@ from trials.plan.values import Text
 from trials.statement import Evidence
 
 NEVER_LOCKED: Final = "never_locked"
+WINDOW_ENDED, WINDOW_ENDED_LATER = "window_ended_seen", "window_ended_later"
 _ENGLISH_MONTHS: Final = (
     "January",
     "February",
@@ -84,31 +85,54 @@ _HOW: Final = {
         "ses critères sont ceux de la version {before}",
     ),
 }
-SENTENCES: Final = {
-    NEVER_LOCKED: (
-        "The protocol was never locked: nothing shows that its criteria are older than the results.",
-        "Le protocole n’a jamais été verrouillé : rien ne montre que ses critères précèdent les résultats.",
-    ),
-    "locked_begun": (
-        f"The protocol was locked on {{locked_at}}, {_STAGES['begun'][0]}: part of the results existed "
-        "before the criteria.",
-        f"Le protocole a été verrouillé le {{locked_at}}, {_STAGES['begun'][1]} : une partie des résultats "
-        "existait avant les critères.",
-    ),
-    "locked_ended": (
-        f"The protocol was locked on {{locked_at}}, {_STAGES['ended'][0]}: all results existed before the "
-        "criteria.",
-        f"Le protocole a été verrouillé le {{locked_at}}, {_STAGES['ended'][1]} : tous les résultats "
-        "existaient avant les critères.",
-    ),
-} | {
-    f"{how}_{stage}": (
-        f"Version {{version}} of the protocol was locked on {{locked_at}}, {when[0]}; {what[0]}.",
-        f"La version {{version}} du protocole a été verrouillée le {{locked_at}}, {when[1]} ; {what[1]}.",
-    )
-    for stage, when in _STAGES.items()
-    for how, what in _HOW.items()
-}
+SENTENCES: Final = (
+    {
+        NEVER_LOCKED: (
+            "The protocol was never locked: nothing shows that its criteria are older than the results.",
+            "Le protocole n’a jamais été verrouillé : rien ne montre que ses critères précèdent les résultats.",
+        ),
+        "locked_begun": (
+            f"The protocol was locked on {{locked_at}}, {_STAGES['begun'][0]}: part of the results existed "
+            "before the criteria.",
+            f"Le protocole a été verrouillé le {{locked_at}}, {_STAGES['begun'][1]} : une partie des résultats "
+            "existait avant les critères.",
+        ),
+        "locked_ended": (
+            f"The protocol was locked on {{locked_at}}, {_STAGES['ended'][0]}: all results existed before the "
+            "criteria.",
+            f"Le protocole a été verrouillé le {{locked_at}}, {_STAGES['ended'][1]} : tous les résultats "
+            "existaient avant les critères.",
+        ),
+    }
+    | {
+        f"{how}_{stage}": (
+            f"Version {{version}} of the protocol was locked on {{locked_at}}, {when[0]}; {what[0]}.",
+            f"La version {{version}} du protocole a été verrouillée le {{locked_at}}, {when[1]} ; {what[1]}.",
+        )
+        for stage, when in _STAGES.items()
+        for how, what in _HOW.items()
+    }
+    | {
+        code: (
+            f"The window of {{target}} that began on {{start_at}} was ended on {{ended_at}}, {_STAGES['seen'][0]}"
+            f": {english}.",
+            f"La fenêtre de {{target}} qui a commencé le {{start_at}} a été close le {{ended_at}}, "
+            f"{_STAGES['seen'][1]} : {french}.",
+        )
+        for code, english, french in (
+            (
+                WINDOW_ENDED,
+                "which missing intervals it excuses was decided with them in sight",
+                "les intervalles manquants qu’elle excuse ont été choisis en les connaissant",
+            ),
+            (
+                WINDOW_ENDED_LATER,
+                "the reporting period was over, and nothing counts otherwise because of it",
+                "la période d’évaluation était finie, et rien ne compte autrement pour autant",
+            ),
+        )
+    }
+)
 """Code → (English, French)."""
 
 
@@ -125,6 +149,13 @@ def amended(
     """`at`: the moment of `stage`. `how`: an ease, or `others`."""
     numbers: Evidence = {"version": version, "before": before}
     return written(f"{how}_{stage}", numbers, zone, locked_at=locked_at, **{f"{stage}_at": at})
+
+
+def window_ended(
+    code: str, target: str, start: datetime, ended: datetime, seen: datetime, zone: str
+) -> Afterwards:
+    """`code`: one of the two for windows."""
+    return written(code, {"target": target}, zone, start_at=start, ended_at=ended, seen_at=seen)
 
 
 def written(code: str, evidence: Evidence, zone: str, **moments: datetime) -> Afterwards:
