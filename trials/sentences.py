@@ -203,13 +203,6 @@ FINDINGS = _named(
         "change.",
     ),
     Sentence(
-        "step_earlier",
-        "blocking",
-        "The values fit a step before the change better than one at it (days in between: {days}), so that "
-        "something else may have made the effect of {effect}: find out what happened then, or measure a "
-        "control.",
-    ),
-    Sentence(
         "several_in_interval",
         "warning",
         "{device} has {results} results in {intervals} of its {occupied} planned intervals with a result in "

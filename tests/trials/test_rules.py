@@ -82,7 +82,7 @@ def test_rules_4_judge_what_rules_3_called_met_wrongly(of_rules_3: Path) -> None
 @pytest.fixture(scope="module")
 def of_rules_4(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A package that Insitu made before it knew rules 5: a step three days before the change, and a skewed
-    quantity of which the highest 22 % of the hours are lost.
+    quantity whose highest hours are lost, 22 % of them all.
     """
     folder = tmp_path_factory.mktemp("rules-4")
     with tarfile.open(Path(__file__).parent / "packages" / "rules-4.tar.gz") as archive:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from insitu.arrays import Floats
 from trials.designs.question import Answer, Question
 from trials.sentences import finding
+from trials.statement import Sentence
 
 Days = NDArray[np.int64]
 
@@ -40,6 +41,12 @@ MOST_DAYS: Final = 60
 """Values on either side of a change that its step is read from: a season bends over more of them."""
 LEAST_SHARE: Final = 0.5
 """Of the effect that must be a step."""
+STEP_EARLIER: Final = Sentence(
+    "step_earlier",
+    "blocking",
+    "The values fit a step before the change better than one at it (days in between: {days}), so that "
+    "something else may have made the effect of {effect}: find out what happened then, or measure a control.",
+)
 EARLIER: Final = 7
 """Most values before a change at which its step is looked for. Made-up dates see what lies further back."""
 
@@ -79,7 +86,7 @@ def check_step(
     elif question.rules.place_steps and (ends[0] > 0 or ends[1] < 0):
         earlier = _days_earlier(days, values, columns, number)
         if earlier:
-            result.findings.append(finding("step_earlier", days=earlier, effect=effect))
+            result.findings.append(STEP_EARLIER.state(days=earlier, effect=effect))
 
 
 def _days_earlier(days: Days, values: Floats, columns: Floats, number: int) -> int:

@@ -85,54 +85,52 @@ _HOW: Final = {
         "ses critères sont ceux de la version {before}",
     ),
 }
-SENTENCES: Final = (
-    {
-        NEVER_LOCKED: (
-            "The protocol was never locked: nothing shows that its criteria are older than the results.",
-            "Le protocole n’a jamais été verrouillé : rien ne montre que ses critères précèdent les résultats.",
+_OF_VERSIONS: Final = {
+    NEVER_LOCKED: (
+        "The protocol was never locked: nothing shows that its criteria are older than the results.",
+        "Le protocole n’a jamais été verrouillé : rien ne montre que ses critères précèdent les résultats.",
+    ),
+    "locked_begun": (
+        f"The protocol was locked on {{locked_at}}, {_STAGES['begun'][0]}: part of the results existed "
+        "before the criteria.",
+        f"Le protocole a été verrouillé le {{locked_at}}, {_STAGES['begun'][1]} : une partie des résultats "
+        "existait avant les critères.",
+    ),
+    "locked_ended": (
+        f"The protocol was locked on {{locked_at}}, {_STAGES['ended'][0]}: all results existed before the "
+        "criteria.",
+        f"Le protocole a été verrouillé le {{locked_at}}, {_STAGES['ended'][1]} : tous les résultats "
+        "existaient avant les critères.",
+    ),
+} | {
+    f"{how}_{stage}": (
+        f"Version {{version}} of the protocol was locked on {{locked_at}}, {when[0]}; {what[0]}.",
+        f"La version {{version}} du protocole a été verrouillée le {{locked_at}}, {when[1]} ; {what[1]}.",
+    )
+    for stage, when in _STAGES.items()
+    for how, what in _HOW.items()
+}
+_OF_WINDOWS: Final = {
+    code: (
+        "The window of {target} that began on {start_at} was ended on {ended_at}, "
+        f"{_STAGES['seen'][0]}: {english}.",
+        "La fenêtre de {target} qui a commencé le {start_at} a été close le {ended_at}, "
+        f"{_STAGES['seen'][1]} : {french}.",
+    )
+    for code, english, french in (
+        (
+            WINDOW_ENDED,
+            "which missing intervals it excuses was decided with them in sight",
+            "les intervalles manquants qu’elle excuse ont été choisis en les connaissant",
         ),
-        "locked_begun": (
-            f"The protocol was locked on {{locked_at}}, {_STAGES['begun'][0]}: part of the results existed "
-            "before the criteria.",
-            f"Le protocole a été verrouillé le {{locked_at}}, {_STAGES['begun'][1]} : une partie des résultats "
-            "existait avant les critères.",
+        (
+            WINDOW_ENDED_LATER,
+            "the reporting period was over, and nothing counts otherwise because of it",
+            "la période d’évaluation était finie, et rien ne compte autrement pour autant",
         ),
-        "locked_ended": (
-            f"The protocol was locked on {{locked_at}}, {_STAGES['ended'][0]}: all results existed before the "
-            "criteria.",
-            f"Le protocole a été verrouillé le {{locked_at}}, {_STAGES['ended'][1]} : tous les résultats "
-            "existaient avant les critères.",
-        ),
-    }
-    | {
-        f"{how}_{stage}": (
-            f"Version {{version}} of the protocol was locked on {{locked_at}}, {when[0]}; {what[0]}.",
-            f"La version {{version}} du protocole a été verrouillée le {{locked_at}}, {when[1]} ; {what[1]}.",
-        )
-        for stage, when in _STAGES.items()
-        for how, what in _HOW.items()
-    }
-    | {
-        code: (
-            f"The window of {{target}} that began on {{start_at}} was ended on {{ended_at}}, {_STAGES['seen'][0]}"
-            f": {english}.",
-            f"La fenêtre de {{target}} qui a commencé le {{start_at}} a été close le {{ended_at}}, "
-            f"{_STAGES['seen'][1]} : {french}.",
-        )
-        for code, english, french in (
-            (
-                WINDOW_ENDED,
-                "which missing intervals it excuses was decided with them in sight",
-                "les intervalles manquants qu’elle excuse ont été choisis en les connaissant",
-            ),
-            (
-                WINDOW_ENDED_LATER,
-                "the reporting period was over, and nothing counts otherwise because of it",
-                "la période d’évaluation était finie, et rien ne compte autrement pour autant",
-            ),
-        )
-    }
-)
+    )
+}
+SENTENCES: Final = _OF_VERSIONS | _OF_WINDOWS
 """Code → (English, French)."""
 
 
@@ -152,7 +150,7 @@ def amended(
 
 
 def window_ended(
-    code: str, target: str, start: datetime, ended: datetime, seen: datetime, zone: str
+    code: str, target: str, *, start: datetime, ended: datetime, seen: datetime, zone: str
 ) -> Afterwards:
     """`code`: one of the two for windows."""
     return written(code, {"target": target}, zone, start_at=start, ended_at=ended, seen_at=seen)

@@ -193,7 +193,7 @@ def _ended(inputs: TrialInputs, versions: Sequence[Version]) -> Iterator[Ended]:
         primary = [endpoints[one.name] for one in inputs.protocol.endpoints if one.rank == "primary"]
         code, zone = WINDOW_ENDED if within else WINDOW_ENDED_LATER, inputs.protocol.time_zone
         yield Ended(
-            window_ended(code, window.target, window.start, at, seen, zone),
+            window_ended(code, window.target, start=window.start, ended=at, seen=seen, zone=zone),
             Ease.CHANGED if Ease.CHANGED in primary else Ease.SAME,
             endpoints,
         )

@@ -1,5 +1,5 @@
-"""How badly the values that were seen tell a tail that was lost: one block of days after another is left out,
-with what it lost. Pure.
+"""How badly the values that were seen tell a tail that was lost: one block of days after another is left
+out, with what it lost. Pure.
 
 An interval takes what is filled in for measured. A tail that leans is estimated, the worse the more is lost,
 so it is filled in further out: by as much as its own error widens the error of the mean. docs/decisions/0032
@@ -26,7 +26,7 @@ ERRORS: Final = 2.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parts:
-    """What was seen and lost, by blocks of days."""
+    """Values that were seen and the number lost, by blocks of days."""
 
     values: Floats
     """Ascending."""

@@ -113,8 +113,8 @@ def _of_windows(inputs: TrialInputs) -> Iterator[str]:
         if window.ended_at is not None and window.ended_at != window.end:
             until = "no end" if window.end is None else to_rfc3339(window.end)
             yield (
-                f"catalogue.json: a window of {window.target} was ended at {to_rfc3339(window.ended_at)}, and "
-                f"states {until}"
+                f"catalogue.json: a window of {window.target} was ended at {to_rfc3339(window.ended_at)}, "
+                f"and states {until}"
             )
 
 
