@@ -103,14 +103,15 @@ def test_a_window_qualifies_only_the_endpoints_whose_devices_it_covers() -> None
     [
         (
             "en",
-            "The window of candidate-1 that began on 21 March 2026 was ended on 27 March 2026, after results "
-            "had been seen on 26 March 2026: which missing intervals it excuses was decided with them in sight.",
+            "The window of candidate-1 that began on 21 March 2026 was ended on 27 March 2026, after "
+            "results had been seen on 26 March 2026: which missing intervals it excuses was decided with "
+            "them in sight.",
         ),
         (
             "fr",
-            "La fenêtre de candidate-1 qui a commencé le 21 mars 2026 a été close le 27 mars 2026, alors que "
-            "des résultats avaient été vus le 26 mars 2026 : les intervalles manquants qu’elle excuse ont été "
-            "choisis en les connaissant.",
+            "La fenêtre de candidate-1 qui a commencé le 21 mars 2026 a été close le 27 mars 2026, alors "
+            "que des résultats avaient été vus le 26 mars 2026 : les intervalles manquants qu’elle excuse "
+            "ont été choisis en les connaissant.",
         ),
     ],
 )
