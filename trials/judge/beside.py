@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from insitu.arrays import Bools, Floats, Ints
-from trials.judge.doubts import Parts, lost_above_doubted
+from trials.judge.doubts import Parts, lost_above_doubted, sizes_doubted
 from trials.judge.silence import side_before
 from trials.judge.tails import (
     lost_above,
@@ -124,8 +124,13 @@ class Differences:
             return np.empty(0)
         sizes = lost_on_both_sides(self.ordered.values, self.lost)
         if self.rules.lean_tails:
-            sizes = _further(sizes, lost_on_both_sides_heavy(self.ordered.values, self.lost))
+            sizes = _further(sizes, self._heavy())
         return sign * self.ordered.median + sizes
+
+    def _heavy(self) -> Floats:
+        if self.parts is None:
+            return lost_on_both_sides_heavy(self.ordered.values, self.lost)
+        return sizes_doubted(self.parts, self.lost)
 
 
 class Level(NamedTuple):

@@ -15,13 +15,17 @@ from typing import Final
 import numpy as np
 
 from insitu.arrays import Floats, Ints
-from trials.judge.tails import leaning, lost_above_leaning
+from trials.judge.tails import heavy, leaning, lost_above_leaning, lost_on_both_sides_heavy
 from trials.series.slots import Unit
 
 BLOCKS: Final = 10
 """Blocks of consecutive days: values that resemble their neighbours stay together."""
 ERRORS: Final = 2.0
 """Standard errors on either side of an estimate, as an interval of 95 % has them."""
+
+
+Tail = Callable[[Floats, int], Floats]
+"""(values seen, ascending; number lost) → values."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,10 +60,12 @@ class Parts:
         return self if sign > 0 else Parts(-self.values[::-1], self.block[::-1], self.lost)
 
     def without(self) -> Iterator[tuple[Floats, int]]:
-        """(values seen, number lost) without each block."""
+        """(values seen, number lost) without each block, as long as anything is left."""
         total = int(self.lost.sum())
         for number, lost in enumerate(self.lost):
-            yield self.values[self.block != number], total - int(lost)
+            seen = self.values[self.block != number]
+            if len(seen):
+                yield seen, total - int(lost)
 
 
 def lost_above_doubted(parts: Parts, lost: int, *, told: bool = False) -> Floats:
@@ -68,13 +74,30 @@ def lost_above_doubted(parts: Parts, lost: int, *, told: bool = False) -> Floats
     tail = lost_above_leaning(seen, lost, told=told, masses=True)
     if not len(tail):
         return tail
-    share = len(tail) / (len(seen) + len(tail))
-    of_mean = error_of(parts, lambda values, _: values)
-    of_tail = error_of(parts, leaning)
-    return np.asarray(tail + ERRORS * (np.hypot(of_mean, share * of_tail) - of_mean) / share)
+    return np.asarray(tail + _further(parts, len(tail), lambda values, _: values, leaning))
 
 
-def error_of(parts: Parts, made: Callable[[Floats, int], Floats]) -> float:
+def sizes_doubted(parts: Parts, lost: int) -> Floats:
+    """As `tails.lost_on_both_sides_heavy`, larger by what the values seen leave open of their mean square."""
+    sizes = lost_on_both_sides_heavy(parts.values, lost)
+    if not len(sizes):
+        return sizes
+    more = _further(parts, len(sizes), _squares, lambda values, number: heavy(values, number) ** 2)
+    return np.asarray(sizes * np.sqrt(1 + more / np.mean(sizes**2)))
+
+
+def _squares(values: Floats, _: int) -> Floats:
+    return np.asarray((values - np.median(values)) ** 2)
+
+
+def _further(parts: Parts, lost: int, seen: Tail, tail: Tail) -> float:
+    """What the error of the mean of `tail` adds to the interval of the mean of all, for each that is lost."""
+    share = lost / (len(parts.values) + lost)
+    of_seen, of_tail = error_of(parts, seen), error_of(parts, tail)
+    return float(ERRORS * (np.hypot(of_seen, share * of_tail) - of_seen) / share)
+
+
+def error_of(parts: Parts, made: Tail) -> float:
     """Standard error of the mean of `made` (values seen, ascending; number lost), by the jackknife over
     blocks; 0 where fewer than two of them tell.
     """

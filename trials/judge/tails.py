@@ -142,21 +142,37 @@ def _shape(seen: Floats, lost: int) -> _Shape | None:
 def lost_on_both_sides_heavy(seen: Floats, lost: int) -> Floats:
     """As `lost_on_both_sides`, from distances to the median, where tails are heavy; else none."""
     lost = min(lost, len(seen))
+    share = lost / max(1, len(seen) + lost)
+    found = _weight(seen, lost)
+    return (
+        heavy(seen, lost)
+        if found is not None and found[0] > max(0.0, LEAST_H - H_PER_SHARE * share)
+        else np.empty(0)
+    )
+
+
+def heavy(seen: Floats, lost: int) -> Floats:
+    """The same however heavy the tails are; none where too much is lost to tell."""
+    lost = min(lost, len(seen))
+    found = _weight(seen, lost)
+    if found is None:
+        return np.empty(0)
+    h, outer, z = found
+    at = scipy.special.ndtri((1 + _shares_above(1 - lost / (len(seen) + lost), lost)) / 2)
+    return np.asarray(outer * at / z * np.exp(h * (at**2 - z**2) / 2))
+
+
+def _weight(seen: Floats, lost: int) -> tuple[float, float, float] | None:
+    """(h, outer quantile of the distances to the median, its normal z); None as in `_shape`."""
     beyond = _beyond(seen, lost)
     if not lost or beyond is None:
-        return np.empty(0)
+        return None
     sizes = np.sort(np.abs(seen - np.median(seen)))
     inner, outer = (_of_whole(sizes, lost, share) for share in (0.5, 1 - beyond))
-    z = -float(scipy.special.ndtri(beyond / 2))
     if inner <= 0:
-        return np.empty(0)
-    h = 2 * np.log(outer / z * QUARTILE / inner) / (z**2 - QUARTILE**2)
-    share = lost / (len(seen) + lost)
-    h = min(h, MOST_H)
-    if h <= max(0.0, LEAST_H - H_PER_SHARE * share):
-        return np.empty(0)
-    at = scipy.special.ndtri((1 + _shares_above(1 - share, lost)) / 2)
-    return np.asarray(outer * at / z * np.exp(h * (at**2 - z**2) / 2))
+        return None
+    z = -float(scipy.special.ndtri(beyond / 2))
+    return min(2 * np.log(outer / z * QUARTILE / inner) / (z**2 - QUARTILE**2), MOST_H), outer, z
 
 
 def _beyond(seen: Floats, lost: int) -> float | None:
