@@ -1,4 +1,4 @@
-"""The error with which a lost tail is told: blocks left out by hand, and months whose truth is a formula."""
+"""The error of an estimated tail: blocks left out by hand, and months whose truth is a formula."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from trials.series.slots import Calendar, Unit
 
 HOURS = 720
 HALF = 2.05 * 1.3
-"""Half-width of an interval in standard errors of a mean over independent hours: those of 30 days are wider."""
+"""Half-width of an interval of 30 days, in standard errors of a mean over independent hours."""
 
 
 def month(values: Floats) -> Unit:
