@@ -91,7 +91,7 @@ def _squares(values: Floats, _: int) -> Floats:
 
 
 def _further(parts: Parts, lost: int, seen: Tail, tail: Tail) -> float:
-    """Half-width that the error of the mean of `tail` adds to that of the mean of all, for each value lost."""
+    """Half-width that the error of the mean of `tail` adds to that of the mean of all, for each one lost."""
     share = lost / (len(parts.values) + lost)
     of_seen, of_tail = error_of(parts, seen), error_of(parts, tail)
     return float(ERRORS * (np.hypot(of_seen, share * of_tail) - of_seen) / share)
