@@ -110,6 +110,7 @@ NAVIGATION = {
             "0028-one-draft-and-two-views",
             "0029-refusals-by-their-form",
             "0031-backups-by-the-servers-own-programs",
+            "0032-doubt-estimated-tails-and-place-steps",
             "0033-maps-and-plans-are-drawn-here",
             "0034-walls-ask",
             "0035-a-catalogue-moves-with-its-numbers",

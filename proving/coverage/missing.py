@@ -101,6 +101,7 @@ OTHERS: Final = (
     ("limit_compliance", "high", BACKGROUND),
     ("equivalence", ERROR_HIGH, f"difference, {SKEWED}"),
     ("reference_collocation", ERROR_LARGE, f"rmse, {HEAVY}"),
+    ("replicates", ERROR_LARGE, f"u_between, {SKEWED}"),
 )
 """Levels, what is lost because of its difference from another series, and distributions that are not normal:
 design, loss, statistic or unit or distribution.

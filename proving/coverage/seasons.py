@@ -25,10 +25,11 @@ from trials.judge.answers import judged
 HOUR: Final = timedelta(hours=1)
 LEVEL, SD, PHI = 100.0, 4.0, 0.7
 LINE, APPROACH, EARLIER = "line", "approach", "step earlier"
+LAST: Final = "step three days before"
 TOP, SLOPE = "year, from its top", "year, on its slope"
 CHANGE: Final = "change"
 """No season: what was done moves the level at once."""
-SEASONS: Final = (LINE, APPROACH, EARLIER, TOP, SLOPE)
+SEASONS: Final = (LINE, APPROACH, EARLIER, LAST, TOP, SLOPE)
 LENGTHS: Final = ((30, 30), (30, 90), (60, 30), (60, 60), (120, 120))
 """Days before and after the date."""
 SIZE: Final = 8.0
@@ -110,6 +111,7 @@ def shape_of(name: str, before: int, after: int) -> Floats:
         LINE: t,
         APPROACH: 1 - np.exp(-4 * t / (before + after)),
         EARLIER: (t >= 0.75 * before).astype(float),
+        LAST: (t >= before - 3).astype(float),
         TOP: np.cos(phase),
         SLOPE: np.sin(phase),
     }[name]

@@ -35,6 +35,8 @@ class DeclaredWindow:
     reason: str
     declared_by: str
     declared_at: datetime
+    ended_at: datetime | None
+    """When somebody ended it; None: it ends as declared."""
 
 
 @dataclass(frozen=True, slots=True)

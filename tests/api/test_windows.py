@@ -17,6 +17,7 @@ from store.database import connect
 from store.evidence import find_differences
 from tests.api.conftest import SignIn, form_token
 from tests.api.world import World
+from trials.workflow.loading import windows_of
 from trials.workflow.windows import Target, Wanted, declare, end_now, withdraw
 
 API = "/api/v1/trials/platform-air/windows"
@@ -142,6 +143,9 @@ def test_a_window_in_time_stays_once_it_has_begun_and_ends_from_now_on(
         stored = get_window(conn, number)
         assert (stored.end, stored.until, stored.is_afterwards) == (end, start + 2 * HOUR, False)
         assert find_differences(conn) == []
+        ended = {one.start: one.ended_at for one in windows_of(conn, "platform-air")}
+        assert ended.pop(start) == start + 2 * HOUR
+        assert set(ended.values()) <= {None}, "the others end as declared"
     assert ("station-centre", start, start + 2 * HOUR) in counting(own_world_url)
 
 

@@ -47,9 +47,11 @@ def test_the_interval_of_a_design_holds_the_truth_and_seldom_decides_against_it(
     assert row.replications >= REPLICATIONS
     found = entry.read(row.numbers, row.replications)
     assert set(found.counts) == set(world.truth(USUAL))
-    # In the other worlds the design rightly says that it cannot judge. Adjusted has no control: an effect
-    # that stands out as little as one on the margin could be a season, and half of them are refused as such.
-    assert found.answered >= (0.4 if world.name == "adjusted" else 0.6) * found.asked
+    # In the other worlds the design rightly says that it cannot judge. Without a control an effect that
+    # stands out as little as one on the margin could be a season or a step some days earlier, and half of
+    # them are refused as such.
+    least = {"adjusted_before_after": 0.4, "before_after": 0.5}.get(world.design, 0.6)
+    assert found.answered >= least * found.asked
     assert {name: counts.coverage for name, counts in found.counts.items() if counts.coverage < BOUND} == {}
     bound = most_false(found.answered)
     assert {name: counts.false for name, counts in found.counts.items() if counts.false > bound} == {}

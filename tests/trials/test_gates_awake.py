@@ -72,8 +72,9 @@ def test_a_spring_in_which_nothing_was_done_is_not_met(declared: bool) -> None:
 
 @pytest.mark.parametrize("declared", [False, True], ids=["no covariate", "outdoor declared"])
 def test_an_effect_without_a_season_is_still_met(declared: bool) -> None:
-    """Nine standard errors: the price of a season that nothing rules out (docs/designs/4-before-after.md).
-    With a covariate ten trials are a `season_mismatch`, since it wanders far.
+    """Nine standard errors: the price of a season that nothing rules out, and of a step that may lie earlier
+    (docs/designs/4-before-after.md). With a covariate ten trials are a `season_mismatch`, since it wanders
+    far.
     """
     met = 0
     for seed in range(50):
@@ -82,7 +83,7 @@ def test_an_effect_without_a_season_is_still_met(declared: bool) -> None:
         values[30 * 24 :] -= 4.5
         outdoor = wander(rng, 60 * 24, 0.99, 4.0)
         met += verdict(before_after(values, outdoor if declared else None, 30), Target(high=0)) == "met"
-    assert met >= 38
+    assert met >= (30 if declared else 36)
 
 
 def test_one_odd_day_does_not_make_a_season_alike() -> None:

@@ -79,6 +79,34 @@ def test_rules_4_judge_what_rules_3_called_met_wrongly(of_rules_3: Path) -> None
     assert [(one.days, one.days_valid) for one in found.gate] == [(14, 14), (42, 42), (42, 42)]
 
 
+@pytest.fixture(scope="module")
+def of_rules_4(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package that Insitu made before it knew rules 5: a step three days before the change, and a skewed
+    quantity whose highest hours are lost, 22 % of them all.
+    """
+    folder = tmp_path_factory.mktemp("rules-4")
+    with tarfile.open(Path(__file__).parent / "packages" / "rules-4.tar.gz") as archive:
+        archive.extractall(folder, filter="data")
+    return folder / "package-rules-4"
+
+
+def test_a_package_of_rules_4_verifies_by_rules_4(of_rules_4: Path) -> None:
+    given = read_inputs(of_rules_4)
+    assert given.rules == Rules(4)
+    assert [(check.name, check.lines) for check in verify(of_rules_4) if not check.ok] == []
+    stored = json.loads((of_rules_4 / "evaluation.json").read_text("utf-8"))
+    assert json.loads(json.dumps(document_of(compute(given)))) == stored
+    assert [one["verdict"] for one in stored["endpoints"]] == ["met", "met"]
+
+
+def test_rules_5_judge_what_rules_4_called_met_wrongly(of_rules_4: Path) -> None:
+    """Nothing was done at the change; the true mean is 20, the limit."""
+    found = compute(replace(read_inputs(of_rules_4), rules=Rules(5)))
+    assert [str(one.verdict) for one in found.endpoints] == ["not_evaluable", "inconclusive"]
+    assert "step_earlier" in {one.code for one in found.endpoints[0].findings}
+    assert "tipping_within" in {one.code for one in found.endpoints[1].findings}
+
+
 def test_rules_that_this_version_does_not_know_are_refused_with_the_next_step(tmp_path: Path) -> None:
     folder = build(tmp_path)
     facts = json.loads((folder / "catalogue.json").read_text("utf-8"))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from insitu.arrays import Floats
 from insitu.model import PeriodName
-from trials.designs.broken_line import Days, Side, check_step
+from trials.designs.broken_line import STEP_EARLIER, Days, Side, check_step
 from trials.designs.design import BOTH, EFFECT, Design, Statistic, named
 from trials.designs.other_choices import BLOCK_LENGTH, HAC, of_mean
 from trials.designs.placebo import (
@@ -278,7 +278,7 @@ DESIGN = Design(
     periods=BOTH,
     statistics=named(EFFECT, Statistic("ratio", "ratio", unit="1", no_effect=1.0, needs_zero=True)),
     function=answer,
-    sentences=(NOT_ABOVE_ZERO, COVARIATE_EXPLAINS),
+    sentences=(NOT_ABOVE_ZERO, COVARIATE_EXPLAINS, STEP_EARLIER),
     other_choices=BLOCK_LENGTH | HAC,
     foretell=foretell,
 )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from insitu.arrays import Floats
 from trials.designs.question import Answer, Question
 from trials.sentences import finding
+from trials.statement import Sentence
 
 Days = NDArray[np.int64]
 
@@ -40,6 +41,14 @@ MOST_DAYS: Final = 60
 """Values on either side of a change that its step is read from: a season bends over more of them."""
 LEAST_SHARE: Final = 0.5
 """Of the effect that must be a step."""
+STEP_EARLIER: Final = Sentence(
+    "step_earlier",
+    "blocking",
+    "The values fit a step before the change better than one at it (days in between: {days}), so that "
+    "something else may have made the effect of {effect}: find out what happened then, or measure a control.",
+)
+EARLIER: Final = 7
+"""Most values before a change at which its step is looked for. Made-up dates see what lies further back."""
 
 
 def broken_line(days: Days, at: float) -> Floats:
@@ -74,3 +83,26 @@ def check_step(
         is_step = low <= 0 <= high or ends[0] <= step <= ends[1]
     if not is_step:
         result.findings.append(finding("step_disagrees", step=step, low=low, high=high, effect=effect))
+    elif question.rules.place_steps and (ends[0] > 0 or ends[1] < 0):
+        earlier = _days_earlier(days, values, columns, number)
+        if earlier:
+            result.findings.append(STEP_EARLIER.state(days=earlier, effect=effect))
+
+
+def _days_earlier(days: Days, values: Floats, columns: Floats, number: int) -> int:
+    """Days before the change at which a step leaves the least scatter; 0 where that is the change. `number`:
+    of the values on either side.
+    """
+    places = [number - back for back in range(min(EARLIER, number - TRENDS) + 1)]
+    left = [
+        _scatter(np.concatenate([broken_line(days, (days[at - 1] + days[at]) / 2), columns], axis=1), values)
+        for at in places
+    ]
+    best = places[int(np.argmin(left))]
+    return int(days[number] - days[best])
+
+
+def _scatter(lines: Floats, values: Floats) -> float:
+    """Sum of the squares that a fit leaves."""
+    coefficients = np.linalg.lstsq(lines, values, rcond=None)[0]
+    return float(np.sum((values - lines @ coefficients) ** 2))

@@ -18,6 +18,7 @@ from trials.plan.values import Text
 from trials.statement import Evidence
 
 NEVER_LOCKED: Final = "never_locked"
+WINDOW_ENDED, WINDOW_ENDED_LATER = "window_ended_seen", "window_ended_later"
 _ENGLISH_MONTHS: Final = (
     "January",
     "February",
@@ -84,7 +85,7 @@ _HOW: Final = {
         "ses critères sont ceux de la version {before}",
     ),
 }
-SENTENCES: Final = {
+_OF_VERSIONS: Final = {
     NEVER_LOCKED: (
         "The protocol was never locked: nothing shows that its criteria are older than the results.",
         "Le protocole n’a jamais été verrouillé : rien ne montre que ses critères précèdent les résultats.",
@@ -109,6 +110,27 @@ SENTENCES: Final = {
     for stage, when in _STAGES.items()
     for how, what in _HOW.items()
 }
+_OF_WINDOWS: Final = {
+    code: (
+        "The window of {target} that began on {start_at} was ended on {ended_at}, "
+        f"{_STAGES['seen'][0]}: {english}.",
+        "La fenêtre de {target} qui a commencé le {start_at} a été close le {ended_at}, "
+        f"{_STAGES['seen'][1]} : {french}.",
+    )
+    for code, english, french in (
+        (
+            WINDOW_ENDED,
+            "which missing intervals it excuses was decided with them in sight",
+            "les intervalles manquants qu’elle excuse ont été choisis en les connaissant",
+        ),
+        (
+            WINDOW_ENDED_LATER,
+            "the reporting period was over, and nothing counts otherwise because of it",
+            "la période d’évaluation était finie, et rien ne compte autrement pour autant",
+        ),
+    )
+}
+SENTENCES: Final = _OF_VERSIONS | _OF_WINDOWS
 """Code → (English, French)."""
 
 
@@ -125,6 +147,13 @@ def amended(
     """`at`: the moment of `stage`. `how`: an ease, or `others`."""
     numbers: Evidence = {"version": version, "before": before}
     return written(f"{how}_{stage}", numbers, zone, locked_at=locked_at, **{f"{stage}_at": at})
+
+
+def window_ended(
+    code: str, target: str, *, start: datetime, ended: datetime, seen: datetime, zone: str
+) -> Afterwards:
+    """`code`: one of the two for windows."""
+    return written(code, {"target": target}, zone, start_at=start, ended_at=ended, seen_at=seen)
 
 
 def written(code: str, evidence: Evidence, zone: str, **moments: datetime) -> Afterwards:

@@ -16,12 +16,20 @@ from typing import Final
 
 from insitu.model import PeriodName, Verdict
 from trials.evaluation import Afterwards, TargetChange
-from trials.judge.after_words import NEVER_LOCKED, amended, locked_late, written
+from trials.judge.after_words import (
+    NEVER_LOCKED,
+    WINDOW_ENDED,
+    WINDOW_ENDED_LATER,
+    amended,
+    locked_late,
+    window_ended,
+    written,
+)
 from trials.judge.easing import Ease, Easing, compare
 from trials.judge.versions import parsed
 from trials.plan.parts import Period, Target
 from trials.plan.protocol import Protocol
-from trials.series.inputs import EarlierEvaluation, TrialInputs
+from trials.series.inputs import EarlierEvaluation, TrialInputs, WindowInput
 
 STAGES: Final = ("seen", "ended", "begun")
 """The moments, the gravest first."""
@@ -85,11 +93,12 @@ def record(inputs: TrialInputs) -> Record:
     changes = list(_amended(inputs, versions))
     if changes:
         sentences.append(_sentence(changes, applied, zone))
+    ended = list(_ended(inputs, versions)) if inputs.rules.tell_ended else []
     return Record(
-        sentences,
+        [*sentences, *(one.sentence for one in ended)],
         is_late,
-        [change.easing.trial for change in changes],
-        [change.easing.endpoints for change in changes],
+        [*(change.easing.trial for change in changes), *(one.trial for one in ended)],
+        [*(change.easing.endpoints for change in changes), *(one.endpoints for one in ended)],
     )
 
 
@@ -150,6 +159,55 @@ def _is_open(inputs: TrialInputs, plan: Protocol, evaluation: EarlierEvaluation)
     """Whether the evaluation showed any endpoint."""
     opened = {one.endpoint for one in inputs.unblinded if one.at <= evaluation.at}
     return any(not endpoint.blinded or endpoint.name in opened for endpoint in plan.endpoints)
+
+
+# -- windows that were ended
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A window that somebody ended when a result had been seen."""
+
+    sentence: Afterwards
+    trial: Ease
+    endpoints: Mapping[str, Ease]
+
+
+def _ended(inputs: TrialInputs, versions: Sequence[Version]) -> Iterator[Ended]:
+    """An open window excuses what is missing until somebody ends it: within the reporting period that moment
+    decides what counts, and afterwards nothing.
+    """
+    seen, reporting = min(_seen(inputs, versions), default=None), versions[-1].reporting
+    for window in inputs.windows:
+        at = window.ended_at
+        if seen is None or at is None or at < seen or window.start >= reporting.end:
+            continue
+        touched = _touched(inputs, window)
+        if not touched:
+            continue
+        within = at < reporting.end
+        endpoints = {
+            one.name: Ease.CHANGED if within and one.name in touched else Ease.SAME
+            for one in inputs.protocol.endpoints
+        }
+        primary = [endpoints[one.name] for one in inputs.protocol.endpoints if one.rank == "primary"]
+        code, zone = WINDOW_ENDED if within else WINDOW_ENDED_LATER, inputs.protocol.time_zone
+        yield Ended(
+            window_ended(code, window.target, start=window.start, ended=at, seen=seen, zone=zone),
+            Ease.CHANGED if Ease.CHANGED in primary else Ease.SAME,
+            endpoints,
+        )
+
+
+def _touched(inputs: TrialInputs, window: WindowInput) -> set[str]:
+    """The endpoints that use a device which the window covers."""
+    covered = set()
+    for arm in inputs.protocol.arms:
+        for device in arm.devices:
+            sites = [arm.site, *(place.site for place in inputs.places_of(device))]
+            if window.covers(device, sites):
+                covered.add(arm.name)
+    return {one.name for one in inputs.protocol.endpoints if covered & set(one.arms.values())}
 
 
 # -- the sentence

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from insitu.arrays import Bools, Floats, Ints
+from trials.judge.doubts import Parts, lost_above_doubted, sizes_doubted
 from trials.judge.silence import side_before
 from trials.judge.tails import (
     lost_above,
@@ -80,6 +81,8 @@ class Differences:
     told: float
     """Whether silence follows extreme differences on one side: +1, −1, or 0."""
     rules: Rules
+    parts: Parts | None = None
+    """By which the shape of a tail is doubted; None before rules 5."""
 
     @classmethod
     def of(
@@ -97,7 +100,8 @@ class Differences:
             return None
         seen.sort()
         lost = min(holes, sum(int(one.missing.sum()) for one in apart))
-        return cls(Ordered(seen), lost, side_before(apart), rules)
+        parts = Parts.of(apart, lost) if rules.doubt_tails else None
+        return cls(Ordered(seen), lost, side_before(apart), rules, parts)
 
     def tail(self, sign: float, percentile: float) -> Floats:
         """sign·differences if just the most extreme on that side were lost. None where a protocol calls a
@@ -109,7 +113,10 @@ class Differences:
         tail = lost_above(seen, self.lost)
         if not self.rules.lean_tails:
             return tail
-        return _further(tail, lost_above_leaning(seen, self.lost, told=self.told == sign))
+        told = self.told == sign
+        if self.parts is None:
+            return _further(tail, lost_above_leaning(seen, self.lost, told=told))
+        return _further(tail, lost_above_doubted(self.parts.towards(sign), self.lost, told=told))
 
     def sizes(self, sign: float, percentile: float) -> Floats:
         """sign·differences if just the largest on both sides were lost; none as in `tail`."""
@@ -117,8 +124,13 @@ class Differences:
             return np.empty(0)
         sizes = lost_on_both_sides(self.ordered.values, self.lost)
         if self.rules.lean_tails:
-            sizes = _further(sizes, lost_on_both_sides_heavy(self.ordered.values, self.lost))
+            sizes = _further(sizes, self._heavy())
         return sign * self.ordered.median + sizes
+
+    def _heavy(self) -> Floats:
+        if self.parts is None:
+            return lost_on_both_sides_heavy(self.ordered.values, self.lost)
+        return sizes_doubted(self.parts, self.lost)
 
 
 class Level(NamedTuple):

@@ -31,6 +31,7 @@ from trials.judge.beside import (
     Alike,
     Pairing,
 )
+from trials.judge.doubts import Parts, lost_above_doubted
 from trials.judge.silence import side_before
 from trials.judge.tails import lost_above, lost_above_by_ratio, lost_above_leaning, shift_of, spread
 from trials.plan.parts import WORST_PERCENTILE
@@ -219,7 +220,10 @@ def _lost_tails(question: Question, cell: Cell, seen: Seen, sign: float, percent
     tails: list[Floats] = []
     if scale.is_plain or (whole and scale.is_level):
         shape = LEANING if question.rules.lean_tails else QUARTILES if whole else None
-        tails = mirrored(seen.away.values, lost, sign, seen.centre, skewed=told, shape=shape)
+        parts = None
+        if question.rules.doubt_tails:
+            parts = _once(question, ("parts", *here), partial(Parts.of, here)).towards(sign)
+        tails = mirrored(seen.away.values, lost, sign, seen.centre, skewed=told, shape=shape, parts=parts)
     if not whole:
         tails = [np.array([max(0.0, *(float(one.mean()) for one in tails))])] if tails else []
     if told:
@@ -239,18 +243,29 @@ def _lost_tails(question: Question, cell: Cell, seen: Seen, sign: float, percent
 
 
 def mirrored(
-    seen: Floats, lost: int, sign: float, centre: float, *, skewed: bool, shape: str | None = None
+    seen: Floats,
+    lost: int,
+    sign: float,
+    centre: float,
+    *,
+    skewed: bool,
+    shape: str | None = None,
+    parts: Parts | None = None,
 ) -> list[Floats]:
     """Distances from `centre` of `lost` values beyond all that were seen (ascending): if the distribution is
     symmetric; if it has the `shape` of those seen; and, `skewed`, of values above 0, if it is symmetric on
-    the logarithm.
+    the logarithm. `parts`: of sign·values, by which the shape is doubted.
     """
     ordered = np.sort(sign * seen)
     if not min(lost, len(ordered)):
         return []
     tails = [lost_above(ordered, lost)]
     if shape == LEANING:
-        leaning = lost_above_leaning(ordered, lost, told=skewed)
+        leaning = (
+            lost_above_leaning(ordered, lost, told=skewed)
+            if parts is None
+            else lost_above_doubted(parts, lost, told=skewed)
+        )
         tails += [leaning] if len(leaning) else []
     if sign > 0 and float(ordered[0]) > 0:
         if skewed:

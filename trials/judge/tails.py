@@ -9,7 +9,7 @@ distribution that leans, or whose tails are heavy, is one of Tukey's (1977) g an
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import scipy
@@ -41,6 +41,8 @@ LEAST_H, H_PER_SHARE = 0.12, 0.8
 """The same for heavy tails."""
 MOST_H: Final = 0.3
 """Heavier still (beyond .25 there is no fourth moment), and some of the largest would have been seen."""
+MASS: Final = 20
+"""Equal lowest values are a mass from a twentieth of those seen: rounding makes fewer."""
 MOST_G = 2.0
 """More than that is a mass of equal values, and no shape."""
 
@@ -81,49 +83,96 @@ def lost_on_both_sides(seen: Floats, lost: int) -> Floats:
     return np.asarray((high - low) / 2 / QUARTILE * scipy.special.ndtri((1 + shares) / 2))
 
 
-def lost_above_leaning(seen: Floats, lost: int, *, told: bool = False) -> Floats:
+def lost_above_leaning(seen: Floats, lost: int, *, told: bool = False, masses: bool = False) -> Floats:
     """`lost` values above `seen` (ascending), if they lean to the high side; else none. Ascending. `told`:
     silence is known to follow high values, so that the least lean counts. It does too where the lowest are
-    equal: a limit of detection has cut the tail that would be mirrored.
+    equal: a limit of detection has cut the tail that would be mirrored. `masses`: also where half of those
+    that would be mirrored are (rules 5).
     """
     lost = min(lost, len(seen))
-    beyond = _beyond(seen, lost)
-    if not lost or beyond is None:
+    shape = _shape(seen, lost)
+    if shape is None:
         return np.empty(0)
-    low, middle, high = (_of_whole(seen, lost, share) for share in (beyond, 0.5, 1 - beyond))
-    if high <= middle:
-        return np.empty(0)
-    z = -float(scipy.special.ndtri(beyond))
-    g = min(MOST_G, np.log((high - middle) / (middle - low)) / z) if middle > low else MOST_G
-    cut = low == seen[0]
+    cut = shape.low == seen[0]
+    if masses:
+        cut = cut or bool(seen[0] == seen[min(len(seen) - 1, max(lost // 2, len(seen) // MASS))])
     share = lost / (len(seen) + lost)
     least = 0.0 if told else max(0.0, LEAST_G - G_PER_SHARE * share)
-    if g <= least and not cut:
+    return leaning(seen, lost) if shape.g > least or cut else np.empty(0)
+
+
+def leaning(seen: Floats, lost: int) -> Floats:
+    """`lost` values above `seen` (ascending; no more than were seen), however little they lean; none where
+    too much is lost to tell. Ascending.
+    """
+    lost = min(lost, len(seen))
+    shape = _shape(seen, lost)
+    if shape is None:
         return np.empty(0)
+    share = lost / (len(seen) + lost)
     at = scipy.special.ndtri(_shares_above(1 - share, lost))
-    g *= 1 + G_MARGIN * share**2
-    ratio = np.expm1(g * at) / np.expm1(g * z) if g > 0 else at / z
-    return np.asarray(middle + (high - middle) * ratio)
+    g = shape.g * (1 + G_MARGIN * share**2)
+    ratio = np.expm1(g * at) / np.expm1(g * shape.z) if g > 0 else at / shape.z
+    return np.asarray(shape.middle + (shape.high - shape.middle) * ratio)
+
+
+class _Shape(NamedTuple):
+    """Three quantiles of the whole, the normal z of the outer ones, and the g that they show."""
+
+    low: float
+    middle: float
+    high: float
+    z: float
+    g: float
+
+
+def _shape(seen: Floats, lost: int) -> _Shape | None:
+    """None where nothing is lost, too much is, or the upper half does not vary."""
+    beyond = _beyond(seen, lost)
+    if not lost or beyond is None:
+        return None
+    low, middle, high = (_of_whole(seen, lost, share) for share in (beyond, 0.5, 1 - beyond))
+    if high <= middle:
+        return None
+    z = -float(scipy.special.ndtri(beyond))
+    g = min(MOST_G, float(np.log((high - middle) / (middle - low))) / z) if middle > low else MOST_G
+    return _Shape(low, middle, high, z, g)
 
 
 def lost_on_both_sides_heavy(seen: Floats, lost: int) -> Floats:
     """As `lost_on_both_sides`, from distances to the median, where tails are heavy; else none."""
     lost = min(lost, len(seen))
+    share = lost / max(1, len(seen) + lost)
+    found = _weight(seen, lost)
+    return (
+        heavy(seen, lost)
+        if found is not None and found[0] > max(0.0, LEAST_H - H_PER_SHARE * share)
+        else np.empty(0)
+    )
+
+
+def heavy(seen: Floats, lost: int) -> Floats:
+    """The same however heavy the tails are; none where too much is lost to tell."""
+    lost = min(lost, len(seen))
+    found = _weight(seen, lost)
+    if found is None:
+        return np.empty(0)
+    h, outer, z = found
+    at = scipy.special.ndtri((1 + _shares_above(1 - lost / (len(seen) + lost), lost)) / 2)
+    return np.asarray(outer * at / z * np.exp(h * (at**2 - z**2) / 2))
+
+
+def _weight(seen: Floats, lost: int) -> tuple[float, float, float] | None:
+    """(h, outer quantile of the distances to the median, its normal z); None as in `_shape`."""
     beyond = _beyond(seen, lost)
     if not lost or beyond is None:
-        return np.empty(0)
+        return None
     sizes = np.sort(np.abs(seen - np.median(seen)))
     inner, outer = (_of_whole(sizes, lost, share) for share in (0.5, 1 - beyond))
-    z = -float(scipy.special.ndtri(beyond / 2))
     if inner <= 0:
-        return np.empty(0)
-    h = 2 * np.log(outer / z * QUARTILE / inner) / (z**2 - QUARTILE**2)
-    share = lost / (len(seen) + lost)
-    h = min(h, MOST_H)
-    if h <= max(0.0, LEAST_H - H_PER_SHARE * share):
-        return np.empty(0)
-    at = scipy.special.ndtri((1 + _shares_above(1 - share, lost)) / 2)
-    return np.asarray(outer * at / z * np.exp(h * (at**2 - z**2) / 2))
+        return None
+    z = -float(scipy.special.ndtri(beyond / 2))
+    return min(2 * np.log(outer / z * QUARTILE / inner) / (z**2 - QUARTILE**2), MOST_H), outer, z
 
 
 def _beyond(seen: Floats, lost: int) -> float | None:

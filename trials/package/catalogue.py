@@ -68,6 +68,7 @@ class Window(_Part):
     reason: str
     declared_by: str
     declared_at: AwareDatetime
+    ended_at: AwareDatetime | None = None
 
 
 class Unblinded(_Part):

@@ -68,6 +68,8 @@ def _acts(inputs: TrialInputs) -> Iterator[tuple[str, datetime]]:
             f"the window of {window.target} from {to_rfc3339(window.start)} was declared",
             window.declared_at,
         )
+        if window.ended_at is not None:
+            yield f"the window of {window.target} from {to_rfc3339(window.start)} was ended", window.ended_at
     for one in inputs.unblinded:
         yield f"{one.endpoint} was unblinded", one.at
     for earlier in inputs.earlier:
@@ -108,6 +110,12 @@ def _of_windows(inputs: TrialInputs) -> Iterator[str]:
     for window in inputs.windows:
         if window.kind not in _WINDOW_KINDS or window.target_kind not in _TARGET_KINDS:
             yield f"catalogue.json: there are no windows of the kind {window.kind} of a {window.target_kind}"
+        if window.ended_at is not None and window.ended_at != window.end:
+            until = "no end" if window.end is None else to_rfc3339(window.end)
+            yield (
+                f"catalogue.json: a window of {window.target} was ended at {to_rfc3339(window.ended_at)}, "
+                f"and states {until}"
+            )
 
 
 def _of_versions(inputs: TrialInputs, form: int) -> Iterator[str]:

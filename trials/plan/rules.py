@@ -13,7 +13,7 @@ from insitu.errors import CorrectInput
 
 RULES_1: Final = 1
 """The rules of documents that name none."""
-NEWEST: Final = 4
+NEWEST: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,13 @@ class Rules:
         return self.version >= 4
 
     @property
+    def doubt_tails(self) -> bool:
+        """A lost tail lies further than it seems to, by the error with which those seen tell it. Before rules
+        5 the interval of what was filled in took an estimated tail for one that was measured.
+        """
+        return self.version >= 5
+
+    @property
     def gate_scales(self) -> bool:
         """Gates have scales of their own, and the season is compared by distribution. Before rules 2 a target
         of 0 switched off the check of parallel trends, and the season was compared by range.
@@ -89,6 +96,13 @@ class Rules:
         alone were asked, which a drift passes if the baseline is shorter than the reporting period.
         """
         return self.version >= 4
+
+    @property
+    def place_steps(self) -> bool:
+        """An effect without a control must not fit better as a step some days before the change. Before
+        rules 5 a step in the last days of the baseline was taken for the change.
+        """
+        return self.version >= 5
 
     @property
     def whole_days(self) -> bool:
@@ -120,6 +134,11 @@ class Rules:
     def tell_when(self) -> bool:
         """An evaluation tells what was locked or changed when results could be known."""
         return self.version >= 2
+
+    @property
+    def tell_ended(self) -> bool:
+        """An evaluation tells which windows were ended when results had been seen."""
+        return self.version >= 5
 
     @property
     def tell_counts(self) -> bool:

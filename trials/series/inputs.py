@@ -94,6 +94,8 @@ class WindowInput:
     reason: str
     declared_by: str
     declared_at: datetime
+    ended_at: datetime | None = None
+    """When somebody ended it, earlier than declared or without a declared end; None: nobody did."""
 
     def covers(self, device: str, sites: Sequence[str]) -> bool:
         if self.target_kind == "device":

@@ -196,7 +196,17 @@ def spans(
 def windows_of(conn: Connection, trial: str) -> list[WindowInput]:
     """Every window declared for the trial, its sites or its devices."""
     return [
-        WindowInput(w.kind, w.target_kind, w.target, w.start, w.end, w.reason, w.declared_by, w.declared_at)
+        WindowInput(
+            kind=w.kind,
+            target_kind=w.target_kind,
+            target=w.target,
+            start=w.start,
+            end=w.end,
+            reason=w.reason,
+            declared_by=w.declared_by,
+            declared_at=w.declared_at,
+            ended_at=w.ended_at,
+        )
         for w in list_windows(conn, trial)
     ]
 

@@ -24,7 +24,7 @@ SELECT t.code || '/' || d.code FROM device d JOIN trial t USING (trial_id) WHERE
 -- Windows that touch a trial and count: its own, those of its sites, those of its devices. An ended one ends there.
 SELECT w.kind, CASE WHEN w.trial_id IS NOT NULL THEN 'trial' WHEN w.site_id IS NOT NULL THEN 'site' ELSE 'device' END
        AS target_kind, coalesce(t.code, s.code, d.code) AS target, lower(w.period) AS start,
-       coalesce(w.ended_at, upper(w.period)) AS end, w.reason, w.declared_by, w.declared_at
+       coalesce(w.ended_at, upper(w.period)) AS end, w.reason, w.declared_by, w.declared_at, w.ended_at
 FROM declared_window w LEFT JOIN trial t ON t.trial_id = w.trial_id LEFT JOIN site s ON s.site_id = w.site_id
 LEFT JOIN device d ON d.device_id = w.device_id
 WHERE w.withdrawn_at IS NULL

@@ -60,6 +60,14 @@ CHANGES: dict[str, tuple[Callable[[Facts], object], str]] = {
         lambda c: c["windows"][0].update(kind="holiday"),
         "there are no windows of the kind holiday",
     ),
+    "a window ended later": (
+        lambda c: c["windows"][0].update(end=LATER, ended_at=LATER),
+        "was ended at 2026-04-20T00:00:00Z, after the evaluation",
+    ),
+    "a window ended at another time than its end": (
+        lambda c: c["windows"][0].update(ended_at="2026-03-05T00:00:00Z"),
+        "a window of candidate-1 was ended at 2026-03-05T00:00:00Z, and states 2026-03",
+    ),
     "a lock after the evaluation": (
         lambda c: (c.update(locked_at=LATER), c["versions"][0].update(locked_at=LATER)),
         "protocol.json was locked at 2026-04-20T00:00:00Z, after the evaluation",
