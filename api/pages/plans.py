@@ -162,7 +162,6 @@ async def add_plan(
         picture = await drawn(request, context, viewer, site, file, now)
         number = await acting(request, work)
     except CorrectInput as error:
-
         wrong = wrong_of(error)
 
         def again(conn: Connection) -> HTMLResponse:
@@ -215,7 +214,6 @@ async def change_plan(
         picture = await drawn(request, context, viewer, site, file, now) if is_sent else None
         await acting(request, work)
     except CorrectInput as error:
-
         wrong = wrong_of(error)
 
         def again(conn: Connection) -> HTMLResponse:
