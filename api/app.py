@@ -195,12 +195,8 @@ def _include(app: FastAPI) -> None:
         wall.open_router,
     ):
         app.include_router(router, include_in_schema=False)
-    app.include_router(
-        ingest.router,
-        prefix="/api/v1",
-        tags=["observations"],
-        responses={**problems.RESPONSES, **problems.OF_BODIES},
-    )
+    answers = {**problems.RESPONSES, **problems.OF_BODIES}
+    app.include_router(ingest.router, prefix="/api/v1", tags=["observations"], responses=answers)
 
     pages = [Depends(require_act_below(""))]
     for router in (

@@ -15,12 +15,14 @@ from store.database import Connection
 
 KEEPABLE: Final = (
     "/fleet",
+    "/map",
     "/wall",
     "/trials",
     "/rejects",
     "/alerts",
     "/sites",
     "/sites/{site}",
+    "/sites/{site}/plans/{plan}",
     "/register",
     "/people",
     "/audit",

@@ -29,6 +29,7 @@ FORM_FIELDS: Final = {
     "start": "Start",
     "end": "End",
     "reason": "Reason",
+    "rank": "Order, lower floors first",
 }
 """Field of a form → its word."""
 

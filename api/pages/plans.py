@@ -14,7 +14,7 @@ from api.access import Signed, require_form_token
 from api.acting import acting
 from api.context import Conn, Context, Ctx, connecting
 from api.pages.board import Shown, list_shown
-from api.pages.meanwhile import Wrong, problem_of, wrong_of
+from api.pages.meanwhile import Wrong, compare_fields, problem_of, wrong_of
 from api.pages.sites import managed, show_site
 from api.plans import drawn, image_of, read_entry, read_spot
 from api.rendering import Page, page_of, respond
@@ -123,6 +123,7 @@ def _show(
         devices=devices,
         moved=moved,
         problem=wrong.words if wrong else "",
+        both=compare_fields(wrong, {"name": found.name, "rank": str(found.rank)}, given or {}),
         given=given or {},
         most_mb=MOST_BYTES >> 20,
     )

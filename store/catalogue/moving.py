@@ -19,10 +19,12 @@ from store.queries import Queries
 MOVED: Final = (
     "organisation",
     "person",
+    "saved_view",
     "observed_property",
     "unit_conversion",
     "need",
     "site",
+    "site_plan",
     "trial",
     "trial_step",
     "agreement",
@@ -37,6 +39,7 @@ MOVED: Final = (
     "datastream",
     "mapping",
     "deployment",
+    "plan_place",
     "declared_window",
     "evaluation",
     "unblinding",
@@ -53,7 +56,10 @@ _PROOF: Final = "proves what happened in one installation, and stays with it: ke
 _MOMENT: Final = "the state of a moment, or of one machine: it is made again"
 STAYS: Final = {
     **dict.fromkeys(
-        ("access_token", "alert_channel", "credential", "invitation", "recovery_code", "second_factor"),
+        (
+            *("access_token", "alert_channel", "credential", "invitation", "recovery_code"),
+            *("second_factor", "wall_link"),
+        ),
         _HIDDEN,
     ),
     **dict.fromkeys(
@@ -98,6 +104,8 @@ LEFT_OUT: Final = {
 """Columns of moved tables that stay behind, with the reason."""
 _AT_ONCE: Final = 500
 """Rows that are entered by one statement."""
+_LETTERS_AT_ONCE: Final = 32_000_000
+"""At most, unless one row alone has more: a row can hold the picture of a plan, and a JSON value 256 MB."""
 _FACT: Final = "moved here"
 
 
@@ -192,9 +200,14 @@ def enter_catalogue(
 
 
 def _enter(conn: Connection, name: str, content: Sequence[str]) -> Iterator[int]:
-    for first in range(0, len(content), _AT_ONCE):
-        some = _array(content[first : first + _AT_ONCE])
-        yield int(scalar(conn, _SQL.enter_rows, table=name, content=some))
+    some: list[str] = []
+    for line in content:
+        if some and (len(some) == _AT_ONCE or sum(map(len, some)) + len(line) > _LETTERS_AT_ONCE):
+            yield int(scalar(conn, _SQL.enter_rows, table=name, content=_array(some)))
+            some = []
+        some.append(line)
+    if some:
+        yield int(scalar(conn, _SQL.enter_rows, table=name, content=_array(some)))
 
 
 def _array(content: Sequence[str]) -> str:

@@ -156,7 +156,7 @@ def test_who_moves_what_somebody_moved_meanwhile_hears_by_whom(own_client: SignI
             "etag": first.strip('"'),
         },
     )
-    assert page.status_code == 400
+    assert page.status_code == 412
     assert "moved by lab meanwhile" in page.text
     assert 'value="77,5 %"' in page.text, "what was typed stays"
     right = metro.post(path, json={**place, "x": 50}, headers={"If-Match": made.json()["etag"]})
@@ -213,6 +213,25 @@ def test_plans_are_listed_by_their_order_and_changed_with_their_version(
         "change site plan",
     ]
     assert lower["rank"] == -2
+
+
+def test_forms_of_a_plan_that_somebody_changed_meanwhile_keep_both_versions(own_client: SignIn) -> None:
+    metro = own_client("metro")
+    made = enter(metro, "First")
+    path = f"{PAGE}/plans/{made['plan']}"
+    form = {"form": form_token(metro, path), "etag": made["etag"].strip('"')}
+    assert metro.post(f"{SITE}/plans/{made['plan']}", json={"name": "Theirs"}).status_code == 200
+    mine = {
+        "name": (None, "Mine"),
+        "rank": (None, "4"),
+        **{name: (None, text) for name, text in form.items()},
+    }
+    answer = metro.post(path, files=mine)
+    assert answer.status_code == 412
+    assert "<td>Theirs</td><td>Mine</td>" in answer.text
+    assert 'value="Mine"' in answer.text
+    assert metro.post(f"{path}/removal", data={**form, "sure": "yes"}).status_code == 412
+    assert [one["name"] for one in metro.get(f"{SITE}/plans").json()["items"]] == ["Theirs"]
 
 
 def test_a_plan_is_removed_only_by_somebody_who_means_it(own_client: SignIn, own_world_url: str) -> None:

@@ -97,7 +97,7 @@ def test_the_page_of_a_device_reads_each_table_once(
         assert reader.get(f"{DEVICE}?span={span}").status_code == 200
     _show(f"{login}, device", names)
     _require_once(names)
-    assert len([name for name in names if name != CHART]) <= 16
+    assert len([name for name in names if name != CHART]) <= 17
     assert "packed/reading.by_day" in names, "gaps"
     assert names.count(CHART) == (DATASTREAMS if login == "lab" else 0), (
         "each datastream that the reader may see"

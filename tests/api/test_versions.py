@@ -27,7 +27,7 @@ ITS_OWN = {
         *("sites/{site}/windows", "trials/{trial}/evaluations", "trials/{trial}/devices"),
         *("trials/{trial}/devices/{device}/credentials", "trials/{trial}/devices/{device}/datastreams"),
         *("trials/{trial}/devices/{device}/sensors", "trials/{trial}/imports"),
-        *("alerts/channels", "alerts/rules", "views", "walls"),
+        *("alerts/channels", "alerts/rules", "views", "walls", "sites/{site}/plans"),
     ),
     "names the state in which it may be done, and refuses any other": (
         *("trials/{trial}/life", "trials/{trial}/endpoints/{endpoint}/unblinding"),
@@ -149,7 +149,11 @@ WINDOW_FORMS = {
     "withdrawal": {"reason": "Mine"},
     "correction": {"kind": "incident", "start": "2099-01-01T00:00", "reason": "Mine"},
 }
-BY_ITSELF = {"trials/protocol": "test_drafts.py keeps both drafts of two writers"}
+BY_ITSELF = {
+    "trials/protocol": "test_drafts.py keeps both drafts of two writers",
+    **dict.fromkeys(("sites/plans", "sites/plans/places", "sites/plans/removal"), "test_plans.py"),
+}
+"""Form → the test that walks it."""
 
 
 def tag_in(page: str, action: str) -> str:
