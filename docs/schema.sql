@@ -26,14 +26,14 @@ CREATE FUNCTION public.catalogue_rows(of_table text, left_out text[]) RETURNS SE
     SET bytea_output TO 'hex'
     AS $$
 DECLARE
-    columns text := (SELECT string_agg(format('r.%I', name), ', ' ORDER BY at)
+    columns text := (SELECT string_agg(format('the_row.%I', name), ', ' ORDER BY at)
                      FROM unnest(catalogue_columns(of_table, left_out)) WITH ORDINALITY AS x(name, at));
-    ordered text := (SELECT string_agg(format('r.%I%s', a.attname, CASE WHEN t.typcategory = 'S' THEN ' COLLATE "C"' ELSE '' END), ', ' ORDER BY k.at)
+    ordered text := (SELECT string_agg(format('the_row.%I%s', a.attname, CASE WHEN t.typcategory = 'S' THEN ' COLLATE "C"' ELSE '' END), ', ' ORDER BY k.at)
                      FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k(attnum, at)
                      JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum JOIN pg_type t ON t.oid = a.atttypid
                      WHERE i.indrelid = to_regclass('public.' || quote_ident(of_table)) AND i.indisprimary);
 BEGIN
-    RETURN QUERY EXECUTE format('SELECT (SELECT to_jsonb(x) FROM (SELECT %s) x)::text FROM %I r ORDER BY %s', columns, of_table, ordered);
+    RETURN QUERY EXECUTE format('SELECT (SELECT to_jsonb(the_content) FROM (SELECT %s) the_content)::text FROM %I the_row ORDER BY %s', columns, of_table, ordered);
 END $$;
 
 CREATE FUNCTION public.content_of(of_kind text, of_part integer, since timestamp with time zone, until timestamp with time zone, as_sealed boolean) RETURNS TABLE(rows bigint, sha256 text)

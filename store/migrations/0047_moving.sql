@@ -7,19 +7,19 @@ CREATE FUNCTION catalogue_columns(of_table text, left_out text[]) RETURNS text[]
 $$;
 
 -- Every row of a table in the order of its primary key, without the columns `left_out` ('table.column'). Texts sort by their bytes:
--- another server may have other collations.
+-- another server may have other collations. No column has the names of the aliases: one was called x.
 CREATE FUNCTION catalogue_rows(of_table text, left_out text[]) RETURNS SETOF text LANGUAGE plpgsql STABLE
 SET "TimeZone" TO 'UTC' SET "DateStyle" TO 'ISO, YMD' SET "IntervalStyle" TO 'iso_8601' SET extra_float_digits TO 1 SET bytea_output TO 'hex'
 AS $$
 DECLARE
-    columns text := (SELECT string_agg(format('r.%I', name), ', ' ORDER BY at)
+    columns text := (SELECT string_agg(format('the_row.%I', name), ', ' ORDER BY at)
                      FROM unnest(catalogue_columns(of_table, left_out)) WITH ORDINALITY AS x(name, at));
-    ordered text := (SELECT string_agg(format('r.%I%s', a.attname, CASE WHEN t.typcategory = 'S' THEN ' COLLATE "C"' ELSE '' END), ', ' ORDER BY k.at)
+    ordered text := (SELECT string_agg(format('the_row.%I%s', a.attname, CASE WHEN t.typcategory = 'S' THEN ' COLLATE "C"' ELSE '' END), ', ' ORDER BY k.at)
                      FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k(attnum, at)
                      JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum JOIN pg_type t ON t.oid = a.atttypid
                      WHERE i.indrelid = to_regclass('public.' || quote_ident(of_table)) AND i.indisprimary);
 BEGIN
-    RETURN QUERY EXECUTE format('SELECT (SELECT to_jsonb(x) FROM (SELECT %s) x)::text FROM %I r ORDER BY %s', columns, of_table, ordered);
+    RETURN QUERY EXECUTE format('SELECT (SELECT to_jsonb(the_content) FROM (SELECT %s) the_content)::text FROM %I the_row ORDER BY %s', columns, of_table, ordered);
 END $$;
 
 -- Enters rows as `catalogue_rows` gives them, an array of them; the next number of the table follows the largest. A decided trial

@@ -53,6 +53,13 @@ INSERT INTO network_address SELECT 'chirpstack/0101010101010101', max(network_se
     FROM network_server;
 INSERT INTO fixed_topic SELECT 'a/ß', min(device_id), 'obs', NULL, now() FROM device;
 INSERT INTO fixed_topic SELECT 'a/Z', min(device_id), 'obs', NULL, now() FROM device;
+INSERT INTO saved_view (person_id, name, address, place) SELECT min(person_id), '%(n)s', '/fleet?site=a', 1
+    FROM person;
+INSERT INTO site_plan (site_id, name, rank, image, sha256, width, height, changed_at, changed_by)
+    SELECT min(site_id), '%(n)s', -2, decode('89504e4700ff', 'hex'), encode(sha256('x'), 'hex'), 3, 2,
+        now(), 'lab' FROM site;
+INSERT INTO plan_place SELECT min(deployment_id), max(site_plan_id), 12.5, 0.1, now(), 'lab'
+    FROM deployment, site_plan;
 INSERT INTO sensor (device_id, make, model) SELECT min(device_id), 'm', '%(n)s' FROM device;
 INSERT INTO sensor (device_id, make, model, since, replaces) SELECT min(device_id), 'm', 'x', now(),
         max(sensor_id) FROM sensor;
