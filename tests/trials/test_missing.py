@@ -28,7 +28,7 @@ from trials.evaluation import Evaluation
 from trials.judge.completion import mirrored
 from trials.judge.compute import compute
 from trials.plan.reading import read_protocol
-from trials.plan.rules import RULES_1, Rules
+from trials.plan.rules import NEWEST, RULES_1, Rules
 from trials.series.inputs import Placement, StreamInput
 
 DAYS = 30
@@ -38,7 +38,7 @@ TWO = [period("baseline", 0, DAYS), period("reporting", DAYS, 2 * DAYS)]
 PLAN = protocol(endpoint("before_after", [criterion("effect", high=0)], arms=["candidate"]), periods=TWO)
 
 
-def evaluated(values: Floats, rules: int = 2) -> Evaluation:
+def evaluated(values: Floats, rules: int = NEWEST) -> Evaluation:
     return compute(replace(inputs(PLAN, [series("candidate-1", values)]), rules=Rules(rules)))
 
 

@@ -34,9 +34,9 @@ def judged(answer: Answer, *, worst_percentile: float = WORST_PERCENTILE, tell: 
     if question is None or not question.endpoint.criteria:
         raise CorrectInput("A verdict needs a target: designs.ask(…, targets={statistic: (low, high)}).")
     stopped = list(_gate(question))
-    if stopped or answer.blocked:
+    if stopped:
         return Judged(Verdict.NOT_EVALUABLE, stopped, None)
-    verdict = _verdict(question, answer)
+    verdict = Verdict.NOT_EVALUABLE if answer.blocked else _verdict(question, answer)
     bare = replace(question, bare=True)
 
     def judge(filled: Question) -> Verdict:
