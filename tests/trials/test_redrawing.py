@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
+import sys
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -34,6 +36,19 @@ def test_a_drawing_becomes_a_picture_of_its_shape_as_large_as_plans_are() -> Non
     head = struct.unpack(">II", chunks(made.png)[b"IHDR"][:8])
     assert head == (made.width, made.height)
     assert redraw(SVG).sha256 == made.sha256, "the same every time"
+
+
+def test_the_process_that_draws_knows_no_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A program stands in the way of the interpreter and writes down what it was given."""
+    asked = tmp_path / "python"
+    asked.write_text(f'#!/bin/sh\nenv > {tmp_path}/env\nexec {sys.executable} "$@"\n')
+    asked.chmod(0o700)
+    for name in ("INSITU_DATABASE_URL", "INSITU_FACTOR_KEY", "PGPASSWORD"):
+        monkeypatch.setenv(name, "hidden-from-it")
+    monkeypatch.setattr(sys, "executable", str(asked))
+    redraw(SVG)
+    assert "PATH=" in (tmp_path / "env").read_text("utf-8")
+    assert "hidden-from-it" not in (tmp_path / "env").read_text("utf-8")
 
 
 @pytest.mark.parametrize(("content", "size"), [(png(), (WIDTH, HEIGHT)), (JPEG, (8, 8))])

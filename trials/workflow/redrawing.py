@@ -4,6 +4,7 @@ was in the file. The drawing runs in a process of its own, so that a hostile fil
 
 from __future__ import annotations
 
+import os
 import struct
 import subprocess
 import sys
@@ -102,7 +103,9 @@ def _drawn(content: bytes, kind: str, longest: int) -> bytes:
         (Path(folder) / "picture").write_bytes(content)
         command = [sys.executable, "-P", "-m", "trials.workflow.redrawer", folder, kind, str(longest)]
         try:
-            done = subprocess.run(command, check=False, capture_output=True, timeout=2 * MOST_SECONDS)
+            done = subprocess.run(
+                command, check=False, capture_output=True, timeout=2 * MOST_SECONDS, env=_without_secrets()
+            )
         except subprocess.TimeoutExpired:
             raise _too_much() from None
     if done.returncode == BROKEN:
@@ -113,6 +116,15 @@ def _drawn(content: bytes, kind: str, longest: int) -> bytes:
         trouble = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         raise ReportDefect(f"The program that draws plans did not run: {trouble[:300]}")
     return done.stdout
+
+
+def _without_secrets() -> dict[str, str]:
+    """The environment for a process that reads what strangers send."""
+    return {
+        name: text
+        for name, text in os.environ.items()
+        if not name.startswith(("INSITU_", "PG", "CREDENTIALS"))
+    }
 
 
 def _too_much() -> CorrectInput:
