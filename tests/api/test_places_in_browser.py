@@ -70,7 +70,8 @@ def open_page(
 
 
 def drag(page: Page, selector: str, x: float, y: float) -> None:
-    """From the middle of an element to a place of the plan, in percent."""
+    """From the middle of an element to a place of the plan, in percent, once the script shows its hint."""
+    page.locator("[data-hint]").wait_for()
     start, sheet = page.locator(selector).bounding_box(), page.locator(".overlay").bounding_box()
     assert start is not None
     assert sheet is not None
@@ -98,6 +99,7 @@ def test_a_device_is_dragged_onto_the_plan_moved_there_and_by_keyboard(
     assert (second["x"], second["y"]) == (pytest.approx(70, abs=0.2), pytest.approx(60, abs=0.4))
 
     mark = page.locator("[data-mark]:not([hidden]) a")
+    page.locator("[data-hint]").wait_for()
     mark.focus()
     for key in ("ArrowLeft", "ArrowLeft", "Shift+ArrowUp"):
         page.keyboard.press(key)
@@ -112,6 +114,7 @@ def test_a_device_is_dragged_onto_the_plan_moved_there_and_by_keyboard(
     assert third["y"] == pytest.approx(second["y"] - 5)
 
     other = page.locator("[data-tray]").first
+    page.locator("[data-hint]").wait_for()
     other.focus()
     page.keyboard.press("Enter")
     page.keyboard.press("ArrowDown")

@@ -22,6 +22,7 @@ from store.database import connect
 from tests.api.conftest import new_session, server
 from tests.api.test_people_pages import browser, keep, open_page, violations
 from tests.api.world import World
+from tests.examples import examples
 
 __all__ = ["browser"]
 pytestmark = [pytest.mark.browser, pytest.mark.long, pytest.mark.timeout(600)]
@@ -253,9 +254,10 @@ def test_a_wall_without_a_link_says_when_its_reader_signed_out(
 
 
 def test_hours_on_a_wall_take_no_memory(browser: Browser, own_world_url: str, data_dir: Path) -> None:
-    """Two hours of questions, a device changing before each; the heap and the elements after the first half
-    hour are compared with those at the end.
+    """Forty minutes of questions, every night two hours, a device changing before each; the heap and the
+    elements after the first quarter are compared with those at the end.
     """
+    questions = examples(quick=240, nightly=720)
     with (
         server(own_world_url, data_dir) as address,
         connect(own_world_url, application="tests") as conn,
@@ -271,17 +273,17 @@ def test_hours_on_a_wall_take_no_memory(browser: Browser, own_world_url: str, da
             return {one["name"]: one["value"] for one in found if one["name"] in names}
 
         begun: dict[str, float] = {}
-        for number in range(720):
+        for number in range(questions):
             conn.execute(
                 "UPDATE device_contact SET last_seen_at = now() WHERE device_id = "
                 "(SELECT device_id FROM device_contact ORDER BY last_seen_at LIMIT 1)"
             )
             conn.commit()
             poll(page)
-            if number == 180:
+            if number == questions // 4:
                 begun = measure()
         ended = measure()
-        print(f"\nafter half an hour: {begun}\nafter two hours:    {ended}")
+        print(f"\nafter a quarter: {begun}\nat the end:      {ended}")
         assert ended["Nodes"] <= begun["Nodes"] * 1.1 + 50
         assert ended["JSEventListeners"] <= begun["JSEventListeners"]
         assert ended["JSHeapUsedSize"] <= begun["JSHeapUsedSize"] * 1.1 + 200_000

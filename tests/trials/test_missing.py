@@ -13,6 +13,7 @@ import pytest
 
 from insitu.model import Verdict
 from proving.coverage import bounds, missing
+from tests.examples import examples
 from tests.trials.world import (
     Floats,
     criterion,
@@ -50,7 +51,11 @@ def silent(rng: np.random.Generator, phi: float, share: float) -> Floats:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("cell", [one for one in missing.cells() if one.share in (0.1, 0.15)], ids=str)
+@pytest.mark.parametrize(
+    "cell",
+    [one for one in missing.cells() if one.share in (0.1, 0.15)][:: examples(quick=3, nightly=1)],
+    ids=str,
+)
 def test_silence_because_of_the_value_makes_no_wrong_verdict(cell: missing.Silent) -> None:
     """Forty replications tell a tenth from 2.5 %; the nightly run has 2,000 of each."""
     assert bounds.of_results(missing.measure([cell], replications=40)) == []

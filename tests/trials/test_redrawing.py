@@ -86,7 +86,7 @@ def test_a_drawing_that_takes_for_ever_is_stopped() -> None:
     filters = '<filter id="f"><feTurbulence baseFrequency="0.9" numOctaves="500"/></filter>'
     slow = filters + '<rect width="120" height="60" filter="url(#f)"/>' * 60
     with pytest.raises(CorrectInput, match="too much time or memory"):
-        redraw(in_svg(slow))
+        redraw(in_svg(slow), seconds=2)
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])

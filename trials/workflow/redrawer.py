@@ -1,5 +1,5 @@
 """The program that draws one picture again, in a process of its own with little memory and little time:
-`python -m trials.workflow.redrawer FOLDER FORMAT LONGEST` writes a PNG to standard output.
+`python -m trials.workflow.redrawer FOLDER FORMAT LONGEST SECONDS` writes a PNG to standard output.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _SOURCE: Final = """
 
 def main() -> int:
     """The exit code of the program."""
-    folder, kind, longest = sys.argv[1:]
+    folder, kind, longest, seconds = sys.argv[1:]
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, MOST_SECONDS))
+    resource.setrlimit(resource.RLIMIT_CPU, (int(seconds), int(seconds)))
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     main_file = Path(folder) / "main.typ"
     main_file.write_text(_SOURCE.replace("FORMAT", kind).replace("LONGEST", longest), "utf-8")

@@ -38,9 +38,10 @@ class _Kind(NamedTuple):
     size: tuple[int, int] | None
 
 
-def redraw(content: bytes) -> Picture:
+def redraw(content: bytes, *, seconds: int = MOST_SECONDS) -> Picture:
     """The picture of an SVG, PNG or JPEG file, at most LONGEST pixels wide and high, on white. Raises
-    CorrectInput for anything else, and for a file that is too large, broken or meant to do harm.
+    CorrectInput for anything else, and for a file that is too large, broken or meant to do harm. `seconds`:
+    of processor time.
     """
     if not content:
         raise CorrectInput("Choose a file with the plan: SVG, PNG or JPEG.")
@@ -49,7 +50,7 @@ def redraw(content: bytes) -> Picture:
     kind = _kind_of(content)
     longest = LONGEST if kind.size is None else min(LONGEST, max(kind.size))
     for part in _STEPS:
-        png = _drawn(content, kind.format, max(1, round(longest * part)))
+        png = _drawn(content, kind.format, max(1, round(longest * part)), seconds)
         if len(png) <= MOST_KEPT:
             return _sound(png)
     raise CorrectInput("The plan has too much detail to be kept: draw it with fewer colours.")
@@ -98,13 +99,14 @@ def _segments(content: bytes) -> Iterator[tuple[int, int]]:
         place += 2 + struct.unpack(">H", content[place + 2 : place + 4])[0]
 
 
-def _drawn(content: bytes, kind: str, longest: int) -> bytes:
+def _drawn(content: bytes, kind: str, longest: int, seconds: int) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "picture").write_bytes(content)
-        command = [sys.executable, "-P", "-m", "trials.workflow.redrawer", folder, kind, str(longest)]
+        command = [sys.executable, "-P", "-m", "trials.workflow.redrawer", folder, kind]
+        command += [str(longest), str(seconds)]
         try:
             done = subprocess.run(
-                command, check=False, capture_output=True, timeout=2 * MOST_SECONDS, env=_without_secrets()
+                command, check=False, capture_output=True, timeout=2 * seconds, env=_without_secrets()
             )
         except subprocess.TimeoutExpired:
             raise _too_much() from None
