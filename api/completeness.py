@@ -16,6 +16,7 @@ from store.access import Viewer
 from store.catalogue.trials import Trial
 from store.database import Connection
 from store.read.fleet import FleetRow, list_devices
+from trials.condition.completeness import DayShare
 from trials.condition.facts import DeviceFacts
 from trials.condition.groups import (
     DeviceDays,
@@ -31,8 +32,16 @@ from trials.package.rows import safe_cell
 COLUMNS: Final = ("of", "code", "devices", "day", "share")
 
 
-Devices = Sequence[tuple[FleetRow, DeviceFacts]]
-"""Devices with the facts about them."""
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A device with the facts about it, and its shares of the last days."""
+
+    row: FleetRow
+    facts: DeviceFacts
+    days: tuple[DayShare, ...]
+
+
+Devices = Sequence[Counted]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,38 +64,43 @@ class Completeness:
 
 
 def completeness_of_trial(
-    conn: Connection, viewer: Viewer, trial: Trial, devices: Devices, now: datetime
+    conn: Connection, viewer: Viewer, trial: Trial, devices: Devices, now: datetime, *, each: bool = True
 ) -> Completeness:
     """`devices`: those of the trial that this person may see. Arms are those of the newest locked protocol,
-    for its readers; for others there are none.
+    for its readers; for others there are none. `each`: also of each device.
     """
-    days = [judge_days(facts, now) for _, facts in devices]
-    places = {facts.device_id: {(stay.site, stay.position) for stay in facts.stays} for _, facts in devices}
+    days = [judge_days(one.facts, now, one.days) for one in devices]
+    places = {
+        one.facts.device_id: {(stay.site, stay.position) for stay in one.facts.stays} for one in devices
+    }
     arms: dict[str, list[int]] = {}
     plan = read_plan(conn, viewer, trial)
-    for row, _ in devices:
-        if row.device in plan.arms:
-            arms.setdefault(plan.arms[row.device], []).append(row.device_id)
+    for one in devices:
+        if one.row.device in plan.arms:
+            arms.setdefault(plan.arms[one.row.device], []).append(one.row.device_id)
     return Completeness(
         group_all(days),
         [
             Lines("site", group_sites(days)),
             Lines("arm", group_arms(days, arms, places)),
-            Lines("device", _devices(days, {row.device_id: row.device for row, _ in devices})),
+            *_devices(days, {one.row.device_id: one.row.device for one in devices if each}),
         ],
     )
 
 
-def completeness_of_site(site: str, devices: Devices, now: datetime) -> Completeness:
-    """`devices`: all that this person may see. Counts the days on which each stood at the site."""
-    here = [_at(judge_days(facts, now), site) for _, facts in devices]
-    trials = {row.device_id: row.trial for row, _ in devices}
+def completeness_of_site(site: str, devices: Devices, now: datetime, *, each: bool = True) -> Completeness:
+    """`devices`: all that this person may see. Counts the days on which each stood at the site. `each`: also
+    of each device.
+    """
+    stood = [one for one in devices if any(stay.site == site for stay in one.facts.stays)]
+    here = [_at(judge_days(one.facts, now, one.days), site) for one in stood]
+    trials = {one.row.device_id: one.row.trial for one in stood}
     return Completeness(
         group_all(here),
         [
             Lines("trial", group_days(here, lambda device, day: (trials[device.device_id],))),
-            Lines(
-                "device", _devices(here, {row.device_id: f"{row.trial}/{row.device}" for row, _ in devices})
+            *_devices(
+                here, {one.row.device_id: f"{one.row.trial}/{one.row.device}" for one in stood if each}
             ),
         ],
     )
@@ -98,7 +112,8 @@ def load_devices(
     """The devices that this person may see: of one trial, or all."""
     rows = list_devices(conn, viewer, now=now, trial=trial)
     judged = conditions_of(conn, context, viewer, rows, now)
-    return [(row, judged[row.device_id].facts) for row in rows]
+    known = ((row, judged[row.device_id]) for row in rows)
+    return [Counted(row, one.facts, one.condition.days) for row, one in known]
 
 
 def _at(device: DeviceDays, site: str) -> DeviceDays:
@@ -110,8 +125,10 @@ def _at(device: DeviceDays, site: str) -> DeviceDays:
     return replace(device, days=days)
 
 
-def _devices(days: Sequence[DeviceDays], codes: dict[int, str]) -> list[GroupShare]:
-    return group_days(days, lambda device, day: (codes[device.device_id],))
+def _devices(days: Sequence[DeviceDays], codes: dict[int, str]) -> Iterator[Lines]:
+    """Nothing without `codes`."""
+    if codes:
+        yield Lines("device", group_days(days, lambda device, day: (codes[device.device_id],)))
 
 
 def write_completeness(found: Completeness) -> str:

@@ -97,6 +97,35 @@ def show_group(group: GroupShare, name: str) -> ShownGroup:
     return ShownGroup(name, group.devices, group.share, [Bar(day.day, day.share) for day in group.days])
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A device as it was judged, before words are put on it."""
+
+    row: FleetRow
+    judged: Judged
+
+    @property
+    def state(self) -> DeviceState:
+        return self.judged.condition.state
+
+
+def list_seen(
+    conn: Connection,
+    context: Context,
+    viewer: Viewer,
+    page: Page,
+    *,
+    trial: str | None = None,
+    site: str | None = None,
+    device_ids: Sequence[int] | None = None,
+) -> list[Seen]:
+    """The reader's devices, worst first, at the page's time."""
+    rows = list_devices(conn, viewer, now=page.now, trial=trial, site=site, device_ids=device_ids)
+    judged = conditions_of(conn, context, viewer, rows, page.now)
+    seen = [Seen(row, judged[row.device_id]) for row in rows]
+    return sorted(seen, key=lambda one: (WORST_FIRST.index(one.state), one.row.trial, one.row.device))
+
+
 def list_shown(
     conn: Connection,
     context: Context,
@@ -107,11 +136,9 @@ def list_shown(
     site: str | None = None,
     device_ids: Sequence[int] | None = None,
 ) -> list[Shown]:
-    """The reader's devices, worst first, at the page's time."""
-    rows = list_devices(conn, viewer, now=page.now, trial=trial, site=site, device_ids=device_ids)
-    judged = conditions_of(conn, context, viewer, rows, page.now)
-    shown = [show(page, row, judged[row.device_id]) for row in rows]
-    return sorted(shown, key=lambda one: (WORST_FIRST.index(one.state), one.row.trial, one.row.device))
+    """The same with words."""
+    seen = list_seen(conn, context, viewer, page, trial=trial, site=site, device_ids=device_ids)
+    return [show(page, one.row, one.judged) for one in seen]
 
 
 def show(page: Page, row: FleetRow, judged: Judged) -> Shown:
@@ -199,6 +226,6 @@ def show_gaps(page: Page, gaps: Sequence[DeviceGap]) -> list[ShownGap]:
     ]
 
 
-def count_states(shown: Iterable[Shown]) -> Mapping[DeviceState, int]:
+def count_states(shown: Iterable[Shown | Seen]) -> Mapping[DeviceState, int]:
     states = [one.state for one in shown]
     return {state: states.count(state) for state in WORST_FIRST}

@@ -191,7 +191,8 @@ def _groups(
     conn: Connection, context: Context, viewer: Viewer, page: Page, site: HostSite
 ) -> list[ShownGroup]:
     """The whole site and the trials there over the last 14 days."""
-    found = completeness_of_site(site.code, load_devices(conn, context, viewer, page.now), page.now)
+    devices = load_devices(conn, context, viewer, page.now)
+    found = completeness_of_site(site.code, devices, page.now, each=False)
     if found.whole is None:
         return []
     titles = {one.code: page.pick(one.title) for one in visible_trials(conn, viewer)}

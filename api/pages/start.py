@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse
 
 from api.access import Signed
 from api.context import Conn, Ctx
-from api.pages.board import Shown, count_states, list_shown
+from api.pages.board import Seen, count_states, list_seen, show
 from api.pages.words import REASONS, TRIAL_STATES, VERDICTS
 from api.rendering import Page, page_of, respond
 from insitu.model import DeviceState, RejectReason, TrialState
@@ -49,7 +49,7 @@ def start_page(request: Request, conn: Conn, context: Ctx, viewer: Signed) -> HT
     page = page_of(request, viewer)
     trials = visible_trials(conn, viewer)
     facts = load_trial_facts(conn, [one.code for one in trials])
-    devices = list_shown(conn, context, viewer, page)
+    devices = list_seen(conn, context, viewer, page)
     within = load_scope(conn, viewer, now=page.now)
     reasons = count_reasons(conn, within, since=page.now - timedelta(days=1))
     lines = list_ledger(conn, within)
@@ -103,9 +103,9 @@ def _alerts(page: Page, alerts: Sequence[StoredAlert]) -> Iterator[Waiting]:
         yield Waiting("silent", title, page.t("The page says about what, and where alerts go."), "/alerts")
 
 
-def _devices(page: Page, devices: Sequence[Shown]) -> Iterator[Waiting]:
+def _devices(page: Page, devices: Sequence[Seen]) -> Iterator[Waiting]:
     troubled = [one for one in devices if one.state in _TROUBLED]
-    for one in troubled[:_MOST_DEVICES]:
+    for one in (show(page, seen.row, seen.judged) for seen in troubled[:_MOST_DEVICES]):
         detail = f"{page.t(one.word)}{page.colon}{one.cause}" if one.cause else page.t(one.word)
         where = (
             f"{one.row.site_name} · {one.row.position}"

@@ -11,9 +11,9 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from api.access import Signed, require_form_token
-from api.completeness import completeness_of_trial
+from api.completeness import Counted, completeness_of_trial
 from api.context import Conn, Context, Ctx
-from api.pages.board import Shown, ShownGroup, list_shown, show_group
+from api.pages.board import Shown, ShownGroup, list_seen, list_shown, show_group
 from api.pages.expected import Expected, bounds, expected
 from api.pages.listing import Asking, arrange
 from api.pages.result import load_result
@@ -87,6 +87,10 @@ class ShownTrial:
     attention: int
 
 
+MOST_LISTED: Final = 100
+"""Devices on a trial's page, worst first; the list of devices has them all."""
+
+
 @dataclass(frozen=True, slots=True)
 class Captured:
     """A device and its share of the results planned so far."""
@@ -130,7 +134,7 @@ def trials_page(request: Request, conn: Conn, context: Ctx, viewer: Signed, aske
     page = page_of(request, viewer)
     found = visible_trials(conn, viewer)
     facts = load_trial_facts(conn, [one.code for one in found])
-    devices = list_shown(conn, context, viewer, page)
+    devices = list_seen(conn, context, viewer, page)
     shown = [
         ShownTrial(
             one,
@@ -186,7 +190,8 @@ def trial_page(request: Request, trial: str, conn: Conn, context: Ctx, viewer: S
         verdicts=VERDICTS,
         periods=PERIODS,
         roles=ROLES,
-        capture=captured,
+        capture=captured[:MOST_LISTED],
+        more_devices=len(captured) > MOST_LISTED,
         groups=_groups(conn, viewer, found, page, captured),
         evaluations=evaluations,
         locked=any(one.locked_at for one in stored),
@@ -233,8 +238,9 @@ def _groups(
     conn: Connection, viewer: Viewer, trial: Trial, page: Page, captured: list[Captured]
 ) -> list[ShownGroup]:
     """The whole trial, its sites and its arms over the last 14 days; nothing before something was planned."""
-    devices = [(one.shown.row, one.shown.facts) for one in captured]
-    found = completeness_of_trial(conn, viewer, trial, devices, page.now)
+    shown = [one.shown for one in captured]
+    devices = [Counted(one.row, one.facts, one.condition.days) for one in shown]
+    found = completeness_of_trial(conn, viewer, trial, devices, page.now, each=False)
     if found.whole is None:
         return []
     sites = {one.shown.row.site: one.shown.row.site_name for one in captured}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
@@ -49,16 +50,17 @@ class DayShare:
     share: float | None
 
 
-def list_days(now: datetime, time_zone: str, days: int = DAYS) -> list[LocalDay]:
+@lru_cache(maxsize=64)
+def list_days(now: datetime, time_zone: str, days: int = DAYS) -> tuple[LocalDay, ...]:
     """The last `days` local days in order, today included."""
     zone, now_us = zone_or_utc(time_zone), to_us(now)
     today = now.astimezone(zone).date()
     dates = [today - timedelta(days=back) for back in range(days - 1, -2, -1)]
     starts = [to_us(datetime.combine(day, time(), zone)) for day in dates]
-    return [
+    return tuple(
         LocalDay(day, start, min(end, now_us), (end - start) / 1e6)
         for day, (start, end) in zip(dates, pairwise(starts), strict=False)
-    ]
+    )
 
 
 def plan_spans(facts: DeviceFacts, now: datetime) -> list[Span]:

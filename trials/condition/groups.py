@@ -52,10 +52,15 @@ class GroupShare:
     days: tuple[DayShare, ...]
 
 
-def judge_days(facts: DeviceFacts, now: datetime) -> DeviceDays:
-    """Shares and places of one device."""
+def judge_days(facts: DeviceFacts, now: datetime, shares: tuple[DayShare, ...] | None = None) -> DeviceDays:
+    """Shares and places of one device. `shares`: of the same days, where they are known."""
     spans, days = plan_spans(facts, now), list_days(now, facts.time_zone, DAYS)
-    shares = share_days(facts, spans, days)
+    if shares is None:
+        shares = share_days(facts, spans, days)
+    stood = {(stay.site, stay.position) for stay in facts.stays}
+    if len(stood) == 1:
+        (only,) = stood
+        return DeviceDays(facts.device_id, shares, {one.day: only for one in shares if one.share is not None})
     places = {
         day.day: place
         for day, share in zip(days, shares, strict=True)
