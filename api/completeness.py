@@ -119,7 +119,7 @@ def load_devices(
 def _at(device: DeviceDays, site: str) -> DeviceDays:
     """The same, with a plan on the days alone on which the device belongs to the site."""
     days = tuple(
-        one if device.places.get(one.day, ("", ""))[0] == site else replace(one, share=None)
+        one if device.places.get(one.day, ("", ""))[0] == site else one._replace(share=None)
         for one in device.days
     )
     return replace(device, days=days)

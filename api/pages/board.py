@@ -17,7 +17,6 @@ from store.database import Connection
 from store.read.condition import DeviceContact
 from store.read.fleet import FleetRow, list_devices
 from trials.condition.causes import Cause
-from trials.condition.facts import DeviceFacts
 from trials.condition.gaps import DeviceGap
 from trials.condition.groups import GroupShare
 from trials.condition.state import CLOCK_IN_ORDER_S, Condition
@@ -62,7 +61,6 @@ class Shown:
     codes: tuple[str, ...]
     clock: str
     bars: list[Bar]
-    facts: DeviceFacts
 
     @property
     def state(self) -> DeviceState:
@@ -153,7 +151,6 @@ def show(page: Page, row: FleetRow, judged: Judged) -> Shown:
         codes=tuple(cause.key for cause in condition.causes),
         clock=_clock(page, condition.clock_offset),
         bars=[Bar(day.day, day.share) for day in condition.days],
-        facts=judged.facts,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from api.access import Signed, require_form_token
 from api.completeness import Counted, completeness_of_trial
 from api.context import Conn, Context, Ctx
-from api.pages.board import Shown, ShownGroup, list_seen, list_shown, show_group
+from api.pages.board import Seen, Shown, ShownGroup, list_seen, show, show_group
 from api.pages.expected import Expected, bounds, expected
 from api.pages.listing import Asking, arrange
 from api.pages.result import load_result
@@ -91,9 +91,15 @@ MOST_LISTED: Final = 100
 """Devices on a trial's page, worst first; the list of devices has them all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Captured:
+class Captured(NamedTuple):
     """A device and its share of the results planned so far."""
+
+    seen: Seen
+    share: float | None
+
+
+class ShownCapture(NamedTuple):
+    """The same for a template."""
 
     shown: Shown
     share: float | None
@@ -168,7 +174,7 @@ def trial_page(request: Request, trial: str, conn: Conn, context: Ctx, viewer: S
     """One trial."""
     found = visible_trial(conn, viewer, trial)
     page = page_of(request, viewer, found.time_zone)
-    captured = capture(conn, list_shown(conn, context, viewer, page, trial=found.code))
+    captured = capture(conn, list_seen(conn, context, viewer, page, trial=found.code))
     steps = list_trial_steps(conn, found.trial_id)
     stored = protocols(conn, found.code) if viewer.may(Act.READ_PROTOCOL, found) else []
     reads = viewer.may(Act.READ_EVALUATIONS, found)
@@ -190,7 +196,10 @@ def trial_page(request: Request, trial: str, conn: Conn, context: Ctx, viewer: S
         verdicts=VERDICTS,
         periods=PERIODS,
         roles=ROLES,
-        capture=captured[:MOST_LISTED],
+        capture=[
+            ShownCapture(show(page, one.seen.row, one.seen.judged), one.share)
+            for one in captured[:MOST_LISTED]
+        ],
         more_devices=len(captured) > MOST_LISTED,
         groups=_groups(conn, viewer, found, page, captured),
         evaluations=evaluations,
@@ -218,7 +227,7 @@ def trial_page(request: Request, trial: str, conn: Conn, context: Ctx, viewer: S
     )
 
 
-def capture(conn: Connection, devices: list[Shown]) -> list[Captured]:
+def capture(conn: Connection, devices: list[Seen]) -> list[Captured]:
     """Results of each device stored so far, compared with the plan."""
     within = Scope(None, [f"{one.row.trial}/{one.row.device}" for one in devices])
     lines = list_ledger(conn, within) if devices else []
@@ -229,7 +238,10 @@ def capture(conn: Connection, devices: list[Shown]) -> list[Captured]:
                 if (trial, device) in stored:
                     stored[trial, device] -= number
     return [
-        Captured(one, share_stored(stored.get((one.row.trial, one.row.device), 0), one.condition.planned))
+        Captured(
+            one,
+            share_stored(stored.get((one.row.trial, one.row.device), 0), one.judged.condition.planned),
+        )
         for one in devices
     ]
 
@@ -238,12 +250,12 @@ def _groups(
     conn: Connection, viewer: Viewer, trial: Trial, page: Page, captured: list[Captured]
 ) -> list[ShownGroup]:
     """The whole trial, its sites and its arms over the last 14 days; nothing before something was planned."""
-    shown = [one.shown for one in captured]
-    devices = [Counted(one.row, one.facts, one.condition.days) for one in shown]
+    seen = [(one.seen.row, one.seen.judged) for one in captured]
+    devices = [Counted(row, judged.facts, judged.condition.days) for row, judged in seen]
     found = completeness_of_trial(conn, viewer, trial, devices, page.now, each=False)
     if found.whole is None:
         return []
-    sites = {one.shown.row.site: one.shown.row.site_name for one in captured}
+    sites = {row.site: row.site_name for row, _ in seen}
     return [
         show_group(found.whole, page.t("The whole trial")),
         *(
@@ -340,11 +352,11 @@ def _shown(stored: list[StoredProtocol], devices: list[Captured], page: Page) ->
 
 def _reached(arm: dict[str, Any], devices: list[Captured], share: float) -> Reached:
     """Data capture of those devices of the arm that the reader may see."""
-    own = [one for one in devices if one.shown.row.device in arm["devices"]]
+    own = [one for one in devices if one.seen.row.device in arm["devices"]]
     shares = [one.share for one in own if one.share is not None]
     days: dict[date, list[float]] = {}
     for one in own:
-        for day in one.shown.condition.days:
+        for day in one.seen.judged.condition.days:
             if day.share is not None:
                 days.setdefault(day.day, []).append(day.share)
     enough = sum(sum(of_day) >= share * len(of_day) for of_day in days.values())

@@ -8,11 +8,10 @@ Declared windows leave the denominator. A day with no planned interval has no sh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +30,7 @@ Span = tuple[int, int]
 """`[start, end)` in µs since 1970."""
 
 
-@dataclass(frozen=True, slots=True)
-class LocalDay:
+class LocalDay(NamedTuple):
     """`[start_us, end_us)` in µs since 1970. 23 or 25 hours where the clocks change; today ends now."""
 
     day: date
@@ -42,8 +40,7 @@ class LocalDay:
     """Length of the whole day, s."""
 
 
-@dataclass(frozen=True, slots=True)
-class DayShare:
+class DayShare(NamedTuple):
     """`share` is None where nothing was planned."""
 
     day: date
