@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 import uvicorn
@@ -23,6 +23,10 @@ from insitu.settings import Settings, load, parse_listen
 
 FIRST_PROBE_S = 1.0
 """The pages wait this long at their start for the first probe, so that they report a real result."""
+_COLLECTED_AT: Final = (20_000, 20, 20)
+"""A page of a thousand devices makes tens of thousands of objects and no cycles: by default every 700 of them
+would have Python look for some.
+"""
 
 
 def serve(
@@ -56,6 +60,7 @@ def serve(
     # objects).
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*_COLLECTED_AT)
     watch.wait_tried(FIRST_PROBE_S)
     uvicorn.run(
         application,
