@@ -111,6 +111,10 @@ def chosen_of_view(conn: Connection, viewer: Viewer, number: int) -> Chosen:
     if address.partition("?")[0] != "/fleet":
         raise CorrectInput("A wall shows devices: choose a view of the page Devices.")
     fields = fields_of(address)
+    if set(fields) & {"q", "state"}:
+        raise CorrectInput(
+            "A wall shows all devices of a trial and a site: choose a view without a search and a state."
+        )
     return Chosen(
         [fields["trial"]] if "trial" in fields else [], [fields["site"]] if "site" in fields else []
     )

@@ -28,7 +28,7 @@ from insitu.errors import InsituError, RetryLater
 from insitu.settings import Settings
 from store.audit import record
 from store.backups import BackupState, load_backup_state, save_backup_state
-from store.database import bytes_behind, connect, drop_slot
+from store.database import Connection, bytes_behind, connect, drop_slot
 
 if TYPE_CHECKING:
     from store.database import Connection
@@ -69,6 +69,12 @@ def keep_backing_up(settings: Settings, folder: Path, database_url: str, stop: t
     finally:
         if keeper is not None:
             keeper.stop()
+
+
+def end_schedule(conn: Connection) -> None:
+    """Where no backups are made by themselves any more: none is overdue."""
+    save_backup_state(conn, replace(load_backup_state(conn), every_hours=None, trouble=None))
+    conn.commit()
 
 
 def end_archive(admin_url: str, data_dir: Path) -> None:

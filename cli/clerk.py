@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from cli.backing_up import end_archive
+from cli.backing_up import end_archive, end_schedule
 from cli.brokers import rights_of
 from cli.people import add_first_person, first_sign_in
 from cli.restored import tell_restored
@@ -195,6 +195,7 @@ class Clerk:
             self._migrate(urls.owner)
             self._prepare(conn)
             if self._ends_archive:
+                end_schedule(conn)
                 end_archive(urls.admin, self._data_dir)
             self._prepared_on = conn
         self._write(conn)

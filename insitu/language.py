@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import cache, lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -97,6 +97,7 @@ def _number(value: float, digits: int, fixed: bool, language: Language) -> str:
 
 @lru_cache(maxsize=10_000)
 def _moment(when: datetime, style: str, time_zone: str, language: Language) -> str:
+    """`when` in UTC: elsewhere the two hours when clocks are set back are equal to each other."""
     text: str = format_datetime(when, style, tzinfo=zone_or_utc(time_zone), locale=LOCALES[language])
     return text
 
@@ -139,7 +140,7 @@ class Reader:
         """A date and time in the reader's zone; an en dash for None."""
         if when is None:
             return "–"
-        return _moment(when, style, self.time_zone, self.language)
+        return _moment(when.astimezone(UTC), style, self.time_zone, self.language)
 
     def written_moment(self, when: datetime | None) -> str:
         """A date in words with the time to the minute, as a sentence takes it: 1 October 2026 at 00:00; an en

@@ -30,6 +30,7 @@ _WORDS: Final = {
     "end window": "end of window {key}",
     "withdraw window": "withdrawal of window {key}",
     "erase": "erasure {key}",
+    "import catalogue": "import of a catalogue",
 }
 _FIELDS: Final = {"at": "time", "by": "person", "sha256": "SHA-256"}
 

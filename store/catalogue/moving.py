@@ -151,7 +151,17 @@ class _Last:
     move: int
     window: int
     erase: int
-    at: datetime
+    locked_at: datetime
+    unblinded_at: datetime
+    ended_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """`rows`: how many, by table. `numbers`: the last numbers and times that were moved."""
+
+    rows: dict[str, int]
+    numbers: dict[str, int | str]
 
 
 def list_catalogue(conn: Connection) -> dict[str, list[str]]:
@@ -180,9 +190,7 @@ def list_present(conn: Connection) -> list[Present]:
     return found
 
 
-def enter_catalogue(
-    conn: Connection, content: Mapping[str, Sequence[str]], *, now: datetime
-) -> dict[str, int]:
+def enter_catalogue(conn: Connection, content: Mapping[str, Sequence[str]], *, now: datetime) -> Entered:
     """Enter the rows of each table, JSON objects with their numbers; returns how many. Only the owner of the
     tables may.
 
@@ -195,8 +203,12 @@ def enter_catalogue(
     run(conn, _SQL.keep_password, password=password)
     last = row(conn, _Last, _SQL.last_numbers, now=now)
     assert last is not None
-    put_fact(conn, _FACT, json.dumps(asdict(last) | {"at": to_rfc3339(last.at)}, sort_keys=True))
-    return entered
+    numbers = {
+        name: to_rfc3339(value) if isinstance(value, datetime) else value
+        for name, value in asdict(last).items()
+    }
+    put_fact(conn, _FACT, json.dumps(numbers, sort_keys=True))
+    return Entered(entered, numbers)
 
 
 def _enter(conn: Connection, name: str, content: Sequence[str]) -> Iterator[int]:

@@ -2,7 +2,9 @@
 -- Records and their lines in the audit log, side by side; null on one side: it is missing there.
 -- A record that was moved here has its line in the installation that it came from: the line `import catalogue` tells of all of them.
 WITH moved AS (
-    SELECT coalesce((x.last->>'at')::timestamptz, '-infinity') AS at, coalesce((x.last->>'lock')::int, 0) AS lock,
+    SELECT coalesce((x.last->>'locked_at')::timestamptz, '-infinity') AS locked_at, coalesce((x.last->>'lock')::int, 0) AS lock,
+           coalesce((x.last->>'unblinded_at')::timestamptz, '-infinity') AS unblinded_at,
+           coalesce((x.last->>'ended_at')::timestamptz, '-infinity') AS ended_at,
            coalesce((x.last->>'evaluate')::int, 0) AS evaluate, coalesce((x.last->>'decide')::int, 0) AS decide,
            coalesce((x.last->>'agree')::int, 0) AS agree, coalesce((x.last->>'move')::int, 0) AS move,
            coalesce((x.last->>'window')::int, 0) AS "window", coalesce((x.last->>'erase')::int, 0) AS erase
@@ -11,21 +13,21 @@ WITH moved AS (
     SELECT 'lock' AS action, t.code AS subject, p.version::text AS key, jsonb_build_object('at', p.locked_at, 'by', p.locked_by,
            'sha256', p.sha256) AS facts
     FROM protocol p JOIN trial t USING (trial_id) CROSS JOIN moved m
-    WHERE p.locked_at IS NOT NULL AND (p.protocol_id > m.lock OR p.locked_at > m.at)
+    WHERE p.locked_at IS NOT NULL AND (NOT p.protocol_id BETWEEN 1 AND m.lock OR p.locked_at > m.locked_at)
     UNION ALL
     SELECT 'evaluate', t.code, e.evaluation_id::text, jsonb_build_object('at', e.evaluated_at, 'by', e.evaluated_by, 'sha256', e.sha256,
            'verdict', CASE WHEN e.blinded THEN 'blinded' ELSE e.verdict END, 'after_the_fact', e.after_the_fact)
-    FROM evaluation e JOIN trial t USING (trial_id) CROSS JOIN moved m WHERE e.evaluation_id > m.evaluate
+    FROM evaluation e JOIN trial t USING (trial_id) CROSS JOIN moved m WHERE NOT e.evaluation_id BETWEEN 1 AND m.evaluate
     UNION ALL
     SELECT 'unblind', t.code, u.endpoint, jsonb_build_object('at', u.at, 'by', u.login, 'reason', u.reason)
-    FROM unblinding u JOIN trial t USING (trial_id) CROSS JOIN moved m WHERE u.at > m.at
+    FROM unblinding u JOIN trial t USING (trial_id) CROSS JOIN moved m WHERE u.at > m.unblinded_at
     UNION ALL
     SELECT 'decide', t.code, d.evaluation_id::text, jsonb_build_object('at', d.decided_at, 'by', d.decided_by, 'outcome', d.outcome,
            'reason', d.reason, 'evaluation_sha256', d.evaluation_sha256, 'protocol_sha256', d.protocol_sha256)
-    FROM decision d JOIN trial t USING (trial_id) CROSS JOIN moved m WHERE d.decision_id > m.decide
+    FROM decision d JOIN trial t USING (trial_id) CROSS JOIN moved m WHERE NOT d.decision_id BETWEEN 1 AND m.decide
     UNION ALL
     SELECT 'agree', t.code, a.agreement_id::text, jsonb_build_object('at', a.entered_at, 'by', a.entered_by, 'sha256', a.sha256)
-    FROM agreement a JOIN trial t USING (trial_id) CROSS JOIN moved m WHERE a.agreement_id > m.agree
+    FROM agreement a JOIN trial t USING (trial_id) CROSS JOIN moved m WHERE NOT a.agreement_id BETWEEN 1 AND m.agree
     UNION ALL
     SELECT 'withdraw import', '', i.import_id::text, jsonb_build_object('at', i.withdrawn_at, 'by', i.withdrawn_by, 'reason', i.withdrawn_for)
     FROM import i WHERE i.withdrawn_at IS NOT NULL
@@ -33,18 +35,18 @@ WITH moved AS (
     SELECT 'move', t.code, s.to_state || ' ' || to_char(s.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'),
            jsonb_build_object('at', s.at, 'by', s.by_login, 'from', s.from_state, 'note', s.note)
     FROM trial_step s JOIN trial t USING (trial_id) CROSS JOIN moved m
-    WHERE s.trial_step_id > m.move AND s.trial_step_id > coalesce((SELECT (content::jsonb->>'move')::int FROM installation WHERE name = 'audited since'), 0)
+    WHERE NOT s.trial_step_id BETWEEN 1 AND m.move AND NOT s.trial_step_id BETWEEN 1 AND coalesce((SELECT (content::jsonb->>'move')::int FROM installation WHERE name = 'audited since'), 0)
     UNION ALL
     SELECT 'window', '', w.window_id::text, jsonb_build_object('at', w.declared_at, 'by', w.declared_by, 'reason', w.reason, 'kind', w.kind,
            'start', lower(w.period), 'end', upper(w.period))
     FROM declared_window w CROSS JOIN moved m
-    WHERE w.window_id > m.window AND w.window_id > coalesce((SELECT (content::jsonb->>'window')::int FROM installation WHERE name = 'audited since'), 0)
+    WHERE NOT w.window_id BETWEEN 1 AND m.window AND NOT w.window_id BETWEEN 1 AND coalesce((SELECT (content::jsonb->>'window')::int FROM installation WHERE name = 'audited since'), 0)
     UNION ALL
     SELECT 'end window', '', w.window_id::text, jsonb_build_object('at', w.ended_at, 'by', w.ended_by)
-    FROM declared_window w CROSS JOIN moved m WHERE w.ended_at > m.at
+    FROM declared_window w CROSS JOIN moved m WHERE w.ended_at > m.ended_at
     UNION ALL
     SELECT 'withdraw window', '', w.window_id::text, jsonb_build_object('at', w.withdrawn_at, 'by', w.withdrawn_by, 'reason', w.withdrawn_for)
-    FROM declared_window w CROSS JOIN moved m WHERE w.withdrawn_at > m.at
+    FROM declared_window w CROSS JOIN moved m WHERE w.withdrawn_at > m.ended_at
     UNION ALL
     SELECT 'erase', '', e.erasure_id::text, jsonb_build_object('at', e.at, 'by', e.by_login, 'reason', e.reason, 'trial', e.trial,
            'device', e.device, 'person', e.person_id, 'from', e.from_time, 'to', e.to_time, 'parts', to_jsonb(e.parts),
@@ -52,21 +54,23 @@ WITH moved AS (
                                FROM erased_rows r WHERE r.erasure_id = e.erasure_id GROUP BY 1) x), '{}'),
            'results_by_device', coalesce((SELECT jsonb_object_agg(x.device, x.erased) FROM (SELECT r.device, sum(r.booked)::bigint AS erased
                                FROM erased_rows r WHERE r.erasure_id = e.erasure_id GROUP BY 1 HAVING sum(r.booked) > 0) x), '{}'))
-    FROM erasure e CROSS JOIN moved m WHERE e.erasure_id > m.erase
+    FROM erasure e CROSS JOIN moved m WHERE NOT e.erasure_id BETWEEN 1 AND m.erase
+    UNION ALL
+    SELECT 'import catalogue', 'catalogue', '', jsonb_build_object('numbers', i.content::jsonb) FROM installation i WHERE i.name = 'moved here'
 ), line AS (
     SELECT a.action, CASE WHEN a.action IN ('withdraw import', 'window', 'end window', 'withdraw window', 'erase') THEN '' ELSE a.subject END AS subject,
            CASE a.action WHEN 'lock' THEN a.detail->>'version' WHEN 'evaluate' THEN a.detail->>'evaluation'
                 WHEN 'decide' THEN a.detail->>'evaluation' WHEN 'agree' THEN a.detail->>'agreement'
                 WHEN 'unblind' THEN a.detail->>'endpoint' WHEN 'withdraw import' THEN a.detail->>'import'
                 WHEN 'window' THEN a.detail->>'window' WHEN 'end window' THEN a.detail->>'window'
-                WHEN 'withdraw window' THEN a.detail->>'window' WHEN 'erase' THEN a.detail->>'erasure'
+                WHEN 'withdraw window' THEN a.detail->>'window' WHEN 'erase' THEN a.detail->>'erasure' WHEN 'import catalogue' THEN ''
                 ELSE (a.detail->>'to') || ' ' || to_char(a.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') END AS key,
            jsonb_build_object('at', a.at, 'by', regexp_replace(a.login, '^person:', ''))
            || CASE a.action WHEN 'window' THEN a.detail || jsonb_build_object('start', (a.detail->>'start')::timestamptz,
                                                                                'end', (a.detail->>'end')::timestamptz)
                    ELSE a.detail END AS facts, a.audit_id
     FROM audit a WHERE a.action IN ('lock', 'evaluate', 'unblind', 'decide', 'agree', 'withdraw import', 'move', 'window', 'end window',
-                                         'withdraw window', 'erase')
+                                         'withdraw window', 'erase', 'import catalogue')
 )
 SELECT action, subject, key, r.facts AS record, l.facts AS line, l.audit_id
 FROM record r FULL JOIN line l USING (action, subject, key) ORDER BY action, subject, key, l.audit_id;

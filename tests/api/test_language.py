@@ -4,6 +4,7 @@ import ast
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -86,3 +87,16 @@ def test_a_translation_has_the_same_parts_as_its_original() -> None:
 def test_a_count_is_written_as_the_language_counts(language: Language, count: int, text: str) -> None:
     page = Page("/", None, Reader(language), datetime.now(UTC), simulated=False, form="")
     assert page.n("{n} needs attention", "{n} need attention", count) == text
+
+
+def test_the_two_hours_that_are_one_on_the_clock_are_told_apart() -> None:
+    """In whatever zone a time comes, and whichever came first."""
+    paris = ZoneInfo("Europe/Paris")
+    for first, second in ((0, 1), (1, 0)):
+        times = [datetime(2026, 10, 25, hour, 30, tzinfo=UTC).astimezone(paris) for hour in (first, second)]
+        written = [Reader("en", "UTC").moment(one, "medium") for one in times]
+        assert [f"{hour}:30" in text for hour, text in zip((first, second), written, strict=True)] == [
+            True,
+            True,
+        ]
+        assert written[0] != written[1]

@@ -78,6 +78,10 @@ def test_a_wall_shows_the_chosen_trials_and_sites(own_client: SignIn) -> None:
     lab.post("/api/v1/views", json={"name": "Trials", "address": "/trials"})
     other = lab.get("/api/v1/views").json()["items"][1]["view"]
     assert lab.get(f"/wall?view={other}").status_code in (400, 422)
+    for number, filters in enumerate(("q=p1-north", "trial=platform-air&state=silent")):
+        lab.post("/api/v1/views", json={"name": f"Narrow {number}", "address": f"/fleet?{filters}"})
+        narrow = lab.get("/api/v1/views").json()["items"][-1]["view"]
+        assert lab.get(f"/wall?view={narrow}").status_code == 400, "a wall would show more"
 
 
 def test_a_secret_opens_its_wall_alone_and_is_no_sign_in(own_client: SignIn) -> None:

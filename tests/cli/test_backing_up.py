@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import psycopg
 import pytest
 
-from cli.backing_up import Keeper, end_archive, prune
+from cli.backing_up import Keeper, end_archive, end_schedule, prune
 from cli.backup_check import describe_backups, describe_disk
 from cli.backup_source import embedded_source
 from cli.policy import CannotAsk, LookAt
@@ -212,6 +212,11 @@ def test_a_start_without_backups_drops_the_slot_that_nobody_reads_any_more(kept:
         )
     end_archive(kept.server.admin_url, kept.data)
     assert slots(kept) == []
+    with connect(kept.server.service_url, application="tests") as conn:
+        later = datetime.now(UTC) + timedelta(days=90)
+        assert find_fault(load_backup_state(conn), later) is not None
+        end_schedule(conn)
+        assert find_fault(load_backup_state(conn), later) is None, "nothing is overdue that nobody planned"
     assert Archive(kept.data, kept.backups).name is None
     stepped(kept, "a backup of another archive", lambda: len(list_backups(kept.backups)) == 2)
     assert Archive(kept.data, kept.backups).name != first

@@ -275,6 +275,31 @@ def test_the_records_agree_with_the_log_of_the_new_installation_and_a_new_one_ne
     assert any("has no line in the audit log" in one for one in find_differences(target))
 
 
+@pytest.mark.parametrize("number", [-1, 0])
+def test_no_number_needs_no_line_where_nothing_was_moved(source: Connection, number: int) -> None:
+    source.execute(
+        "INSERT INTO agreement (agreement_id, trial_id, document, sha256, entered_at, entered_by) OVERRIDING "
+        "SYSTEM VALUE SELECT %s, min(trial_id), '[]', encode(sha256('[]'), 'hex'), now(), 'lab' FROM trial",
+        (number,),
+    )
+    assert [one for one in find_differences(source) if f"agreement {number} " in one]
+
+
+def test_records_are_moved_only_where_the_log_says_so_and_how_many(
+    source: Connection, target: Connection
+) -> None:
+    enter(target, exported(source))
+    assert find_differences(target) == []
+    target.execute(
+        "UPDATE installation SET content = (content::jsonb || '{\"agree\": 999}')::text"
+        " WHERE name = 'moved here'"
+    )
+    (found,) = find_differences(target)
+    assert "import of a catalogue has another numbers" in found
+    source.execute("INSERT INTO installation VALUES ('moved here', '{\"agree\": 999}')")
+    assert [one for one in find_differences(source) if "import of a catalogue has no line" in one]
+
+
 def test_the_night_makes_no_evaluation_without_the_results_that_did_not_move(
     source: Connection, target: Connection, filled: tuple[str, World]
 ) -> None:
@@ -378,6 +403,35 @@ def test_a_file_that_was_changed_is_refused_in_words_and_leaves_nothing(
 def test_what_is_no_zip_of_ours_is_refused(target: Connection, content: bytes) -> None:
     with pytest.raises(CorrectInput, match="no catalogue"):
         enter(target, content)
+
+
+def test_a_file_with_other_bytes_at_any_place_is_refused_in_words(
+    source: Connection, target: Connection
+) -> None:
+    content, draw, refused = exported(source), random.Random(5), 0
+    for _ in range(60):
+        at = draw.randrange(content.index(b"PK\x01\x02"))
+        broken = content[:at] + draw.randbytes(4) + content[at + 4 :]
+        try:
+            enter(target, broken)
+        except CorrectInput:
+            refused += 1
+            target.rollback()
+        else:  # a moment in the head of a part says nothing
+            with zipfile.ZipFile(io.BytesIO(broken)) as one, zipfile.ZipFile(io.BytesIO(content)) as other:
+                assert [one.read(name) for name in one.namelist()] == list(map(other.read, other.namelist()))
+            break
+    assert refused > 3
+
+
+def test_other_names_and_deep_content_are_refused_before_they_cost_anything(
+    source: Connection, target: Connection
+) -> None:
+    deep = b"[" * 100_000 + b"]" * 100_000
+    for make in (put("bomb.json", b"0"), put("trial.json", deep), put(MANIFEST, deep)):
+        with pytest.raises(CorrectInput):
+            enter(target, changed(exported(source), make, sealed=False))
+        target.rollback()
 
 
 def test_a_catalogue_of_a_simulated_time_stays_in_simulated_time(

@@ -29,7 +29,7 @@ from trials.judge.easing import Ease, Easing, compare
 from trials.judge.versions import parsed
 from trials.plan.parts import Period, Target
 from trials.plan.protocol import Protocol
-from trials.series.inputs import EarlierEvaluation, TrialInputs, WindowInput
+from trials.series.inputs import EarlierEvaluation, Placement, TrialInputs, WindowInput
 
 STAGES: Final = ("seen", "ended", "begun")
 """The moments, the gravest first."""
@@ -204,10 +204,18 @@ def _touched(inputs: TrialInputs, window: WindowInput) -> set[str]:
     covered = set()
     for arm in inputs.protocol.arms:
         for device in arm.devices:
-            sites = [arm.site, *(place.site for place in inputs.places_of(device))]
+            stood = (place.site for place in inputs.places_of(device) if _meets(place, window))
+            sites = [arm.site, *stood]
             if window.covers(device, sites):
                 covered.add(arm.name)
     return {one.name for one in inputs.protocol.endpoints if covered & set(one.arms.values())}
+
+
+def _meets(place: Placement, window: WindowInput) -> bool:
+    """Whether a device stood there at any time of the window."""
+    until = window.end or window.ended_at
+    begun = until is None or place.start < until
+    return begun and (place.end is None or place.end > window.start)
 
 
 # -- the sentence

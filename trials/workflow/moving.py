@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -75,6 +76,11 @@ def export_catalogue(conn: Connection, *, by: str, now: datetime, simulated: boo
         simulated=simulated,
         files={n: _File(rows=counts[n], sha256=_sha256(content)) for n, content in files.items()},
     )
+    if sum(map(len, files.values())) > LARGEST:
+        raise CorrectInput(
+            "The catalogue is too large to be imported again, most of it pictures of plans: remove plans "
+            "that nobody needs, or move the whole installation by backup and restore."
+        )
     head = json.dumps(manifest.model_dump(), indent=1, sort_keys=True).encode() + b"\n"
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -101,6 +107,10 @@ def import_catalogue(
     try:
         with conn.transaction():
             entered = enter_catalogue(conn, lines, now=now)
+            counts = {name: number for name, number in entered.rows.items() if number}
+            sha256 = _sha256(content)
+            detail = {"sha256": sha256, "rows": sum(counts.values()), "numbers": entered.numbers}
+            record(conn, at=now, login=by, action="import catalogue", subject="catalogue", detail=detail)
             problems = find_differences(conn)
     except FixPermissions as error:
         raise FixPermissions(
@@ -112,10 +122,6 @@ def import_catalogue(
         raise CorrectInput(
             f"The catalogue does not agree with itself: {problems[0]}. Nothing was entered; export it again."
         )
-    counts = {name: number for name, number in entered.items() if number}
-    sha256 = _sha256(content)
-    detail = {"sha256": sha256, "rows": sum(counts.values())}
-    record(conn, at=now, login=by, action="import catalogue", subject="catalogue", detail=detail)
     people = (json.loads(one) for one in lines["person"])
     lab = [one["login"] for one in people if one.get("role") == "lab" and one.get("disabled_at") is None]
     return Imported(sha256, counts, lab)
@@ -137,7 +143,7 @@ def _read(content: bytes, columns: Mapping[str, Sequence[str]], *, simulated: bo
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             files = _unpacked(archive)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError) as error:
         raise CorrectInput(
             f"This is no catalogue ({error}): `insitu catalogue export FILE` writes one."
         ) from error
@@ -164,9 +170,14 @@ def _unpacked(archive: zipfile.ZipFile) -> dict[str, bytes]:
     names = archive.namelist()
     if len(set(names)) < len(names):
         raise CorrectInput("A name is twice in the catalogue.")
-    for one in archive.infolist():
+    wanted = {MANIFEST, *(f"{name}.json" for name in MOVED)}
+    for one in archive.infolist():  # before anything is unpacked
+        if one.filename not in wanted:
+            raise CorrectInput(f"{one.filename} is no part of a catalogue.")
         if one.file_size > LARGEST:
             raise CorrectInput(f"{one.filename} is too large for a part of a catalogue.")
+    if sum(one.file_size for one in archive.infolist()) > LARGEST:
+        raise CorrectInput("The catalogue is larger than any that Insitu writes.")
     return {name: archive.read(name) for name in names}
 
 
@@ -181,7 +192,7 @@ def _manifest(content: bytes) -> _Manifest:
                 f"version {VERSION}: use the version of Insitu that wrote it, or a newer one."
             )
         return _Manifest.model_validate(stated)
-    except (ValidationError, ValueError) as error:
+    except (ValidationError, ValueError, RecursionError) as error:
         raise CorrectInput(f"This is no catalogue: {MANIFEST} cannot be read.") from error
 
 
@@ -193,7 +204,7 @@ def _lines(name: str, content: bytes, columns: Sequence[str]) -> list[str]:
     try:
         rows: Any = json.loads(content)
         each = [json.loads(line) for line in lines]
-    except ValueError:
+    except (ValueError, RecursionError):
         rows, each = None, []
     if not isinstance(rows, list) or each != rows:
         raise CorrectInput(f"{name}.json is no JSON array with a row on each line: export it again.")

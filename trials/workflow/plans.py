@@ -239,7 +239,9 @@ def _require_unmoved(device: str, before: Place | None, expected: str | None) ->
     version = UNPLACED if before is None else before.version
     if expected in (None, "*", version):
         return
-    who = "somebody" if before is None else before.placed_by
+    if before is None:
+        raise ChangedMeanwhile(f"{device} was taken off meanwhile: look where it is now, then move it.")
+    who = before.placed_by
     raise ChangedMeanwhile(f"{device} was moved by {who} meanwhile: look where it is now, then move it.")
 
 

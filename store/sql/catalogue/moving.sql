@@ -18,7 +18,8 @@ WHERE r.number > 0 ORDER BY t.at;
 -- True if people and organisations are those of the first start, and the account has nothing of its own but its password.
 SELECT (SELECT array_agg(login) FROM person) = '{lab}' AND (SELECT array_agg(code) FROM organisation) = '{lab}'
    AND NOT EXISTS (SELECT FROM access_token) AND NOT EXISTS (SELECT FROM second_factor) AND NOT EXISTS (SELECT FROM alert_channel)
-   AND NOT EXISTS (SELECT FROM invitation) AND NOT EXISTS (SELECT FROM kept_answer);
+   AND NOT EXISTS (SELECT FROM invitation) AND NOT EXISTS (SELECT FROM kept_answer) AND NOT EXISTS (SELECT FROM wall_link)
+   AND NOT EXISTS (SELECT FROM saved_view);
 
 -- name: forget_first_account
 -- Take away the account of the first start; returns the hash of its password.
@@ -37,14 +38,15 @@ SELECT enter_trial_states(%(content)s::jsonb);
 UPDATE person SET password_hash = %(password)s::text WHERE login = 'lab' AND password_hash IS NULL;
 
 -- name: last_numbers
--- The last number of the records that have a line in the audit log of the installation they came from, and the last time of those
--- without a number: its clock may have been ahead of ours.
+-- The last number of the records that have a line in the audit log of the installation they came from, and the last times of those
+-- without a number of their own: its clock may have been ahead of ours.
 SELECT coalesce((SELECT max(protocol_id) FROM protocol), 0) AS lock, coalesce((SELECT max(evaluation_id) FROM evaluation), 0) AS evaluate,
        coalesce((SELECT max(decision_id) FROM decision), 0) AS decide, coalesce((SELECT max(agreement_id) FROM agreement), 0) AS agree,
        coalesce((SELECT max(trial_step_id) FROM trial_step), 0) AS move, coalesce((SELECT max(window_id) FROM declared_window), 0) AS window,
        coalesce((SELECT max(erasure_id) FROM erasure), 0) AS erase,
-       greatest(%(now)s::timestamptz, (SELECT max(locked_at) FROM protocol), (SELECT max(at) FROM unblinding),
-                (SELECT max(greatest(ended_at, withdrawn_at)) FROM declared_window)) AS at;
+       greatest(%(now)s::timestamptz, (SELECT max(locked_at) FROM protocol)) AS locked_at,
+       greatest(%(now)s::timestamptz, (SELECT max(at) FROM unblinding)) AS unblinded_at,
+       greatest(%(now)s::timestamptz, (SELECT max(greatest(ended_at, withdrawn_at)) FROM declared_window)) AS ended_at;
 
 -- name: awaits_results
 -- True if an evaluation was moved here without the results behind it, and no result of its trial has come yet.
