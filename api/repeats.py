@@ -141,8 +141,15 @@ def repeat_of(request: Request, viewer: Viewer | None, body: bytes, settings: Se
             400, f"An Idempotency-Key has 1 to {LONGEST_KEY} letters: a random UUID is a good one."
         )
     asked = "\0".join((request.method, path, request.url.query)).encode()
-    digest = hashlib.sha256(asked + b"\0" + body).digest()
+    digest = hashlib.sha256(asked + b"\0" + _unbounded(request, body)).digest()
     return Repeat(viewer.person_id, key, digest, factor_key(settings))
+
+
+def _unbounded(request: Request, body: bytes) -> bytes:
+    """Without the line between the parts of a form, which a client draws again for each sending."""
+    kind = request.headers.get("content-type", "")
+    bound = re.search(r'^multipart/.*boundary="?([^";]+)', kind, re.IGNORECASE)
+    return body if bound is None else body.replace(b"--" + bound[1].encode("latin-1"), b"--")
 
 
 def answering(app: ASGIApp, repeat: Repeat, pool: Pool) -> ASGIApp:

@@ -119,7 +119,7 @@ class _SQL(Queries, file="catalogue/moving"):
     enter_trial_states: str
     keep_password: str
     last_numbers: str
-    awaits_results: str
+    was_moved: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +227,6 @@ def _array(content: Sequence[str]) -> str:
     return f"[{','.join(content)}]"
 
 
-def awaits_results(conn: Connection, trial: str, evaluation_id: int) -> bool:
-    """True if this evaluation of the trial was moved here without its results, and none has come yet."""
-    return bool(scalar(conn, _SQL.awaits_results, trial=trial, evaluation_id=evaluation_id))
+def was_moved(conn: Connection, evaluation_id: int) -> bool:
+    """True if this evaluation was moved here, without its results."""
+    return bool(scalar(conn, _SQL.was_moved, evaluation_id=evaluation_id))

@@ -234,6 +234,18 @@ def test_forms_of_a_plan_that_somebody_changed_meanwhile_keep_both_versions(own_
     assert [one["name"] for one in metro.get(f"{SITE}/plans").json()["items"]] == ["Theirs"]
 
 
+def test_a_plan_that_is_sent_twice_with_its_key_is_entered_once(own_client: SignIn) -> None:
+    """Each sending of a form has another line between its parts."""
+    metro, key = own_client("metro"), {"Idempotency-Key": "k"}
+    first, again, other = (
+        metro.post(f"{SITE}/plans", data={"name": name}, files={"file": ("plan.svg", SVG)}, headers=key)
+        for name in ("One", "One", "Two")
+    )
+    assert (first.status_code, again.status_code, again.content) == (201, 201, first.content)
+    assert other.status_code == 422
+    assert [one["name"] for one in metro.get(f"{SITE}/plans").json()["items"]] == ["One"]
+
+
 def test_a_plan_is_removed_only_by_somebody_who_means_it(own_client: SignIn, own_world_url: str) -> None:
     metro = own_client("metro")
     plan = enter(metro)["plan"]

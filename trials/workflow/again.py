@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from insitu.model import PeriodName, TrialState
 from store import trials as store_trials
-from store.catalogue.moving import awaits_results
+from store.catalogue.moving import was_moved
 from store.catalogue.trials import get_trial, list_trials
 from store.database import Connection
 from store.erasures import erased_since
@@ -72,7 +72,7 @@ def evaluate_again(
         return None
     if any(one.device is None for one in erased_since(conn, trial, previous.evaluated_at)):
         return None  # the verdict stays; without results there is no other
-    if awaits_results(conn, trial, previous.evaluation_id):
+    if was_moved(conn, previous.evaluation_id):
         return None  # as above: they did not move with the catalogue
     reporting = read_protocol(stored.document).period(PeriodName.REPORTING)
     if reporting is None or now < reporting.end:

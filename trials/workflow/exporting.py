@@ -15,6 +15,7 @@ from insitu.times import to_datetime, to_rfc3339, to_us
 from store import trials as store_trials
 from store import witness as store_witness
 from store.catalogue.datastreams import list_datastreams
+from store.catalogue.moving import was_moved
 from store.database import Connection
 from store.erasures import erased_since
 from store.observations import series
@@ -121,6 +122,11 @@ def _inputs_of(
             f"Results behind evaluation {stored.evaluation_id} were erased ({gone[-1]}), so its package "
             "cannot be made any more; one that was written before still verifies. `insitu evaluate "
             f"{stored.trial}` makes an evaluation of what is left."
+        )
+    if other and was_moved(conn, stored.evaluation_id):
+        raise CorrectInput(
+            f"Evaluation {stored.evaluation_id} was moved here without its results, so its package comes "
+            "from the installation that made it."
         )
     if other:
         raise CorrectInput(

@@ -48,8 +48,6 @@ SELECT coalesce((SELECT max(protocol_id) FROM protocol), 0) AS lock, coalesce((S
        greatest(%(now)s::timestamptz, (SELECT max(at) FROM unblinding)) AS unblinded_at,
        greatest(%(now)s::timestamptz, (SELECT max(greatest(ended_at, withdrawn_at)) FROM declared_window)) AS ended_at;
 
--- name: awaits_results
--- True if an evaluation was moved here without the results behind it, and no result of its trial has come yet.
-SELECT %(evaluation_id)s::int <= coalesce((SELECT (content::jsonb->>'evaluate')::int FROM installation WHERE name = 'moved here'), 0)
-   AND NOT EXISTS (SELECT FROM datastream_latest JOIN datastream USING (datastream_id) JOIN device USING (device_id)
-                   JOIN trial t USING (trial_id) WHERE t.code = %(trial)s::text);
+-- name: was_moved
+-- True if an evaluation was moved here, without the results behind it.
+SELECT %(evaluation_id)s::int <= coalesce((SELECT (content::jsonb->>'evaluate')::int FROM installation WHERE name = 'moved here'), 0);
