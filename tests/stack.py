@@ -119,6 +119,16 @@ class Stack:
             patience_s,
         )
 
+    def wait_for_each(self, messages: int, patience_s: float = 30) -> None:
+        """The same without repeats: after a crash a repeat may come before the last message."""
+
+        def arrived() -> int:
+            found = sum(line.received - line.repeated for line in ledger.totals(self.conn, None))
+            self.conn.rollback()
+            return found
+
+        wait_until(lambda: arrived() >= messages, f"{messages} messages ({arrived()} so far)", patience_s)
+
     def wait_acknowledged(self, patience_s: float = 30) -> None:
         """Until the broker has the acknowledgements of all that is in the ledger now: a heartbeat sent after
         them has come back.

@@ -84,7 +84,7 @@ def test_a_hundred_of_a_hundred_messages_are_rows_although_devices_attack_the_in
                 stack.launch()
                 wait_until(device.client.is_connected, "the device at the broker again")
             device.send({"boot": "b", "seq": number, "time": stamp(number), "results": {"pm25": number}})
-        stack.wait_for(100)
+        stack.wait_for_each(100)
     finally:
         for attack in attacks:
             attack.stop()

@@ -170,7 +170,7 @@ def test_a_database_without_space_is_waited_for_also_between_batches(stack: Stac
     assert stack.received() == 0
     stack.conn.execute("DROP FUNCTION no_space CASCADE")
     stack.conn.commit()
-    stack.wait_for(300)
+    stack.wait_for_each(300)
     assert results(stack) == [i / 8 for i in range(300)]
     assert stack.reasons() == []
     device.close()
