@@ -8,9 +8,11 @@ import hashlib
 import io
 import json
 import random
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -166,6 +168,12 @@ def test_every_table_moves_or_has_a_reason_to_stay(conn: Connection) -> None:
         )
     }
     assert set(LEFT_OUT) <= {one for one in columns if one.split(".")[0] in MOVED}
+
+
+def test_the_page_names_every_table_that_moves_and_no_other() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "moving.md").read_text("utf-8")
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(MOVED)
 
 
 def test_no_moved_row_refers_to_one_that_stays(conn: Connection) -> None:
