@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import simulators
+from insitu.embedded.process import Process, children_of, is_running, kill_tree
 from tests.forked import run_verb
 from tests.stack import wait_until
 
@@ -92,15 +93,24 @@ class Up:
             self.process.kill()
 
     def end(self) -> None:
-        """Kills it in any state: its children end with it, even halted ones."""
+        """Ends it in any state, and returns when none of its processes, even a halted one, is left to write."""
         if self.process is None or self.process.poll() is not None:
             return
+        family = family_of(self.process.pid)
         self.process.send_signal(signal.SIGTERM)
         self.process.send_signal(signal.SIGTERM)  # the second signal ends it at once
         try:
             self.process.wait(30)
         except subprocess.TimeoutExpired:
-            self.process.kill()
+            self.strike()
+        wait_until(lambda: not any(map(is_running, family)), "the end of its processes")
+
+    def strike(self) -> None:
+        """Kills all its processes at once, as a power cut does, and returns when none is left to write."""
+        assert self.process is not None
+        family = kill_tree(Process.of(self.process.pid))
+        self.process.wait(30)
+        wait_until(lambda: not any(map(is_running, family)), "the end of its processes")
 
 
 class RunningDemo:
@@ -210,21 +220,22 @@ class RunningDemo:
                 self.process.kill()
 
 
+def family_of(pid: int) -> list[Process]:
+    """A process and all its descendants."""
+    found = [Process.of(pid)]
+    for process in found:  # the list grows during the loop
+        found += children_of(process.pid)
+    return found
+
+
 def child_of(parent: int, name: str) -> int:
     """The process id of a child of `parent`, or of such a child, whose command line holds `name`."""
-    for pid in (
-        *children_of(parent),
-        *(fork for child in children_of(parent) for fork in children_of(child)),
-    ):
+    children = children_of(parent)
+    for pid in [
+        one.pid for one in (*children, *(fork for child in children for fork in children_of(child.pid)))
+    ]:
         with suppress(FileNotFoundError, ProcessLookupError):  # it ended between the two looks
             words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
             if name in words:
                 return pid
     raise AssertionError(f"no child runs {name}")
-
-
-def children_of(parent: int) -> list[int]:
-    try:
-        return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
-    except (FileNotFoundError, ProcessLookupError):
-        return []

@@ -170,10 +170,8 @@ def test_an_installation_comes_back_from_its_backup(
     with Traffic(site, max(traffic.sent) + 1) as later:
         wait_until(lambda: len(later.acknowledged) > 100, "later traffic", 60)
         wait_until(lambda: answers(site)["backups"][0] == "ok", "the archive", 90)
-        assert site.up.process is not None
-        site.up.process.kill()
+        site.up.strike()
         killed = datetime.now(UTC)
-    site.up.process.wait(30)
     shutil.rmtree(folder / "data")
     with capsys.disabled():
         print(restored_latest(site, backups, later, killed))
