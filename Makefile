@@ -5,7 +5,7 @@ PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-c
 COMPILE = .venv/bin/python -m compileall -qq -j 0 .venv/lib || true
 export PYTHONDONTWRITEBYTECODE ?=
 
-.PHONY: venv demo test test-long compiled check audit docs tutorial pictures coverage faults soak bench nightly wheel wheel-test test-timescale lock clean
+.PHONY: venv demo test test-long test-together test-alone compiled check audit docs tutorial pictures coverage faults soak bench nightly wheel wheel-test test-timescale lock clean
 
 # Insitu alone, without starting anything: the command line is .venv/bin/insitu.
 venv: .venv/runtime
@@ -20,10 +20,16 @@ test: .venv/dev compiled
 	.venv/bin/python -m pytest -n $(WORKERS) --no-loadscope-reorder -m "not long and not browser and not alone and not nightly"
 
 # Whole installations that wait, are killed and restart; then what measures time by itself.
+test-long:
+	$(MAKE) test-together
+	$(MAKE) test-alone
+
 WAITING_WORKERS ?= 5
-test-long: .venv/dev compiled
+test-together: .venv/dev compiled
 	.venv/bin/python -m pytest -n $(WAITING_WORKERS) --no-loadscope-reorder -m "(long or browser) and not alone and not nightly" \
 		$$(grep -rlE --include='test_*.py' 'mark\.(long|browser)' tests)
+
+test-alone: .venv/dev compiled
 	.venv/bin/python -m pytest -m "alone and not nightly" $$(grep -rl --include='test_*.py' mark.alone tests)
 
 # Once, before every worker and every server of a test would do it.

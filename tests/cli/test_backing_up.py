@@ -222,7 +222,10 @@ def test_a_start_without_backups_drops_the_slot_that_nobody_reads_any_more(kept:
     assert Archive(kept.data, kept.backups).name != first
 
 
-def test_a_share_that_is_not_mounted_any_more_is_told_and_nothing_is_written_below_it(kept: Kept) -> None:
+def test_a_share_that_is_not_mounted_any_more_is_told_and_nothing_is_written_below_it(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.backing_up.SAVED_EVERY_S", 0.5)
     stepped(kept, "the first backup", lambda: list_backups(kept.backups))
     kept.keeper.stop()
     mounted = kept.backups.rename(kept.backups.with_name("elsewhere"))
