@@ -93,7 +93,7 @@ class Up:
             self.process.kill()
 
     def end(self) -> None:
-        """Ends it in any state, and returns when none of its processes, even a halted one, is left to write."""
+        """Ends it in any state, and returns when no process of it, even a halted one, can write."""
         if self.process is None or self.process.poll() is not None:
             return
         family = family_of(self.process.pid)
