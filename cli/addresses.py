@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from api.snippets import PublicAddress
+from cli.output import warn
 from cli.target import find_target
 from ingest.mqtt import LOOPBACK, BrokerAddress
 from insitu.errors import CorrectInput
-from insitu.settings import Settings, load, parse_listen
+from insitu.settings import Settings, load, misspelt, parse_listen
 
 if TYPE_CHECKING:
     from api.snippets import PublicAddress
     from ingest.mqtt import BrokerAddress
     from insitu.embedded.directory import Running
+
+
+def service_settings() -> Settings:
+    """Settings of a program that goes on running. Says on stderr which variable looks like a setting and is
+    none.
+    """
+    for sentence in misspelt(os.environ):
+        warn(sentence)
+    return load()
 
 
 def database_url_of(settings: Settings) -> str:

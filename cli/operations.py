@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ from ingest.replay import Replayed
 from ingest.replay import replay as run
 from ingest.takeover import prove_ids
 from insitu.errors import CorrectInput, InsituError, RetryLater
-from insitu.settings import load, shown
+from insitu.settings import load, misspelt, shown
 from insitu.whole import write_whole
 from store import shards
 from store.access import active_credentials
@@ -123,7 +124,7 @@ def _line(answer: Answer) -> str:
 def questions(target: Target, *, deep: bool = False) -> list[Question]:
     """The questions of `check`, ordered so that a failure explains the later ones."""
     return [
-        Question("settings", lambda: f"{len(shown(load()))} read"),
+        Question("settings", _settings),
         Question("database", lambda: _database(target)),
         Question("schema", lambda: _schema(target)),
         Question("ingestor", lambda: _ingestor(target)),
@@ -162,6 +163,13 @@ def _deep_questions(target: Target, *, deep: bool) -> list[Question]:
 
 def _with(target: Target) -> Connection:
     return connect(target.database_url, application="insitu check")
+
+
+def _settings() -> str:
+    number = len(shown(load()))
+    if wrong := misspelt(os.environ):
+        raise LookAt(" ".join(wrong))
+    return f"{number} read"
 
 
 def _database(target: Target) -> str:

@@ -12,14 +12,21 @@ import uvicorn
 
 from api.app import create_app
 from api.connections import server_options
-from cli.addresses import broker_address, database_url_of, pages_speak_tls, public_address, require_safe
+from cli.addresses import (
+    broker_address,
+    database_url_of,
+    pages_speak_tls,
+    public_address,
+    require_safe,
+    service_settings,
+)
 from cli.options import ClockOption
 from cli.stopping import until_signal
 from cli.waiting import wait_for_database
 from ingest.probe import Heartbeats, Prober
 from insitu.clock import SYSTEM, Clock
 from insitu.room import Room
-from insitu.settings import Settings, load, parse_listen
+from insitu.settings import Settings, parse_listen
 
 FIRST_PROBE_S = 1.0
 """The pages wait this long at their start for the first probe, so that they report a real result."""
@@ -35,7 +42,7 @@ def serve(
     mqtt_ca: Annotated[Path | None, typer.Option(hidden=True, help="CA that snippets carry.")] = None,
 ) -> None:
     """Serve the pages and the HTTP API until stopped."""
-    settings = load()
+    settings = service_settings()
     host, port = parse_listen(settings.http_listen)
     require_safe("INSITU_HTTP_LISTEN", host, settings, secure=settings.tls_cert is not None)
     database_url, stop = database_url_of(settings), until_signal()

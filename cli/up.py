@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+from cli.addresses import service_settings
 from cli.installation import Installation
 from cli.output import say
 from cli.reach import addresses
@@ -12,7 +13,7 @@ from cli.stopping import until_signal
 from insitu.clock import SYSTEM
 from insitu.embedded.certificates import TLS
 from insitu.errors import CorrectInput
-from insitu.settings import Settings, load
+from insitu.settings import Settings
 
 
 def given_tls(settings: Settings) -> TLS | None:
@@ -26,7 +27,7 @@ def given_tls(settings: Settings) -> TLS | None:
 
 def up() -> None:
     """Run everything on this machine until stopped: database, broker, ingestor, pages, jobs."""
-    settings = load()
+    settings = service_settings()
     stop = until_signal()
     installation = Installation(
         settings, data_dir=settings.data_dir, clock=SYSTEM, where=addresses(settings, given_tls(settings))

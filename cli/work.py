@@ -7,13 +7,13 @@ from datetime import timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from cli.addresses import database_url_of
+from cli.addresses import database_url_of, service_settings
 from cli.options import ClockOption
 from cli.outlets import outlets_of
 from cli.stopping import until_signal
 from insitu.clock import SYSTEM, Clock
 from insitu.room import Room
-from insitu.settings import Settings, load
+from insitu.settings import Settings
 from jobs.alerts import Watcher
 from jobs.deliveries import deliver_due, start_deliveries
 from jobs.evaluations import Night
@@ -34,7 +34,7 @@ def work(clock: ClockOption = "", once: bool = False) -> None:
     """Run the jobs: quality checks of new observations; alerts; once a night, evaluations whose inputs have
     changed; signed heads of the audit log, and their time stamps; packing of old results.
     """
-    settings = load()
+    settings = service_settings()
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )

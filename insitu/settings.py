@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,15 @@ from insitu.errors import CorrectInput
 from insitu.model import Role
 
 Network = IPv4Network | IPv6Network
+_NO_SETTINGS: Final = {
+    "INSITU_URL",
+    "INSITU_TOKEN",
+    "INSITU_COMPLETE",
+    "INSITU_FAILPOINT",
+    "INSITU_FAULTS_DUMP",
+}
+"""Variables of ours that are no settings, or that programs of readers use."""
+_SIMILARITY: Final = 0.7
 
 
 def default_data_dir() -> Path:
@@ -314,6 +324,21 @@ def load(**overrides: object) -> Settings:
             f"INSITU_{str(e['loc'][0]).upper()}: {e['msg']}" if e["loc"] else e["msg"] for e in error.errors()
         ]
         raise CorrectInput("Settings: " + "; ".join(lines)) from error
+
+
+def misspelt(environment: Mapping[str, str]) -> list[str]:
+    """A sentence for each variable that looks like a setting and is none: it would change nothing, without
+    a word.
+    """
+    known = {f"INSITU_{name.upper()}" for name in Settings.model_fields}
+    known |= {f"{name}_FILE" for name in known}
+    found = []
+    for name in sorted(environment):
+        if not name.upper().startswith("INSITU_") or name.upper() in known | _NO_SETTINGS:
+            continue
+        for meant in get_close_matches(name.upper(), known - environment.keys(), 1, _SIMILARITY):
+            found.append(f"{name} is no setting of Insitu and changes nothing; is {meant} meant?")
+    return found
 
 
 def portable_environment(environment: Mapping[str, str]) -> dict[str, str]:

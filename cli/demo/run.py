@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
+from cli.addresses import service_settings
 from cli.demo.committing import committed, never
 from cli.demo.protocols import protocol_of
 from cli.demo.register import SignIn, add_people, give_credentials, register
@@ -29,7 +30,7 @@ from insitu.embedded.broker import free_port, require_free_port
 from insitu.embedded.child import Child, python_module
 from insitu.embedded.directory import hold
 from insitu.errors import InsituError, RetryLater
-from insitu.settings import Settings, load, parse_listen
+from insitu.settings import Settings, parse_listen
 from insitu.times import to_whole_second_us
 from insitu.whole import write_whole
 from simulators.scenario import Scenario, load_scenario
@@ -74,7 +75,7 @@ class Demo:
         ends: datetime | None = None,
     ) -> None:
         self.once, self.days, self.port, self.seed = once, days, port, seed
-        self.settings: Settings = load()
+        self.settings: Settings = service_settings()
         self.scenarios: list[Scenario] = [load_scenario(name) for name in scenarios]
         self.names = list(scenarios)
         self.acknowledged_log = acknowledged_log
