@@ -21,6 +21,13 @@ from store.database import Connection, connect, migrate
 from tests.columnstore import SWITCH_ON, TIMESCALE, on_timescale, packing, with_columnstore
 
 T = TypeVar("T")
+OF_SHORT_LIVES = {
+    "scram_iterations": "1",
+    "shared_buffers": "48MB",
+    "io_method": "sync",
+    "autovacuum": "off",
+}
+"""For databases of a second: pages in few buffers stay in the processor's cache, and nobody cleans up."""
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +44,7 @@ def database_server() -> Iterator[str]:
 
     with (
         TemporaryDirectory(prefix="insitu-pg-", dir=quick_folder()) as folder,
-        Postgres(data_dir=Path(folder), durable=False, options={"scram_iterations": "1"}) as server,
+        Postgres(data_dir=Path(folder), durable=False, options=OF_SHORT_LIVES) as server,
     ):
         hash_quickly(server.admin_url)
         yield server.admin_url
