@@ -18,10 +18,12 @@ from store.packed.packing import may_pack, pack, packable
 
 log = logging.getLogger("insitu.jobs")
 
-WORK_S: Final = 0.3
+WORK_S: Final = 0.15
 """In a round, which takes about five seconds: the rest of the machine is for those who wait."""
-STEP: Final = 5000
+STEP: Final = 20_000
 """Results in a transaction, about: devices whose results it moves wait for it."""
+STREAMS: Final = 500
+"""Datastreams that are looked through at once."""
 REST_S: Final = 600.0
 """After everything old is packed. Results become old once a day."""
 
@@ -38,6 +40,8 @@ class Packer:
     work_s: float = WORK_S
     monotonic: Callable[[], float] = time.monotonic
     _rests_until: float = field(default=0.0, init=False)
+    _reached: dict[str, int] = field(default_factory=dict, init=False)
+    """The last datastream of each trial that was looked at when the time was over."""
 
     def __call__(self, conn: Connection) -> int:
         """Pack for about `work_s` seconds; returns how many results moved. Commits. Logs a failed trial,
@@ -61,29 +65,38 @@ class Packer:
             except InsituError as error:
                 conn.rollback()
                 log.error("%s was not packed: %s", trial, error)
-        if self.monotonic() < ends:
+            if moved and self.monotonic() >= ends:
+                break
+        if not moved or self.monotonic() < ends:
             self._rests_until = self.monotonic() + REST_S
         if moved:
             log.debug("%d results packed", moved)
         return moved
 
     def _pack(self, conn: Connection, trial: str, ends: float) -> int:
-        """Until nothing is left that may be packed, or the time is over."""
+        """Until nothing is left that may be packed, or the time is over, after one step at least. Goes on
+        where it stopped, because to look through ten thousand datastreams takes longer than a round.
+        """
         before, moved = self.clock.now() - self.after, 0
-        done: set[int] = set()
-        while not self.stop.is_set() and self.monotonic() < ends:
-            left = [one for one in packable(conn, trial, before) if one.datastream_id not in done]
-            if not left:
-                break
-            while left and not self.stop.is_set() and self.monotonic() < ends:
+        after = self._reached.pop(trial, 0)
+        is_whole, of_pass = after == 0, 0
+        while not self.stop.is_set():
+            left = packable(conn, trial, before, after=after, most=STREAMS)
+            is_last = len(left) < STREAMS
+            while left and not self.stop.is_set():
                 if not may_pack(conn, trial):
                     conn.rollback()
                     return moved
                 step = pack(conn, left, most=STEP)
                 conn.commit()
-                moved += step.moved
-                done.update(step.idle)
-                left = [one for one in left if one.datastream_id not in step.seen]
+                moved, of_pass = moved + step.moved, of_pass + step.moved
+                after, left = step.seen[-1], left[len(step.seen) :]
+                if self.monotonic() >= ends:
+                    self._reached[trial] = after
+                    return moved
             conn.rollback()
-        conn.rollback()
+            if is_last:
+                if is_whole and not of_pass:
+                    return moved
+                after, is_whole, of_pass = 0, True, 0
         return moved

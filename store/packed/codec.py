@@ -41,6 +41,9 @@ _OFFSET, _STEPS = 0, 1
 _MOST_DECIMALS: Final = 9
 _EXACT: Final = 2.0**53
 _POWERS: Final = [10.0**k for k in range(_MOST_DECIMALS + 1)]
+_TIMES_LOG: Final = np.arange(4096) * np.log2(np.maximum(np.arange(4096), 1))
+"""n · log₂ n"""
+_least, _most = np.minimum.reduce, np.maximum.reduce
 Unsigned = NDArray[np.uint64]
 
 
@@ -158,12 +161,12 @@ def _opened(record: bytes | memoryview) -> tuple[bytes, bytes, int, Any, Any]:
 
 
 def _whole(numbers: Ints) -> _Packed:
-    low, high = int(numbers.min()), int(numbers.max())
+    low, high = int(_least(numbers)), int(_most(numbers))
     if low == high:
         return _Packed(_OFFSET, low % 2**64, 0, [])
     steps = numbers[1:] - numbers[:-1]
-    least = int(steps.min())
-    widest = (int(steps.max()) - least) % 2**64
+    least = int(_least(steps))
+    widest = (int(_most(steps)) - least) % 2**64
     if widest < high - low:
         planes = _planes((steps - least).view(np.uint64), widest)
         return _Packed(_STEPS, int(numbers[0]) % 2**64, least % 2**64, planes)
@@ -179,24 +182,37 @@ def _small(numbers: NDArray[Any]) -> _Packed:
 
 
 def _planes(numbers: Unsigned, largest: int) -> list[bytes]:
-    split = numbers.astype("<u8", copy=False).view(np.uint8).reshape(-1, 8)
-    return [split[:, number].tobytes() for number in range((largest.bit_length() + 7) // 8)]
+    width = (largest.bit_length() + 7) // 8
+    if not width:
+        return []
+    split = numbers.astype("<u8", copy=False).view(np.uint8)
+    return [split[number::8].tobytes() for number in range(width)]
 
 
 def _is_chance(plane: bytes) -> bool:
     """Whether Huffman's code of these bytes, with its table, would be no shorter than they."""
     counts = np.bincount(np.frombuffer(plane, np.uint8))
-    bits = len(plane) * math.log2(len(plane)) - float(counts @ np.log2(np.maximum(counts, 1)))
+    is_small = len(plane) < len(_TIMES_LOG)
+    logs = _TIMES_LOG[counts] if is_small else counts * np.log2(np.maximum(counts, 1))
+    bits = len(plane) * math.log2(len(plane)) - float(np.add.reduce(logs))
     return bits + 4 * int(np.count_nonzero(counts)) >= 8 * len(plane)
 
 
+def _signed(number: int) -> int:
+    return number - 2**64 if number >= 2**63 else number
+
+
 def _unpacked(planes: list[NDArray[np.uint8]], n: int, mode: int, base: int, step: int) -> Ints:
-    unsigned = np.zeros(n - mode, np.uint64)
-    if planes:
-        split = np.zeros((n - mode, 8), np.uint8)
-        for number, plane in enumerate(planes):
-            split[:, number] = plane
-        unsigned = split.view("<u8").ravel().astype(np.uint64, copy=False)
+    if not planes:  # all numbers, or all steps, are the same
+        same = np.empty(n, np.int64)
+        same.fill(_signed(step if mode == _STEPS else base))
+        if mode == _STEPS:
+            same[0] = _signed(base)
+            np.cumsum(same, out=same)
+        return same
+    unsigned = planes[0].astype(np.uint64)
+    for number, plane in enumerate(planes[1:], 1):
+        unsigned |= plane.astype(np.uint64) << np.uint64(8 * number)
     if mode == _OFFSET:
         return (unsigned + np.uint64(base)).view(np.int64)
     numbers = np.empty(n, np.uint64)
@@ -251,7 +267,7 @@ def _exact(results: Floats, decimals: int, scale: float, shift: float) -> Ints |
     with np.errstate(all="ignore"):  # what overflows is not exact
         sent = results if (scale, shift) == (1.0, 0.0) else (results - shift) / scale
         rounded = np.rint(sent * _POWERS[decimals])
-        if not np.all(np.abs(rounded) < _EXACT):
+        if not (_most(rounded) < _EXACT and _least(rounded) > -_EXACT):  # nor for no number
             return None
         numbers = rounded.astype(np.int64)
         again = _scaled(numbers, decimals, scale, shift)

@@ -184,13 +184,16 @@ def _of_arrays(arrays: Sequence[NDArray[Any]]) -> Part:
     )
 
 
-def read_arrays(conn: Connection, statement: str, parameters: dict[str, Any]) -> list[NDArray[Any]]:
-    """The one row of a statement whose columns are arrays, empty for null: int64, float64, int64 and int16 as
-    in `series`, and int32. Times count from 2000.
+def read_streams(
+    conn: Connection, statement: str, parameters: dict[str, Any]
+) -> Iterator[tuple[int, list[NDArray[Any]]]]:
+    """The rows of a statement: a datastream and arrays, int64, float64, int64 and int16 as in `series`, then
+    times and int32; empty for null. Times count from 2000.
     """
-    row = conn.execute(statement.encode(), parameters, binary=True).pgresult
-    assert row is not None  # the statement returns a row
-    return [_array(row.get_value(0, at), *kinds) for at, kinds in enumerate(_ELEMENTS)]
+    kinds = (*_ELEMENTS[:4], _ELEMENTS[0], _ELEMENTS[4])
+    for number, *arrays in read_rows(conn, statement, parameters):
+        (datastream_id,) = struct.unpack(">i", number or b"")
+        yield datastream_id, [_array(one, *kind) for one, kind in zip(arrays, kinds, strict=True)]
 
 
 def read_rows(conn: Connection, statement: str, parameters: dict[str, Any]) -> Iterator[list[bytes | None]]:

@@ -272,3 +272,60 @@ def test_an_erasure_that_cuts_a_packed_day_is_refused_by_the_database(
         conn.execute(
             "SELECT erase(now(), 'lab', 'asked', 't', 'a', %s, NULL, '{results}')", (START + DAY / 2,)
         )
+
+
+@pytest.mark.parametrize("steps", range(1, 14))
+def test_a_result_that_comes_past_every_lock_is_neither_lost_nor_packed_unseen(
+    conn: Connection, database_url: str, streams: list[int], steps: int
+) -> None:
+    """As by SQL of one's own, between any two statements of the packer: it takes out what it read, or
+    nothing.
+    """
+    late = FIRST + 100 * QUARTER + 7
+    insert = "INSERT INTO observation VALUES (%s, to_timestamp(%s / 1e6), 5, now(), 0, 2)"
+    before = raw(conn)
+    conn.rollback()
+    with connect(database_url, application="watcher", autocommit=True) as watcher:
+        packer = Writer(database_url, watcher, pack_once)
+        for _ in range(steps):
+            packer.advance()
+        is_new = not packer.is_over
+        if is_new:
+            watcher.execute(insert, (streams[0], late))
+        packer.finish()
+        packer.close()
+        assert packer.error is None
+    after = raw(conn)
+    assert unique(after)
+    assert len(after) == len(before) + is_new
+    pack_all(conn, LATER)
+    assert raw(conn) == after
+    assert find_wrong_days(conn) == []
+
+
+def test_a_step_of_many_datastreams_takes_as_many_statements_as_one_of_two(
+    conn: Connection, catalogue: SmallTrial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A round trip for each datastream would cost more than its day."""
+    for number in catalogue.datastreams.values():
+        merge(conn, grid(number, 4))
+    conn.commit()
+    executed: list[bytes] = []
+    execute = Connection.execute
+
+    def counted(its: Connection, query: bytes, *rest: Any, **named: Any) -> Any:
+        executed.append(query)
+        return execute(its, query, *rest, **named)
+
+    monkeypatch.setattr(Connection, "execute", counted)
+    steps = []
+    for some in (slice(1), slice(None)):
+        assert may_pack(conn, "t")
+        todo = packable(conn, "t", LATER)[some]
+        executed.clear()
+        steps.append((pack(conn, todo, most=10**9), len(executed)))
+        conn.rollback()
+    (alone, statements), (together, as_many) = steps
+    assert len(together.seen) > 2
+    assert together.moved == len(together.seen) * alone.moved
+    assert statements == as_many < 12

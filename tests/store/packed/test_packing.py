@@ -248,6 +248,21 @@ def test_the_job_leaves_alone_what_somebody_works_on(
     assert {number for number, *_ in packed(conn)} == set(old)
 
 
+def test_a_round_without_time_goes_on_where_the_last_one_stopped(
+    conn: Connection, old: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To look through many datastreams may take longer than a round."""
+    monkeypatch.setattr("jobs.packing.STREAMS", 1)
+    monkeypatch.setattr("jobs.packing.STEP", 1)
+    one, reached = packer(work_s=0.0), []
+    while one(conn):
+        reached.append({number for number, *_ in packed(conn)})
+    assert reached[:2] == [{old[0]}, set(old)]
+    assert one(conn) == 0
+    monkeypatch.undo()
+    assert packer()(conn) == 0
+
+
 def test_nothing_is_packed_while_a_simulated_history_runs(conn: Connection, old: list[int]) -> None:
     now = datetime.now(UTC).timestamp()
     clock = Clock.simulated(real_start=now, history=60 * DAY, takes=HOUR)
@@ -356,7 +371,8 @@ UNPACKED = {
     "observations.merge": "keys in packed days were found before",
     "observations.earlier_results": "of what `merge` met",
     "observations.settle": "a vacuum",
-    "packed/packing.count_before": "of what is not packed yet",
+    "packed/packing.counts_before": "of what is not packed yet",
+    "packed/packing.to_pack": "of what is packed now",
     "packed/packing.take_out": "of what is packed now",
 }
 """They change results, which their callers have unpacked, or are the packer's own."""
