@@ -24,30 +24,42 @@ WHERE m.device_id = ANY(%(device_ids)s::int[]) ORDER BY m.device_id, m.name;
 -- datastream their spans and counts, with what shifts a time to the middle of its interval. Then one row for all that is not packed,
 -- already by day: that of the middle of the interval, without a day that began before `start`. As arrays, because a row costs more
 -- than a value. Where clocks go back at midnight, a day begins the first time.
-WITH zones AS MATERIALIZED (
-         SELECT z.trial_id, z.time_zone, (%(start)s::timestamptz AT TIME ZONE z.time_zone)::date - 191 AS first_day,
+WITH trials AS MATERIALIZED (
+         SELECT t.trial_id, known_zone(t.time_zone) AS time_zone FROM trial t
+         WHERE t.trial_id IN (SELECT d.trial_id FROM device d WHERE d.device_id = ANY(%(device_ids)s::int[]))),
+     midnights AS MATERIALIZED (
+         SELECT z.time_zone, (%(start)s::timestamptz AT TIME ZONE z.time_zone)::date - 191 AS first_day,
                 ARRAY(SELECT CASE WHEN ((x.midnight - interval '1 hour') AT TIME ZONE z.time_zone)::date >= g.day::date
                                   THEN x.midnight - interval '1 hour' ELSE x.midnight END
                       FROM generate_series((%(start)s::timestamptz AT TIME ZONE z.time_zone)::date - 190,
                                            (%(end)s::timestamptz AT TIME ZONE z.time_zone)::date + 190, interval '1 day') g(day)
                       CROSS JOIN LATERAL (SELECT g.day::timestamp AT TIME ZONE z.time_zone AS midnight) x ORDER BY 1) AS midnights
-         FROM (SELECT trial_id, known_zone(time_zone) AS time_zone FROM trial) z),
+         FROM (SELECT DISTINCT time_zone FROM trials) z),
+     zones AS MATERIALIZED (
+         SELECT m.*, 1 + width_bucket(%(start)s::timestamptz - interval '1 microsecond', m.midnights) AS first_bucket FROM midnights m),
      streams AS MATERIALIZED (
-         SELECT m.device_id, m.datastream_id, z.time_zone, z.first_day, z.midnights,
-                1 + width_bucket(%(start)s::timestamptz - interval '1 microsecond', z.midnights) AS first_bucket,
+         SELECT m.device_id, m.datastream_id, t.time_zone,
                 CASE m.stamp WHEN 'begin' THEN m.expected_interval / 2 WHEN 'end' THEN -m.expected_interval / 2
                              ELSE interval '0' END AS shift
-         FROM datastream m JOIN device d USING (device_id) JOIN zones z USING (trial_id) WHERE m.device_id = ANY(%(device_ids)s::int[])),
+         FROM datastream m JOIN device d USING (device_id) JOIN trials t USING (trial_id) WHERE m.device_id = ANY(%(device_ids)s::int[])),
+     inside AS (
+         SELECT p.datastream_id, p.start_time, p.end_time, p.n, p.failed FROM packed_day p
+         WHERE p.datastream_id = ANY(ARRAY(SELECT datastream_id FROM streams))
+           AND p.start_time >= %(start)s::timestamptz AND p.start_time < %(end)s::timestamptz
+         UNION ALL
+         SELECT q.datastream_id, q.start_time, q.end_time, q.n, q.failed FROM streams s CROSS JOIN LATERAL (
+             SELECT p.datastream_id, p.start_time, p.end_time, p.n, p.failed FROM packed_day p
+             WHERE p.datastream_id = s.datastream_id AND p.start_time < %(start)s::timestamptz
+               AND p.start_time > %(start)s::timestamptz - interval '33 days' ORDER BY p.start_time DESC LIMIT 1) q
+         WHERE q.end_time > %(start)s::timestamptz),
      packed AS (
          SELECT p.datastream_id, array_agg(p.start_time) AS starts, array_agg(p.end_time) AS ends, array_agg(p.n) AS n,
                 array_agg(p.failed) AS failed
-         FROM packed_day p WHERE p.datastream_id = ANY(ARRAY(SELECT datastream_id FROM streams))
-           AND p.start_time > %(start)s::timestamptz - interval '33 days' AND p.start_time < %(end)s::timestamptz
-           AND p.end_time > %(start)s::timestamptz GROUP BY 1),
+         FROM inside p GROUP BY 1),
      others AS (
-         SELECT s.device_id, o.datastream_id, s.first_day, s.first_bucket, width_bucket(o.phenomenon_time + s.shift, s.midnights) AS bucket,
+         SELECT s.device_id, o.datastream_id, z.first_day, z.first_bucket, width_bucket(o.phenomenon_time + s.shift, z.midnights) AS bucket,
                 count(*)::int AS n, (count(*) FILTER (WHERE o.flag = 4))::int AS failed
-         FROM streams s JOIN observation o USING (datastream_id)
+         FROM streams s JOIN zones z USING (time_zone) JOIN observation o USING (datastream_id)
          WHERE o.phenomenon_time >= %(start)s::timestamptz AND o.phenomenon_time < %(end)s::timestamptz GROUP BY 1, 2, 3, 4, 5)
 SELECT p.n, p.failed, p.starts, p.ends, s.device_id, s.datastream_id, s.time_zone, extract(epoch FROM s.shift)::float8 AS shift_s,
        NULL::int[] AS devices, NULL::int[] AS streams, NULL::int[] AS days
