@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import repeat
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -30,8 +31,7 @@ _MOST_TURNED: Final = 1e9
 """From there on a direction has no digits left."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
+class Bucket(NamedTuple):
     """`[at, at + width)` of one datastream. `mean` None: beyond what a number holds; `energy`: the mean of
     10^(L/decade), None where no result can be a level; `cosine`, `sine`: the mean vector of directions, None
     where there are none.
@@ -89,11 +89,12 @@ def list_buckets_between(
     asked = {one.datastream_id: one for one in streams}
     start, last = to_datetime(int(edges[0])), to_datetime(int(edges[-1]))
     found: list[Bucket] = []
+    ats = [to_datetime(edge) for edge in edges.tolist()]
     for number, one in sorted(asked.items()):
         shift = timedelta(microseconds=one.to_middle_us)
         part = read_series(conn, [number], start - shift, min(last, end or last) - shift)[number]
         if len(part.time_us):
-            found += _buckets(one, part._replace(time_us=part.time_us + one.to_middle_us), edges)
+            found += _buckets(one, part._replace(time_us=part.time_us + one.to_middle_us), edges, ats)
     return found
 
 
@@ -127,17 +128,17 @@ def list_single_results(
     ]
 
 
-def _buckets(one: Charted, part: Part, edges: Ints) -> list[Bucket]:
-    """Of results in order of time, at least one."""
+def _buckets(one: Charted, part: Part, edges: Ints, ats: Sequence[datetime]) -> list[Bucket]:
+    """Of results in order of time, at least one. `ats`: the edges."""
     numbers = np.searchsorted(edges, part.time_us, side="right") - 1
     firsts = np.flatnonzero(np.r_[True, numbers[1:] != numbers[:-1]])
     result, counted = part.result, np.diff(np.r_[firsts, len(numbers)])
     smallest, largest = np.minimum.reduceat(result, firsts), np.maximum.reduceat(result, firsts)
     size = np.abs(result)
-    has_mean = np.maximum.reduceat(size, firsts) < _MOST_MEAN
     with np.errstate(over="ignore", invalid="ignore"):
         mean = np.add.reduceat(result, firsts) / counted
-    energy = cosine = sine = np.full(len(firsts), np.nan)
+    mean[np.maximum.reduceat(size, firsts) >= _MOST_MEAN] = np.nan
+    energy = cosine = sine = None
     if one.decade is not None:
         bels = result / one.decade
         usable = (bels >= _LOWEST) & (bels <= _HIGHEST)
@@ -149,41 +150,27 @@ def _buckets(one: Charted, part: Part, edges: Ints) -> list[Bucket]:
         sine = _mean_where(usable, np.sin(angle), firsts)
     suspect = np.add.reduceat((part.flag == Flag.SUSPECT).astype(int), firsts)
     failed = np.add.reduceat((part.flag == Flag.FAIL).astype(int), firsts)
-    columns = (
-        numbers[firsts],
-        smallest,
-        largest,
-        mean,
-        has_mean,
-        energy,
-        cosine,
-        sine,
-        counted,
-        suspect,
-        failed,
-    )
-    return [
-        Bucket(
-            datastream_id=one.datastream_id,
-            at=to_datetime(int(edges[number])),
-            smallest=low,
-            largest=high,
-            mean=middle if is_mean else None,
-            energy=_known(level),
-            cosine=_known(east),
-            sine=_known(north),
-            n=n,
-            suspect=doubtful,
-            failed=wrong,
-        )
-        for number, low, high, middle, is_mean, level, east, north, n, doubtful, wrong in zip(
-            *(column.tolist() for column in columns), strict=True
-        )
+    columns: list[Iterable[Any]] = [
+        repeat(one.datastream_id),
+        map(ats.__getitem__, numbers[firsts].tolist()),
+        smallest.tolist(),
+        largest.tolist(),
+        *(_known(some) for some in (mean, energy, cosine, sine)),
+        counted.tolist(),
+        suspect.tolist(),
+        failed.tolist(),
     ]
+    return list(map(Bucket, *columns))
 
 
-def _known(mean: float) -> float | None:
-    return None if math.isnan(mean) else mean
+def _known(means: Floats | None) -> Iterable[float | None]:
+    """None for what is no number; without end where there are none."""
+    if means is None:
+        return repeat(None)
+    if not np.isnan(means).any():
+        known: list[float | None] = means.tolist()
+        return known
+    return [None if math.isnan(mean) else mean for mean in means.tolist()]
 
 
 def _mean_where(usable: Bools, numbers: Floats, firsts: Ints) -> Floats:
