@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from insitu.model import Flag
 from insitu.times import to_rfc3339
 from trials.evaluation import Evaluation
+from trials.package.contents import OnDisk, sha256_of
 from trials.package.tables import (
     DESCRIPTOR,
     FIELDS,
@@ -24,7 +24,11 @@ from trials.package.tables import (
 
 
 def descriptor(
-    contents: Mapping[str, bytes], evaluation: Evaluation, made_by: Mapping[str, str], *, form: int = FORMAT
+    contents: Mapping[str, bytes | OnDisk],
+    evaluation: Evaluation,
+    made_by: Mapping[str, str],
+    *,
+    form: int = FORMAT,
 ) -> dict[str, Any]:
     """The document for these files (path → bytes). Format 1 has neither `format` nor `made_by`."""
     document = {
@@ -43,14 +47,14 @@ def descriptor(
     return document if form == FORMAT_1 else {**document, "format": form, "made_by": dict(made_by)}
 
 
-def _resource(name: str, content: bytes) -> dict[str, Any]:
+def _resource(name: str, content: bytes | OnDisk) -> dict[str, Any]:
     path = PurePosixPath(name)
     resource: dict[str, Any] = {
         "name": name.lower().replace("/", "-").replace(".", "-"),
         "path": name,
         "mediatype": KINDS.get(path.suffix, "application/octet-stream"),
         "bytes": len(content),
-        "hash": "sha256:" + hashlib.sha256(content).hexdigest(),
+        "hash": "sha256:" + sha256_of(content),
     }
     if path.suffix == ".json":
         # Stated, since a checker may take a protocol with `checks` for one of its own files.

@@ -26,7 +26,7 @@ from trials.package.rows import (
     read_surroundings,
 )
 from trials.package.strict import read_json, require_same, written
-from trials.package.tables import DESCRIPTOR, FORMAT, FORMAT_1, VERSIONS
+from trials.package.tables import DESCRIPTOR, FORMAT, FORMAT_1, OBSERVATIONS, VERSIONS
 from trials.plan.reading import read_protocol
 from trials.plan.rules import Rules
 from trials.series.inputs import ProtocolVersion, StreamInput, TrialInputs
@@ -115,8 +115,8 @@ def _canonical_text(contents: Contents, name: str) -> str:
 
 
 def _streams(contents: Contents, facts: Catalogue, flags: Sequence[FlagRow]) -> list[StreamInput]:
-    path, content = _named(contents, "observations.csv")
-    observations = read_observations(path, content)
+    path = str(contents.folder / OBSERVATIONS)
+    observations = read_observations(path, contents.table(OBSERVATIONS))
     unknown = sorted(set(observations) - {stream.datastream for stream in facts.datastreams})
     if unknown:
         raise CorrectInput(f"{path}: catalogue.json knows no datastream {unknown[0]!r}.")

@@ -42,7 +42,7 @@ def compare_reports(
     """A report that differs is a difference if this Insitu makes the same bytes as the one that made it;
     otherwise its text is compared, and a remark says that the bytes were not.
     """
-    there = {name: content for name, content in contents.files.items() if _is_report(name)}
+    there = {name: contents.of(name) for name in contents.files if _is_report(name)}
     if not there:
         return Compared(_NAME, True, ["the package holds no reports"], "")
     lines = [] if _same_json(contents, stated, form) else ["report.json is not evaluation.json"]

@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from insitu.arrays import Floats, Ints
 from insitu.model import Flag
 from trials.evaluation import RejectSummary
-from trials.package.strict import BLOCK_BYTES, NotCanonical, read_blocks, read_table
+from trials.package.contents import OnDisk
+from trials.package.strict import BLOCK_BYTES, NotCanonical, read_block, read_blocks, read_table
 from trials.package.tables import FIELDS, KEYS
 
 _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{6})?Z")
 _FLAGS: Final = frozenset(str(int(flag)) for flag in Flag if flag is not Flag.MISSING)
+_YEAR_1_US, _YEAR_10000_US = -62_135_596_800_000_000, 253_402_300_800_000_000
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -30,6 +32,9 @@ class Columns:
     time_us: Ints
     result: Floats
     flag: NDArray[np.int8]
+
+    def at(self, which: slice) -> Columns:
+        return Columns(self.time_us[which], self.result[which], self.flag[which])
 
     @classmethod
     def none(cls) -> Columns:
@@ -43,26 +48,23 @@ class FlagRow(NamedTuple):
     flag: int
 
 
-def read_observations(path: str, content: bytes, *, block_bytes: int = BLOCK_BYTES) -> dict[str, Columns]:
+def read_observations(
+    path: str, content: bytes | OnDisk, *, block_bytes: int = BLOCK_BYTES
+) -> dict[str, Columns]:
     """By datastream. NotCanonical names the line that is not in the one form."""
-
-    def check(row: Sequence[str]) -> None:
-        _result(row[2])
-        _flag(row[3], best=Flag.PASS)
-
-    return _by_stream(path, content, "observations", check, block_bytes=block_bytes)
+    return _by_stream(path, content, "observations", Flag.PASS, block_bytes=block_bytes)
 
 
 def read_surroundings(path: str, content: bytes) -> dict[str, Columns]:
     """By datastream, with flag 0: nobody compares theirs."""
-    return _by_stream(path, content, "surroundings", lambda row: _result(row[2]))
+    return _by_stream(path, content, "surroundings", None)
 
 
 def read_receipts(path: str, content: bytes) -> dict[str, dict[int, int]]:
     """By datastream: time → receipt, µs."""
     rows = _rows(path, content, "receipts")
     times, receipts = (_times_us(path, rows, column).tolist() for column in (1, 2))
-    _require_sorted(path, [_chronological(row) for row in rows])
+    _require_sorted(path, [_chronological(row[0], row[1]) for row in rows])
     found: dict[str, dict[int, int]] = {}
     for number, (row, time, receipt) in enumerate(zip(rows, times, receipts, strict=True), 2):
         if receipt >= time:
@@ -102,6 +104,12 @@ def read_rejects(path: str, content: bytes, *, sorted_: bool) -> list[RejectSumm
     return found
 
 
+def written_times(times_us: Ints | list[int]) -> list[str]:
+    """As a package has them; a fraction of a second only where there is one."""
+    times = np.datetime_as_string(np.asarray(times_us, np.int64).astype("datetime64[us]"), unit="us")
+    return [time.removesuffix(".000000") + "Z" for time in times.tolist()]
+
+
 def safe_cell(cell: object) -> object:
     """Puts a quote before text that a spreadsheet would run as a formula; numbers stay as they are."""
     return "'" + cell if isinstance(cell, str) and cell[:1] in _FORMULA else cell
@@ -119,9 +127,9 @@ def _rows(path: str, content: bytes, table: str) -> list[list[str]]:
     return read_table(path, content, [name for name, _ in FIELDS[table]])
 
 
-def _chronological(row: Sequence[str]) -> tuple[str, ...]:
+def _chronological(key: str, time: str) -> tuple[str, str]:
     """A time without a fraction comes before the same second with one."""
-    return (row[0], row[1].removesuffix("Z"))
+    return (key, time.removesuffix("Z"))
 
 
 def _require_sorted(path: str, keys: Sequence[tuple[str, ...]], *, second: int = 3) -> None:
@@ -146,43 +154,115 @@ def _each(
 
 def _by_stream(
     path: str,
-    content: bytes,
+    content: bytes | OnDisk,
     table: str,
-    check: Callable[[Sequence[str]], object],
+    best: Flag | None,
     *,
     block_bytes: int = BLOCK_BYTES,
 ) -> dict[str, Columns]:
-    """Block by block: the arrays take a tenth of the rows as texts."""
+    """Block by block: the arrays take a tenth of the rows as texts. `best`: the lowest flag of a row; None:
+    rows have none.
+    """
     parts: dict[str, list[Columns]] = {}
-    last: list[tuple[str, ...]] = []
+    last: list[tuple[str, str]] = []
     names = [name for name, _ in FIELDS[table]]
-    for first, rows in read_blocks(path, content, names, block_bytes=block_bytes):
-        _each(path, rows, check, first=first)
-        times = _times_us(path, rows, 1, first=first)
-        keys = [*last, *(_chronological(row) for row in rows)]
-        _require_sorted(path, keys, second=first + 1 - len(last))
-        last = keys[-1:]
-        results = np.array([float(row[2]) for row in rows], np.float64)
-        flags = np.array([int(row[3]) if len(row) > 3 else 0 for row in rows], np.int8)
-        for key, low, high in _stretches(rows):
-            parts.setdefault(key, []).append(Columns(times[low:high], results[low:high], flags[low:high]))
-    return {
-        key: Columns(
-            np.concatenate([one.time_us for one in some]),
-            np.concatenate([one.result for one in some]),
-            np.concatenate([one.flag for one in some]),
+    for first, block in read_blocks(path, content, names, block_bytes=block_bytes):
+        keys, times, columns = _at_once(block, best) or _cell_by_cell(
+            path, read_block(path, block, names, first), best, first
         )
-        for key, some in parts.items()
-    }
+        stretches = list(_stretches(keys))
+        ends = [at for _, low, high in stretches for at in {low: 0, high - 1: 0}]
+        edges = [_chronological(keys[at], times[at]) for at in ends]
+        if not (_is_sorted([*last, *edges]) and _is_in_order(columns.time_us, stretches)):
+            every = [*last, *map(_chronological, keys, times)]
+            _require_sorted(path, every, second=first + 1 - len(last))
+        last = edges[-1:]
+        for key, low, high in stretches:
+            parts.setdefault(key, []).append(columns.at(slice(low, high)))
+    return {key: _joined(parts.pop(key)) for key in list(parts)}
 
 
-def _stretches(rows: Sequence[Sequence[str]]) -> Iterator[tuple[str, int, int]]:
+def _joined(some: Sequence[Columns]) -> Columns:
+    return Columns(
+        np.concatenate([one.time_us for one in some]),
+        np.concatenate([one.result for one in some]),
+        np.concatenate([one.flag for one in some]),
+    )
+
+
+class _Block(NamedTuple):
+    """The rows of a block: datastreams and times as they are written, and columns."""
+
+    keys: Sequence[str]
+    times: Sequence[str]
+    columns: Columns
+
+
+def _at_once(block: bytes, best: Flag | None) -> _Block | None:
+    """The rows; None if something may be in another form than the one it must have. It is in that form if it
+    is the same when it is written again.
+    """
+    width = 3 if best is None else 4
+    try:
+        cells = block.decode().replace("\n", ",\n,").split(",")[:-1]
+    except UnicodeDecodeError:
+        return None
+    number = len(cells) // (width + 1)
+    # No cell is quoted, and each line has as many as it must.
+    if b'"' in block or b"\r" in block or cells[width :: width + 1] != ["\n"] * number:
+        return None
+    keys, times, results, *flags = (cells[column :: width + 1] for column in range(width))
+    if not {time[16:17] + time[19:20] for time in times} <= {":Z", ":."}:
+        return None  # NumPy would read an offset, and warn
+    try:
+        moments = np.array([time.removesuffix("Z") for time in times], "datetime64[us]").astype(np.int64)
+        numbers = np.array(list(map(float, results)), np.float64)
+    except (ValueError, UserWarning):
+        return None
+    if not (moments.min() >= _YEAR_1_US and moments.max() < _YEAR_10000_US and np.isfinite(numbers).all()):
+        return None
+    if written_times(moments) != times or list(map(repr, numbers.tolist())) != results:
+        return None
+    if best is None:
+        return _Block(keys, times, Columns(moments, numbers, np.zeros(number, np.int8)))
+    if not set(flags[0]) <= {flag for flag in _FLAGS if int(flag) >= best}:
+        return None
+    return _Block(keys, times, Columns(moments, numbers, np.array(list(map(int, flags[0])), np.int8)))
+
+
+def _cell_by_cell(path: str, rows: Sequence[Sequence[str]], best: Flag | None, first: int) -> _Block:
+    """The same; NotCanonical names the first line with a cell that is in another form."""
+
+    def check(row: Sequence[str]) -> None:
+        _result(row[2])
+        if best is not None:
+            _flag(row[3], best=best)
+
+    _each(path, rows, check, first=first)
+    times = _times_us(path, rows, 1, first=first)
+    results = np.array([float(row[2]) for row in rows], np.float64)
+    flags = np.array([0 if best is None else int(row[3]) for row in rows], np.int8)
+    return _Block([row[0] for row in rows], [row[1] for row in rows], Columns(times, results, flags))
+
+
+def _is_sorted(keys: Sequence[tuple[str, str]]) -> bool:
+    return all(one < after for one, after in itertools.pairwise(keys))
+
+
+def _is_in_order(times_us: Ints, stretches: Sequence[tuple[str, int, int]]) -> bool:
+    """Whether the times of each datastream grow."""
+    grows = np.append(times_us[1:] > times_us[:-1], True)
+    grows[[high - 1 for _, _, high in stretches]] = True
+    return bool(grows.all())
+
+
+def _stretches(keys: Sequence[str]) -> Iterator[tuple[str, int, int]]:
     """(datastream, first row, row after the last) of each."""
     low = 0
-    for high in range(1, len(rows) + 1):
-        if high == len(rows) or rows[high][0] != rows[low][0]:
-            yield rows[low][0], low, high
-            low = high
+    for key, some in itertools.groupby(keys):
+        high = low + sum(1 for _ in some)
+        yield key, low, high
+        low = high
 
 
 def _times_us(path: str, rows: Sequence[Sequence[str]], column: int, *, first: int = 2) -> Ints:

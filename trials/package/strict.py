@@ -15,10 +15,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from insitu.errors import CorrectInput
+from trials.package.contents import OnDisk
 from trials.plan.reading import canonical
 
 MOST_DEPTH: Final = 64
-BLOCK_BYTES: Final = 1 << 22
+BLOCK_BYTES: Final = 1 << 20
 NEWLINE: Final = b"\n"
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 
@@ -99,28 +100,49 @@ def _bound_depth(source: str, content: bytes) -> None:
 
 def read_table(source: str, content: bytes, columns: Sequence[str]) -> list[list[str]]:
     """The rows of a CSV file below its header, in the one way of writing them; row `n` is line `n + 2`."""
-    return [row for _, rows in read_blocks(source, content, columns) for row in rows]
+    blocks = read_blocks(source, content, columns)
+    return [row for first, block in blocks for row in read_block(source, block, columns, first)]
 
 
 def read_blocks(
-    source: str, content: bytes, columns: Sequence[str], *, block_bytes: int = BLOCK_BYTES
-) -> Iterator[tuple[int, list[list[str]]]]:
-    """The same block by block, with the line of the first row: a row as texts takes four times its bytes."""
-    if not content.endswith(b"\n"):
-        raise NotCanonical(f"{source}, line {content.count(NEWLINE) + 1}: it does not end with a line end.")
-    low = content.index(NEWLINE) + 1
-    if _text(source, content[: low - 1]) != ",".join(columns):
-        raise NotCanonical(f"{source}, line 1: the header is not {','.join(columns)}.")
-    first = 2
-    while low < len(content):
-        high = content.find(NEWLINE, min(low + block_bytes, len(content) - 1)) + 1
-        rows = _read_block(source, content[low:high], columns, first)
-        yield first, rows
-        first += len(rows)
-        low = high
+    source: str, content: bytes | OnDisk, columns: Sequence[str], *, block_bytes: int = BLOCK_BYTES
+) -> Iterator[tuple[int, bytes]]:
+    """Blocks of whole lines below the header, each with the number of its first line, for `read_block`."""
+    first = 1
+    for block in _lines(source, content, block_bytes):
+        rest = block
+        if first == 1:
+            header, _, rest = block.partition(NEWLINE)
+            if _text(source, header) != ",".join(columns):
+                raise NotCanonical(f"{source}, line 1: the header is not {','.join(columns)}.")
+            first = 2
+        if rest:
+            yield first, rest
+            first += rest.count(NEWLINE)
 
 
-def _read_block(source: str, content: bytes, columns: Sequence[str], first: int) -> list[list[str]]:
+def _lines(source: str, content: bytes | OnDisk, block_bytes: int) -> Iterator[bytes]:
+    """Blocks of whole lines, of at least `block_bytes` but for the last one. NotCanonical if the last line has
+    no end.
+    """
+    chunks = iter([content]) if isinstance(content, bytes) else content.chunks()
+    lines, rest = 0, b""
+    for chunk in chunks:
+        held, low = rest + chunk, 0
+        while high := held.find(NEWLINE, low + block_bytes - 1) + 1:
+            yield held[low:high]
+            lines += held.count(NEWLINE, low, high)
+            low = high
+        rest = held[low:]
+    if not rest.endswith(NEWLINE) and (rest or not lines):
+        line = lines + rest.count(NEWLINE) + 1
+        raise NotCanonical(f"{source}, line {line}: it does not end with a line end.")
+    if rest:
+        yield rest
+
+
+def read_block(source: str, content: bytes, columns: Sequence[str], first: int) -> list[list[str]]:
+    """Its rows. NotCanonical names the line that is not in the one way of writing it."""
     rows: list[list[str]] = []
     reader = csv.reader(_text(source, content, first)[:-1].split("\n"), strict=True)
     try:

@@ -15,6 +15,7 @@ DESCRIPTOR: Final = "datapackage.json"
 PROFILE = "data-package"
 """Not "tabular-data-package": that would promise that every file is a table."""
 SIGNATURE = "signature.json"
+OBSERVATIONS: Final = "observations.csv"
 VERSIONS = "protocols"
 """Folder of the versions of the protocol before the one that was applied."""
 VERSION_NAME: Final = re.compile(r"protocols/[1-9][0-9]{0,5}\.json")
@@ -22,7 +23,7 @@ NEEDED: Final = (
     "catalogue.json",
     "evaluation.json",
     "flags.csv",
-    "observations.csv",
+    OBSERVATIONS,
     "protocol.json",
     "rejects.csv",
 )

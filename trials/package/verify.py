@@ -17,7 +17,7 @@ from insitu.errors import CorrectInput, InsituError
 from trials.evaluation import Evaluation, document_of
 from trials.judge.compute import compute
 from trials.package.comparing import NOT_RECOMPUTED, differences
-from trials.package.contents import Contents, load, missing_and_surplus
+from trials.package.contents import Contents, load, missing_and_surplus, sha256_of
 from trials.package.contradictions import contradictions
 from trials.package.descriptor import descriptor
 from trials.package.makers import makers
@@ -169,7 +169,7 @@ def _checksums(contents: Contents, read: _Read | None) -> Check:
     for name, stated in resources:
         if name not in contents.files:
             lines.append(f"{ascii(name)[1:-1]} is missing")
-        elif "sha256:" + hashlib.sha256(contents.files[name]).hexdigest() != stated:
+        elif "sha256:" + sha256_of(contents.files[name]) != stated:
             lines.append(f"{name} was changed")
     listed = {name for name, _ in resources} | {DESCRIPTOR, SIGNATURE}
     lines += [f"{name} is not part of the package" for name in sorted(set(contents.files) - listed)]

@@ -7,16 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 
-import numpy as np
-
-from insitu.arrays import Ints
 from insitu.errors import CorrectInput
 from trials.evaluation import Evaluation
 from trials.package.catalogue import catalogue_document
 from trials.package.contents import load
 from trials.package.descriptor import descriptor
 from trials.package.makers import makers
-from trials.package.rows import Columns, safe_cell
+from trials.package.rows import Columns, safe_cell, written_times
 from trials.package.signing import Signer, signature_document
 from trials.package.strict import written
 from trials.package.tables import DESCRIPTOR, FIELDS, SIGNATURE, VERSIONS
@@ -55,7 +52,7 @@ def write_tables(
         (
             (key, time, result)
             for key, one in sorted((surroundings or {}).items(), key=itemgetter(0))
-            for time, result in zip(_moments(one.time_us), one.result.tolist(), strict=True)
+            for time, result in zip(written_times(one.time_us), one.result.tolist(), strict=True)
         ),
     )
     _write_csv(
@@ -64,7 +61,7 @@ def write_tables(
         (
             (key, time, receipt)
             for key, times in sorted((receipts or {}).items(), key=itemgetter(0))
-            for time, receipt in zip(_moments([*times]), _moments([*times.values()]), strict=True)
+            for time, receipt in zip(written_times([*times]), written_times([*times.values()]), strict=True)
         ),
     )
 
@@ -90,16 +87,11 @@ def _write_csv(folder: Path, name: str, rows: Iterable[Sequence[object]]) -> Non
         writer.writerows([safe_cell(cell) for cell in row] for row in rows)
 
 
-def _moments(times_us: Ints | list[int]) -> list[str]:
-    times = np.datetime_as_string(np.asarray(times_us, np.int64).astype("datetime64[us]"), unit="us")
-    return [time.removesuffix(".000000") + "Z" for time in times.tolist()]
-
-
 def _observation_rows(streams: Sequence[StreamInput]) -> Iterable[tuple[object, ...]]:
     for stream in sorted(streams, key=lambda s: s.key()):
         yield from zip(
             [stream.key()] * len(stream.time_us),
-            _moments(stream.time_us),
+            written_times(stream.time_us),
             stream.result.tolist(),
             stream.flag.tolist(),
             strict=True,

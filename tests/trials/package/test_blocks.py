@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import random
+from hashlib import sha256
+from pathlib import Path
 
 import pytest
 
+from insitu.errors import CorrectInput
+from insitu.model import Flag
+from trials.package import rows
+from trials.package.contents import OnDisk
 from trials.package.rows import read_observations
 from trials.package.strict import NotCanonical
 
@@ -42,7 +48,7 @@ def mutated(content: bytes, draw: random.Random) -> bytes:
             return content
 
 
-def outcome(content: bytes, block_bytes: int) -> object:
+def outcome(content: bytes | OnDisk, block_bytes: int) -> object:
     try:
         found = read_observations("observations.csv", content, block_bytes=block_bytes)
     except NotCanonical as error:
@@ -92,3 +98,96 @@ def test_rows_are_compared_across_the_edge_of_a_block() -> None:
         assert outcome(HEADER + row + row, size) == (
             "observations.csv, line 3: a/pm25 2026-03-01T00:00:00 is there twice."
         )
+
+
+def on_disk(folder: Path, content: bytes) -> OnDisk:
+    path = folder / "observations.csv"
+    path.write_bytes(content)
+    return OnDisk(path, len(content), sha256(content).hexdigest())
+
+
+@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("chunk", [1, 7, 64, 1 << 20])
+def test_a_table_that_stays_on_disk_reads_and_is_refused_as_one_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, chunk: int
+) -> None:
+    monkeypatch.setattr("trials.package.contents._CHUNK", chunk)
+    draw = random.Random(seed)
+    content = mutated(table(draw), draw)
+    for size in (1, 100, 1 << 22):
+        assert outcome(on_disk(tmp_path, content), size) == outcome(content, size)
+
+
+def test_a_table_that_changes_between_two_readings_is_refused(tmp_path: Path) -> None:
+    content = table(random.Random(1))
+    there = on_disk(tmp_path, content)
+    there.path.write_bytes(content.replace(b",1.5,", b",7.0,"))
+    with pytest.raises(CorrectInput, match=r"observations\.csv changed while it was read: let nobody write"):
+        read_observations("observations.csv", there)
+    there.path.unlink()
+    with pytest.raises(CorrectInput, match=r"observations\.csv cannot be read"):
+        read_observations("observations.csv", there)
+
+
+CELLS = {
+    1: [
+        "2026-03-01T00:00:00Z",
+        "2026-03-01T00:00:00.000001Z",
+        "2026-03-01T00:00:00.000000Z",
+        "2026-03-01",
+        "0000-03-01T00:00:00Z",
+        "0001-01-01T00:00:00Z",
+        "9999-12-31T23:59:59.999999Z",
+        "10000-01-01T00:00:00Z",
+        "2026-02-30T00:00:00Z",
+        "2026-03-01T00:00+01Z",
+        "2026-03-01T00:00:00+01:00",
+        "2026-03-01 00:00:00Z",
+        "2026-03-01T00:00:00.1+01:00",
+        "2026-03-01T24:00:00Z",
+        "",
+        "Z",
+        "-001-03-01T00:00:00Z",
+        "NaT",
+    ],
+    2: ["1.5", "-0.0", "1e300", "1", "1.50", "nan", "inf", "1e400", "", "1_0.0", " 1.5", "١.5", "5e-324"],
+    3: ["1", "2", "3", "4", "9", "0", "", "01", "１", "x"],
+}
+
+
+@pytest.mark.parametrize("column", CELLS)
+def test_a_cell_is_accepted_at_once_only_if_it_is_accepted_alone(column: int) -> None:
+    for cell in CELLS[column]:
+        row = ["a/pm25", "2026-03-01T00:00:00Z", "1.5", "1"]
+        row[column] = cell
+        for best in (Flag.PASS, None):
+            cells = row[: 3 if best is None else 4]
+            try:
+                alone = rows._cell_by_cell("o.csv", [cells], best, 2)
+            except NotCanonical:
+                alone = None
+            quick = rows._at_once((",".join(cells) + "\n").encode(), best)
+            assert (quick is None) == (alone is None), cell
+            assert quick is None or tuple(quick) == tuple(alone or ()), cell
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_a_block_that_is_read_at_once_is_one_that_is_read_cell_by_cell(seed: int) -> None:
+    draw = random.Random(seed)
+    block = mutated(table(draw), draw)[len(HEADER) :]
+    try:
+        every = rows.read_block("o.csv", block, ["datastream", "phenomenon_time", "result", "flag"], 2)
+        alone = rows._cell_by_cell("o.csv", every, Flag.PASS, 2) if every else None
+    except NotCanonical:
+        alone = None
+    quick = rows._at_once(block, Flag.PASS) if block.endswith(b"\n") else None
+    assert (quick is None) == (alone is None)
+    if quick is not None and alone is not None:
+        assert list(quick.keys) == list(alone.keys)
+        assert list(quick.times) == list(alone.times)
+        for one, other in zip(vars_of(quick.columns), vars_of(alone.columns), strict=True):
+            assert one == other
+
+
+def vars_of(columns: rows.Columns) -> list[list[float]]:
+    return [columns.time_us.tolist(), columns.result.tolist(), columns.flag.tolist()]

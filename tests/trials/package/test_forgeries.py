@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.trials.package import forger
 from tests.trials.package.conftest import Lab, is_settled
+from trials.package.contents import OnDisk, load
 from trials.package.trust import TrustedKey
 from trials.package.verify import verify
 from trials.report.render import write_reports
@@ -341,3 +342,18 @@ def test_a_report_of_another_evaluation_is_named(lab: Lab, copied: Copied) -> No
     }
     assert made == ["en"]
     assert document == forger.read(folder / "evaluation.json")
+
+
+@pytest.mark.parametrize("forge", [None, halve, empty_flags])
+def test_a_table_that_stays_on_disk_is_verified_as_one_in_memory(
+    lab: Lab, copied: Copied, forge: Forge | None
+) -> None:
+    folder = copied()
+    if forge is not None:
+        forge(folder)
+    contents = load(folder, most_held=100)
+    assert isinstance(contents.files["observations.csv"], OnDisk)
+    trusted = [TrustedKey(forger.public(lab.key), "lab")]
+    found = verify(contents, trusted, render=lab.render)
+    assert found == verify(folder, trusted, render=lab.render)
+    assert is_settled(found) == (forge is None)
