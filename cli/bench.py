@@ -126,6 +126,9 @@ def query(
     devices: Annotated[int, typer.Option(min=1, help="Devices, with one datastream each.")] = 1000,
     minutes: Annotated[int, typer.Option(min=1, max=60, help="Minutes between two results.")] = 10,
     runs: Annotated[int, typer.Option(min=2, help="Runs of each query.")] = 20,
+    cold: Annotated[
+        int, typer.Option(min=0, help="Runs of each query with nothing in memory, on a server of the bench.")
+    ] = 3,
     packed: Annotated[
         bool, typer.Option("--packed", help="Load packed days at once, and measure these alone.")
     ] = False,
@@ -139,7 +142,7 @@ def query(
     ] = False,
 ) -> None:
     """How fast results are read, how that grows with them, and how many bytes they take: among the
-    observations, and packed.
+    observations, packed, and with a cold cache. Exits with 1 if a packed one misses its goal.
     """
     every = timedelta(minutes=minutes)
     if here and len(rows or ()) != 1:
@@ -147,7 +150,7 @@ def query(
     per_day = devices * (timedelta(days=1) // every)
     sizes = [Size(devices, max(3, count // per_day), every) for count in rows or (1_000_000, 10_000_000)]
     url = database_url_of(load()) if here else None
-    measure_reads(sizes, runs=runs, only_packed=packed, database_url=url)
+    measure_reads(sizes, runs=runs, cold=cold, only_packed=packed, database_url=url)
 
 
 def pages(

@@ -68,7 +68,7 @@ def measure(
         f"{os.cpu_count()} cores, Python {platform.python_version()}; load average when it began: "
         f"{os.getloadavg()[0]:.1f}\n"
     )
-    with own_database() as url, connect(url, application="insitu bench") as conn:
+    with own_server() as (postgres, _), connect(postgres.url, application="insitu bench") as conn:
         begin = time.perf_counter()
         add_lab(conn)
         add_trial(conn, "large", large, seed=1)
@@ -77,7 +77,7 @@ def measure(
         _say(f"{large.observations:,} planned observations, filled in {time.perf_counter() - begin:.0f} s\n")
         _say("| what | took (s) | of (s) | CPU (s) | memory (MB) | of (MB) |\n|---|---|---|---|---|---|")
         for number in range(runs):
-            run = evaluate_alone(url, "large")
+            run = evaluate_alone(postgres.url, "large")
             name = (
                 f"one trial: {large.devices} datastreams, {large.days} days, every {large.interval.seconds} s"
             )
@@ -167,15 +167,15 @@ def _timed(conn: Connection, night: Callable[[Connection], int]) -> tuple[float,
 
 
 @contextmanager
-def own_database() -> Iterator[str]:
-    """A database for this run alone; the server's account can reach its folder."""
+def own_server() -> Iterator[tuple[Postgres, Path]]:
+    """A server for this run alone, migrated, and its folder, which the server's account can reach."""
     folder = Path(tempfile.mkdtemp(prefix="insitu-bench-"))
     folder.chmod(0o711)
     try:
         with Postgres(data_dir=folder / "postgres") as postgres:
             with connect(postgres.url, application="insitu bench") as conn:
                 migrate(conn)
-            yield postgres.url
+            yield postgres, folder / "postgres"
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

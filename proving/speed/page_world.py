@@ -28,7 +28,8 @@ from insitu.model import Message, OrganisationKind, TrialState
 from insitu.times import to_us
 from insitu.wire import PREFIX
 from proving.speed.fill import START, Size, add_trial
-from proving.speed.reads import TRIAL, World, fill_packed, register
+from proving.speed.questions import World
+from proving.speed.reads import TRIAL, fill_packed, register
 from store.access import add_person, sign_in
 from store.catalogue.organisations import add_organisation
 from store.catalogue.snapshot import load_snapshot

@@ -9,6 +9,7 @@ import http.client
 import os
 import re
 import shutil
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ import numpy as np
 from insitu.embedded.postgres import Postgres
 from insitu.errors import Disagrees, InsituError
 from proving.machine import machine, say
+from proving.speed.cold import cool
 from proving.speed.evaluations import usage_of
 from proving.speed.fill import Size
 from proving.speed.page_world import (
@@ -153,7 +155,7 @@ def _pages(made: Installation) -> Mapping[str, Callable[[int], str]]:
 def _measure(made: Installation, name: str, path: Callable[[int], str], runs: int) -> Measured:
     reports = made.folder / "data" / "cache" / "reports"
     anew = name == REPORT
-    _cool(made)
+    cool(made.postgres, made.folder / "postgres")
     with serving(made) as pages:
         client = _Client(pages.port, made.tokens[0])
         cold = client.get(path(0)).seconds
@@ -165,24 +167,6 @@ def _measure(made: Installation, name: str, path: Callable[[int], str], runs: in
         cpu = (_cpu_s(pages) - before) / len(warm)
         first_load = client.first_load(path(0))
     return Measured(name, warm, cpu, cold, first_load)
-
-
-def _cool(made: Installation) -> None:
-    """PostgreSQL starts again, and the system forgets its files: they are on disk, so nothing is lost."""
-    made.postgres.stop()
-    for file in (made.folder / "postgres").rglob("*"):
-        if file.is_file() and not file.is_symlink():
-            _forget(file)
-    made.postgres.start()
-
-
-def _forget(file: Path) -> None:
-    descriptor = os.open(file, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-    finally:
-        os.close(descriptor)
 
 
 class _Client:
@@ -240,6 +224,7 @@ def _watch(made: Installation, pages: Pages) -> Screens:
     before = _resident_mb(pages.pid)
     counted = [0] * SCREENS
     links = [_open_stream(pages.port, made.tokens[number % LABS], since) for number in range(SCREENS)]
+    sockets = [link.sock for link in links]  # a link gives its socket to its answer
     threads = [
         threading.Thread(target=_count_events, args=(link, counted, number), daemon=True)
         for number, link in enumerate(links)
@@ -257,8 +242,8 @@ def _watch(made: Installation, pages: Pages) -> Screens:
     took, last_s = time.perf_counter() - begin, _cpu_s(pages)
     after = _resident_mb(pages.pid)
     silent = sum(not number for number in counted)
-    for link in links:
-        link.close()
+    for one in sockets:
+        one.shutdown(socket.SHUT_RDWR)  # to close one waits for the thread that reads it
     if silent:
         raise InsituError(f"{silent} of {SCREENS} live screens heard nothing.")
     return Screens(heard_s, (last_s - before_s) / took, after, after - before, sum(counted))

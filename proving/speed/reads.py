@@ -10,126 +10,153 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from datetime import datetime
+from pathlib import Path
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from insitu.errors import CorrectInput
+from insitu.embedded.postgres import Postgres
+from insitu.errors import CorrectInput, Disagrees
 from insitu.model import Observation
 from insitu.times import to_datetime, to_us
 from proving.machine import machine, say
-from proving.speed.evaluations import own_database
+from proving.speed.cold import cool
+from proving.speed.evaluations import own_server
 from proving.speed.fill import START, Size, add_bench_device, add_lab
+from proving.speed.packing import pack_everything
+from proving.speed.questions import Question, World, list_questions
 from store.catalogue.datastreams import list_datastreams
 from store.catalogue.trials import add_trial, get_trial, list_trials
 from store.database import Connection, connect, migrate
-from store.observations import copy_straight, latest_of, merge, series
+from store.observations import copy_straight, merge
 from store.packed.checking import measure_bytes, settle
 from store.packed.codec import Columns
 from store.packed.days import NewDay, save_days
-from store.packed.packing import mark_packed, may_pack, pack, packable
+from store.packed.packing import mark_packed
 from store.packed.spans import spans_to_pack
-from store.read.results import Charted, list_buckets
-from store.read.streams import count_by_day
-from trials.workflow.condition import count_stored_days
 
 TRIAL: Final = "bench"
-STEP: Final = 200_000
-"""Results in a transaction of the packer, which is alone here."""
-_DAY: Final = timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    size: Size
-    streams: list[int]
-    devices: list[int]
-    start: datetime = START
-
-    @property
-    def end(self) -> datetime:
-        return self.start + self.size.days * _DAY
 
 
 class Measured(NamedTuple):
-    """Of one size: seconds of each run, by name. `hot` is empty if only packed days were filled."""
+    """Of one size: seconds of each run, by name. `hot` is empty if only packed days were filled; `cold` on a
+    server that is not the bench's.
+    """
 
     results: int
     hot: dict[str, list[float]]
     packed: dict[str, list[float]]
+    cold: dict[str, list[float]]
 
 
-def measure(sizes: list[Size], *, runs: int, only_packed: bool, database_url: str | None) -> None:
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """`own`: its server and folder, if the bench may start it again."""
+
+    url: str
+    own: tuple[Postgres, Path] | None
+
+
+def measure(sizes: list[Size], *, runs: int, cold: int, only_packed: bool, database_url: str | None) -> None:
     """Fills, measures, packs, measures again, and prints a table for each size; then how the times grow.
+    Raises Disagrees if a packed read misses its goal.
 
-    `only_packed`: fills packed days at once. `database_url`: of an empty database, for one size; None: a
-    server of its own for each. CorrectInput if the database is not empty.
+    `cold`: runs with nothing in memory. `only_packed`: fills packed days at once. `database_url`: of an empty
+    database, for one size; None: a server of its own for each. CorrectInput if the database is not empty.
     """
     say(machine())
     say(f"Load average when it began: {os.getloadavg()[0]:.1f}\n")
-    found = []
+    found: list[Measured] = []
+    missed: list[str] = []
     for size in sizes:
-        with (
-            _database(database_url) as url,
-            connect(url, application="insitu bench") as conn,
-        ):
-            found.append(_measure(conn, size, runs, only_packed))
+        with _server(database_url) as server:
+            world = _fill(server, size, only_packed)
+            questions = list(list_questions(world))
+            found.append(_measure(server, world, questions, runs, cold, only_packed))
+            missed += _missed(found[-1], questions)
     if len(found) > 1:
         _print_growth(found)
+    if missed:
+        raise Disagrees("Goals that are missed: " + "; ".join(missed) + ".")
 
 
 @contextmanager
-def _database(url: str | None) -> Iterator[str]:
+def _server(url: str | None) -> Iterator[_Server]:
     if url is None:
-        with own_database() as own:
-            yield own
+        with own_server() as own:
+            yield _Server(own[0].url, own)
         return
     with connect(url, application="insitu bench") as conn:
         migrate(conn)
         if list_trials(conn):
             raise CorrectInput("The database is not empty. The bench fills one, and empties none.")
-    yield url
+    yield _Server(url, None)
 
 
-def _measure(conn: Connection, size: Size, runs: int, only_packed: bool) -> Measured:
+def _fill(server: _Server, size: Size, only_packed: bool) -> World:
     begin = time.perf_counter()
-    world = register(conn, size)
-    if only_packed:
-        fill_packed(conn, world)
-    else:
-        fill(conn, world)
-    settle(conn)
-    n = size.observations
+    with connect(server.url, application="insitu bench") as conn:
+        world = register(conn, size)
+        (fill_packed if only_packed else fill)(conn, world)
+        settle(conn)
     every = f"{size.interval.total_seconds() / 60:g} min"
     say(
-        f"\n{n:,} results: {size.devices} devices, {size.days} days, every {every}; loaded in "
+        f"\n{size.observations:,} results: {size.devices} devices, {size.days} days, every {every}; loaded in "
         f"{time.perf_counter() - begin:.0f} s\n"
     )
+    return world
+
+
+def _measure(
+    server: _Server, world: World, questions: Sequence[Question], runs: int, cold: int, only_packed: bool
+) -> Measured:
+    n = world.size.observations
     hot: dict[str, list[float]] = {}
     bytes_hot, moved, packing = "–", n, ""
-    if not only_packed:
-        hot = {name: times(read, runs) for name, read in reads(conn, world)}
-        bytes_hot = f"{measure_bytes(conn)[0] / n:.1f}"
-        moved, took, cpu = pack_everything(conn, world)
-        packing = (
-            f"Packed {moved:,} results in {took:.0f} s: {moved / took:,.0f}/s, {moved / cpu:,.0f}/s of a "
-            f"core beside the database. {n - moved:,} stay among the observations."
-        )
-        settle(conn)
-    of_packed = f"{measure_bytes(conn)[1] / max(moved, 1):.2f}"
-    say("| | observations, median | p95 | packed, median | p95 |\n|---|---|---|---|---|")
-    packed: dict[str, list[float]] = {}
-    for name, read in reads(conn, world):
-        packed[name] = times(read, runs)
-        cells = [_ms(some, share) for some in (hot.get(name, []), packed[name]) for share in (50, 95)]
-        say(f"| {name} | {' | '.join(cells)} |")
-    say(f"| bytes a result, with indexes | {bytes_hot} | | {of_packed} | |\n")
+    with connect(server.url, application="insitu bench") as conn:
+        if not only_packed:
+            hot = {one.name: times(conn, one, runs) for one in questions}
+            bytes_hot = f"{measure_bytes(conn)[0] / n:.1f}"
+            moved, took, cpu = pack_everything(conn, TRIAL, world.end)
+            packing = (
+                f"Packed {moved:,} results in {took:.0f} s: {moved / took:,.0f}/s, {moved / cpu:,.0f}/s of a "
+                f"core beside the database. {n - moved:,} stay among the observations."
+            )
+            settle(conn)
+        of_packed = f"{measure_bytes(conn)[1] / max(moved, 1):.2f}"
+        packed = {one.name: times(conn, one, runs) for one in questions}
+    chilled = {one.name: list(_cold_times(server, one, cold)) for one in questions}
+    say("| | observations, median | p95 | packed, median | p95 | of | cold, slowest |")
+    say("|---|---|---|---|---|---|---|")
+    for one in questions:
+        cells = [_ms(some, share) for some in (hot.get(one.name, []), packed[one.name]) for share in (50, 95)]
+        cells += [f"{one.goal_ms:.4g} ms", _ms(chilled[one.name], 100)]
+        say(f"| {one.name} | {' | '.join(cells)} |")
+    say(f"| bytes a result, with indexes | {bytes_hot} | | {of_packed} | | | |\n")
     say(packing)
-    return Measured(n, hot, packed)
+    return Measured(n, hot, packed, chilled)
+
+
+def _cold_times(server: _Server, question: Question, runs: int) -> Iterator[float]:
+    """Seconds of each run, the first of its connection to a server that has just started."""
+    for run in range(runs if server.own else 0):
+        assert server.own is not None
+        cool(*server.own)
+        with connect(server.url, application="insitu bench") as conn:
+            begin = time.perf_counter()
+            question.ask(conn, run)
+            yield time.perf_counter() - begin
+
+
+def _missed(found: Measured, questions: Sequence[Question]) -> Iterator[str]:
+    for one in questions:
+        p95 = float(np.percentile(found.packed[one.name], 95)) * 1000
+        if p95 >= one.goal_ms:
+            yield f"{one.name} takes {p95:.0f} ms (p95), of {one.goal_ms:.0f}"
 
 
 def _print_growth(found: Sequence[Measured]) -> None:
@@ -178,7 +205,9 @@ def fill_packed(conn: Connection, world: World) -> None:
     step_us = round(size.interval.total_seconds() * 1e6)
     last_us = to_us(world.end)
     zone = get_trial(conn, TRIAL).time_zone
-    for start, end in spans_to_pack(to_us(world.start), last_us, [], is_slow=False, zone=zone, shift_us=0):
+    start_us, is_slow = to_us(world.start), world.is_slow
+    spans = spans_to_pack(start_us, last_us, [], is_slow=is_slow, zone=zone, shift_us=0)
+    for start, end in spans:
         at = np.arange(start, end, step_us)
         ones = np.ones(len(at), np.int8)
         nothing = np.full(len(at), -1, np.int32)
@@ -190,6 +219,7 @@ def fill_packed(conn: Connection, world: World) -> None:
             days.append(NewDay(number, to_datetime(start), to_datetime(end), columns))
         save_days(conn, days)
         conn.commit()
+    _fill_rest(conn, world, spans[-1][1] if spans else start_us, chance)
     for place in range(51):
         now = last_us + place * step_us
         merge(conn, [Observation(number, now, 20.0, now, 0) for number in world.streams])
@@ -198,63 +228,23 @@ def fill_packed(conn: Connection, world: World) -> None:
     conn.commit()
 
 
-def reads(conn: Connection, world: World) -> Iterator[tuple[str, Callable[[int], object]]]:
-    """(name, what is read in the run of this number)."""
-    whole = world.size.days * _DAY
-    many, ninety = world.streams[:1000], world.devices[:1000]
-
-    def chart(run: int, start: Any, width: timedelta) -> object:
-        stream = world.streams[run * 7919 % len(world.streams)]
-        return list_buckets(conn, [Charted(stream, None, None)], start, start + width * 1000, width)
-
-    yield (
-        "chart of a day, 1 device",
-        lambda run: chart(run, START + run * 31 % (world.size.days - 1) * _DAY, _DAY / 1000),
-    )
-    yield f"chart of {world.size.days} days in 1,000 buckets", lambda run: chart(run, START, whole / 1000)
-    start = max(START, world.end - 91 * _DAY)
-    days = (world.end - start).days
-    yield (
-        f"strips of {len(ninety)} devices, {days} days",
-        lambda run: count_by_day(conn, ninety, start, world.end),
-    )
-    yield (
-        f"the fleet page's counts of {len(ninety)}",
-        lambda run: count_stored_days(conn, ninety, world.end + _DAY / 2),
-    )
-    yield f"latest of {len(many)}", lambda run: latest_of(conn, many)
-    some = world.streams[
-        : max(1, min(len(world.streams), 2_000_000 * world.size.devices // world.size.observations))
-    ]
-    results = len(some) * world.size.observations // world.size.devices
-    yield (
-        f"{results:,} results of {len(some)} into NumPy",
-        lambda run: series(conn, some, START, world.end),
-    )
+def _fill_rest(conn: Connection, world: World, start_us: int, chance: np.random.Generator) -> None:
+    """Among the observations, what no whole day or month holds."""
+    step_us = round(world.size.interval.total_seconds() * 1e6)
+    times = np.arange(start_us, to_us(world.end), step_us)
+    at = np.repeat(times, len(world.streams))
+    results = np.round(20 + chance.normal(0, 0.3, len(at)), 1)
+    streams = np.tile(world.streams, len(times))
+    copy_straight(conn, streams, at, results, at + 120_000, flags=np.ones(len(at), np.int8))
+    conn.commit()
 
 
-def pack_everything(conn: Connection, world: World) -> tuple[int, float, float]:
-    """(results that moved, seconds, seconds of this process's core)."""
-    begin, cpu, moved = time.perf_counter(), time.process_time(), 0
-    while may_pack(conn, TRIAL) and (todo := packable(conn, TRIAL, world.end)):
-        before = moved
-        while todo:
-            step = pack(conn, todo, most=STEP)
-            conn.commit()
-            moved += step.moved
-            todo = [one for one in todo if one.datastream_id not in step.seen]
-        if moved == before:
-            break
-    conn.rollback()
-    return moved, time.perf_counter() - begin, time.process_time() - cpu
-
-
-def times(read: Callable[[int], object], runs: int) -> list[float]:
+def times(conn: Connection, question: Question, runs: int) -> list[float]:
     """Seconds of each run; one before them is not counted."""
     found = []
     for run in range(runs + 1):
         begin = time.perf_counter()
-        read(run)
+        question.ask(conn, run)
         found.append(time.perf_counter() - begin)
     return found[1:]
 
