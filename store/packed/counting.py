@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insitu.arrays import Ints
+from insitu.model import Flag
 from insitu.times import to_us
 from store.database import Connection
 from store.packed.reading import int_array, read_rows, read_series, time_array
-from store.packed.spans import days_of, midnight_us, midnights_us
+from store.packed.spans import midnights_us
 
 _AROUND_US: Final = 230 * 86_400_000_000
 """Midnights around the span: a packed day reaches 33 days beyond it, and half an interval of a year."""
@@ -108,17 +109,20 @@ def _counted(
     conn: Connection, cut: dict[_Key, dict[int, int]], start: datetime, end: datetime
 ) -> Iterator[Counts]:
     """The counts of these datastreams, from their results."""
-    numbers = [number for streams in cut.values() for number in streams]
-    series = read_series(conn, numbers, start, end)
+    every = [number for streams in cut.values() for number in streams]
+    series = read_series(conn, every, start, end)
     for key, streams in cut.items():
+        around = to_us(start) - _AROUND_US, to_us(end) + _AROUND_US
+        ordinals, midnights = midnights_us(*around, key.time_zone)
+        first = int(np.searchsorted(midnights, to_us(start)))
+        days = ordinals[first:-1]
         for number, device in streams.items():
-            days = days_of(series[number], key.time_zone, key.shift_us)
-            rows = [
-                (device, number, day.toordinal(), n, failed)
-                for day, n, failed in days
-                if midnight_us(day, key.time_zone) >= to_us(start)
-            ]
-            yield Counts(*np.array(rows, np.int64).reshape(-1, 5).T)
+            part = series[number]
+            edges = np.searchsorted(part.time_us + key.shift_us, midnights[first:])
+            failed = np.r_[0, np.cumsum(part.flag == Flag.FAIL)][edges]
+            n = np.diff(edges)
+            devices, numbers = np.full(len(days), device), np.full(len(days), number)
+            yield Counts(devices, numbers, days, n, np.diff(failed)).at(n > 0)
 
 
 def _in_order(parts: Sequence[Counts]) -> Counts:

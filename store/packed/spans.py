@@ -12,10 +12,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from insitu.arrays import Ints
-from insitu.model import Flag
 from insitu.times import to_datetime, to_us
 from insitu.zones import zone_or_utc
-from store.packed.reading import Part
 
 SLOW: Final = 25
 """Results a day up to which a datastream is packed by month: a row for each day would cost more than they."""
@@ -74,11 +72,6 @@ def _months(day: date, further: int) -> date:
     return date(months // 12, months % 12 + 1, 1)
 
 
-def midnight_us(day: date, zone: str) -> int:
-    """When a local day begins; the first time where clocks go back at midnight."""
-    return _begin(day, zone_or_utc(zone))
-
-
 def midnights_us(first_us: int, last_us: int, zone: str) -> tuple[Ints, Ints]:
     """(ordinals of local days, when they begin), from a day before the first time to a day after the last."""
     here = zone_or_utc(zone)
@@ -104,20 +97,3 @@ def _without(tile: Span, packed: Sequence[Span]) -> list[Span]:
     if start < end:
         parts.append((start, end))
     return parts
-
-
-def days_of(part: Part, zone: str, shift_us: int) -> list[tuple[date, int, int]]:
-    """(local day, results, failed results) of results in order of time, by the middle of their intervals."""
-    if not len(part.time_us):
-        return []
-    middles, here = part.time_us + shift_us, zone_or_utc(zone)
-    first = to_datetime(int(middles[0])).astimezone(here).date()
-    last = to_datetime(int(middles[-1])).astimezone(here).date()
-    days = [first + timedelta(days=further) for further in range((last - first).days + 1)]
-    edges = np.searchsorted(middles, [_begin(day, here) for day in [*days, last + timedelta(days=1)]])
-    failed = np.r_[0, np.cumsum(part.flag == Flag.FAIL)]
-    return [
-        (day, int(stop - start), int(failed[stop] - failed[start]))
-        for day, start, stop in zip(days, edges[:-1], edges[1:], strict=True)
-        if stop > start
-    ]
