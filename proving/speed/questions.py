@@ -1,4 +1,4 @@
-"""What pages, strips and evaluations read, with the time that each may take."""
+"""The reads of pages, strips and evaluations, with the time that each may take."""
 
 from __future__ import annotations
 

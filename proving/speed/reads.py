@@ -105,8 +105,8 @@ def _fill(server: _Server, size: Size, only_packed: bool) -> World:
         settle(conn)
     every = f"{size.interval.total_seconds() / 60:g} min"
     say(
-        f"\n{size.observations:,} results: {size.devices} devices, {size.days} days, every {every}; loaded in "
-        f"{time.perf_counter() - begin:.0f} s\n"
+        f"\n{size.observations:,} results: {size.devices} devices, {size.days} days, every {every}; loaded "
+        f"in {time.perf_counter() - begin:.0f} s\n"
     )
     return world
 

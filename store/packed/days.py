@@ -113,7 +113,7 @@ def _unnumbered(columns: Columns) -> int:
 
 
 def encode_days(days: Iterable[NewDay]) -> bytes:
-    """What `save_days` writes, for callers with something else to do meanwhile."""
+    """The rows that `save_days` writes, for callers with something else to do meanwhile."""
     return b"".join(map(_copied, days))
 
 

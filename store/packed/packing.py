@@ -177,7 +177,7 @@ def _counts(conn: Connection, ends: Sequence[tuple[Packable, datetime]]) -> dict
 
 
 def _plans(conn: Connection, chosen: Sequence[_Counted], most: int) -> list[_Plan]:
-    """What to pack of each, at most about `most` results; without those that have no whole span yet."""
+    """The spans to pack of each, at most about `most` results; without those that have no whole span yet."""
     beside: dict[int, list[Span]] = {one.stream.datastream_id: [] for one in chosen}
     spans = _spans_of([one.stream for one in chosen])
     for number, start, end in conn.execute(_SQL.spans_beside.encode(), spans).fetchall():

@@ -99,6 +99,7 @@ class Contents:
 
 
 def sha256_of(content: bytes | OnDisk) -> str:
+    """In hexadecimal digits."""
     return content.sha256 if isinstance(content, OnDisk) else hashlib.sha256(content).hexdigest()
 
 

@@ -122,8 +122,8 @@ def read_blocks(
 
 
 def _lines(source: str, content: bytes | OnDisk, block_bytes: int) -> Iterator[bytes]:
-    """Blocks of whole lines, of at least `block_bytes` but for the last one. NotCanonical if the last line has
-    no end.
+    """Blocks of whole lines, of at least `block_bytes` but for the last one. NotCanonical if the last line
+    has no end.
     """
     chunks = iter([content]) if isinstance(content, bytes) else content.chunks()
     lines, rest = 0, b""
