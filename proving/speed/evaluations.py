@@ -23,9 +23,13 @@ import numpy as np
 
 from insitu.embedded.postgres import Postgres
 from insitu.errors import InsituError
+from insitu.model import Observation
+from insitu.times import to_us
 from proving.speed.fill import START, Size, add_lab, add_late, add_trial
 from proving.speed.packing import pack_everything
+from store.catalogue.datastreams import list_datastreams
 from store.database import Connection, connect, migrate
+from store.observations import merge
 from store.packed.checking import settle
 from trials.statistics.intervals import bootstrap
 from trials.workflow.evaluating import evaluate_trial
@@ -80,8 +84,7 @@ def measure(
         name = f"one trial: {large.devices} datastreams, {large.days} days, every {large.interval.seconds} s"
         for home, limit_s in (("among the observations", LARGE_S), ("packed", PACKED_S)):
             if home == "packed":
-                pack_everything(conn, "large", START + timedelta(days=large.days))
-                settle(conn)
+                _pack(conn, large)
             for number in range(runs):
                 run = evaluate_alone(postgres.url, "large")
                 what = f"{name}, {home}, run {number + 1}"
@@ -102,6 +105,17 @@ def measure(
         took, cpu, made = _timed(conn, night)
         _say(_row(f"the next night; {made} had changed", took, NIGHT_S, cpu))
     _say("\n" + run.said)
+
+
+def _pack(conn: Connection, size: Size) -> None:
+    """All but the newest 50 results of each datastream, after one more that tells which are the newest."""
+    end = START + timedelta(days=size.days)
+    streams = [one.datastream_id for one in list_datastreams(conn, "large")]
+    merge(conn, [Observation(number, to_us(end), 30.0, to_us(end), 0) for number in streams])
+    conn.commit()
+    if not pack_everything(conn, "large", end).results:
+        raise InsituError("Nothing was packed, so nothing was measured.")
+    settle(conn)
 
 
 def evaluate_alone(database_url: str, trial: str) -> Run:
