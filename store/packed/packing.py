@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
@@ -46,6 +46,7 @@ class _SQL(Queries, file="packed/packing"):
 
 _AT_ONCE: Final = 64
 """Datastreams whose results are counted together, until they are enough."""
+_DAY, _MONTH = timedelta(days=1), timedelta(days=31)
 _JOINED: Final = 50
 """Results that are packed in the time in which one joins a day that is packed already."""
 
@@ -97,9 +98,9 @@ def pack(conn: Connection, streams: Sequence[Packable], *, most: int) -> Step:
     """Pack the oldest results of these datastreams, of as many of them as hold about `most` results. Skips
     those into which somebody writes.
     """
-    chosen = _first_of(conn, streams, most)
+    chosen, spans = _first_of(conn, streams, most)
     held = {number for (number,) in conn.execute(_SQL.hold_streams.encode(), _numbers(chosen)).fetchall()}
-    plans = _plans(conn, [one for one in chosen if one.stream.datastream_id in held], most)
+    plans = _plans(conn, [one for one in chosen if one.stream.datastream_id in held], spans)
     taken, stretches = _read(conn, plans)
     days = _days(conn, plans, taken)
     with ThreadPoolExecutor(1) as beside:  # the server deletes while this process encodes
@@ -122,10 +123,10 @@ def mark_packed(conn: Connection, ends: Mapping[int, datetime]) -> None:
 
 class _Counted(NamedTuple):
     stream: Packable
-    results: float
-    """Of its results that may be packed; by its interval, if it has one."""
+    is_slow: bool
+    """Whether it is packed by month."""
     work: float
-    """Of packing them all, in results: one that joins a packed day counts for many."""
+    """Of packing one span, in results: one that joins a packed day counts for many."""
 
 
 @dataclass(slots=True)
@@ -138,17 +139,19 @@ class _Plan:
     moved: int = 0
 
 
-def _first_of(conn: Connection, streams: Sequence[Packable], most: int) -> list[_Counted]:
-    """The first of these datastreams, together with the work of about `most` results."""
+def _first_of(conn: Connection, streams: Sequence[Packable], most: int) -> tuple[list[_Counted], float]:
+    """(the first of these datastreams, how many spans of each make about `most` results together). Few spans
+    of many datastreams, because results of one time lie together on disk.
+    """
     chosen: list[_Counted] = []
     work = 0.0
     for first in range(0, len(streams), _AT_ONCE):
         for one in _counted(conn, streams[first : first + _AT_ONCE]):
             chosen.append(one)
-            work += min(one.work, most)
+            work += one.work
             if work >= most:
-                return chosen
-    return chosen
+                return chosen, 1.0
+    return chosen, most / max(work, 1.0)
 
 
 def _counted(conn: Connection, streams: Sequence[Packable]) -> list[_Counted]:
@@ -164,7 +167,9 @@ def _counted(conn: Connection, streams: Sequence[Packable]) -> list[_Counted]:
         if one.expected_s is not None:
             count = whole.total_seconds() / one.expected_s
         fresh = count * max((one.until - packed[number]) / whole, 0.0)
-        found.append(_Counted(one, count, fresh + _JOINED * late.get(number, 0.0)))
+        is_slow = _DAY * count <= SLOW * whole
+        spans = max(whole / (_MONTH if is_slow else _DAY), 1.0)
+        found.append(_Counted(one, is_slow, (fresh + _JOINED * late.get(number, 0.0)) / spans))
     return found
 
 
@@ -176,25 +181,25 @@ def _counts(conn: Connection, ends: Sequence[tuple[Packable, datetime]]) -> dict
     return dict(conn.execute(_SQL.counts_before.encode(), parameters).fetchall())
 
 
-def _plans(conn: Connection, chosen: Sequence[_Counted], most: int) -> list[_Plan]:
-    """The spans to pack of each, at most about `most` results; without those that have no whole span yet."""
+def _plans(conn: Connection, chosen: Sequence[_Counted], most: float) -> list[_Plan]:
+    """The spans to pack of each, about `most` of them; without those that have no whole span yet."""
     beside: dict[int, list[Span]] = {one.stream.datastream_id: [] for one in chosen}
-    spans = _spans_of([one.stream for one in chosen])
-    for number, start, end in conn.execute(_SQL.spans_beside.encode(), spans).fetchall():
+    times = _spans_of([one.stream for one in chosen])
+    for number, start, end in conn.execute(_SQL.spans_beside.encode(), times).fetchall():
         beside[number].append((to_us(start), to_us(end)))
     plans = []
-    for one, count, work in chosen:
+    for one, is_slow, _ in chosen:
         there = beside[one.datastream_id]
         first, until = to_us(one.first_time), to_us(one.until)
         found = spans_to_pack(
             first,
             until,
             there,
-            is_slow=86_400e6 * count <= SLOW * (until - first),
+            is_slow=is_slow,
             zone=one.time_zone,
             shift_us=round(one.half_s * 1e6),
         )
-        longest = (until - first) * most / max(work, 1.0)
+        longest = most * (_MONTH if is_slow else _DAY).total_seconds() * 1e6
         some = [span for number, span in enumerate(found) if number == 0 or span[1] <= first + longest]
         if some:
             plans.append(_Plan(one, some, set(there)))
