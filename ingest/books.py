@@ -33,7 +33,7 @@ from insitu.room import Room
 from store import access, probes, shards
 from store.catalogue.snapshot import CatalogueSnapshot, get_catalogue_version, load_snapshot
 from store.database import Connection, connect
-from store.deliveries import drop_deliveries, drop_old_deliveries
+from store.deliveries import drop_deliveries, drop_old_claims, drop_old_deliveries
 from store.digests import drop_old_digests
 from store.rejects import OVERFLOW, Quota
 from store.shards import Shard
@@ -232,8 +232,8 @@ class DatabaseBooks:
         if age > DELIVERY_AGE.total_seconds() and time.monotonic() - self._dropped_at > DROP_EVERY_S:
             self._dropped_at = time.monotonic()
             drop_old_deliveries(conn, self._client_id, DELIVERY_AGE)
-            drop_old_deliveries(conn, FRAMES, DELIVERY_AGE)
-            drop_old_deliveries(conn, OVERFLOW, DELIVERY_AGE)
+            drop_old_claims(conn, FRAMES, DELIVERY_AGE)
+            drop_old_claims(conn, OVERFLOW, DELIVERY_AGE)
             drop_old_digests(conn, self._clock.now() - DIGEST_AGE)
             probes.drop_old_probes(conn)
 
