@@ -19,7 +19,7 @@ Kind = TypeVar("Kind")
 
 
 class Sorted(NamedTuple):
-    """What a batch books now, and what it leaves to a later one."""
+    """The messages that a batch books now, and those that it leaves to a later one."""
 
     places: Sequence[int]
     items: Sequence[Prepared]

@@ -35,8 +35,8 @@ LONGEST_PAUSE_S: Final = 2.0
 MOST_TRIES: Final = 3
 """Of a batch that the database cannot finish while it may finish a smaller one."""
 MOST_POSTPONED: Final = 200
-"""Refused messages that wait for others, so that they are booked together. Few beside a window: the broker
-sends so many messages less ahead.
+"""Refused messages that wait for others, so that they are booked together. Few beside a window, in which they
+take the places of messages that could be read ahead.
 """
 LONGEST_POSTPONED_S: Final = 0.2
 BACKLOG: Final = 0.25

@@ -20,10 +20,8 @@ def sha(number: int) -> bytes:
 
 
 @pytest.mark.parametrize("seed", range(examples(quick=10, nightly=300)))
-def test_what_was_committed_is_known_by_its_last_delivery_until_its_turn_is_over(
-    conn: Connection, seed: int
-) -> None:
-    """The model has a line for each delivery; a batch that is tried again finds its own moments of receipt."""
+def test_a_delivery_is_known_as_it_came_last_until_its_turn_is_over(conn: Connection, seed: int) -> None:
+    """The model has a line for each. A batch that is tried again finds its own moments of receipt."""
     draw = random.Random(seed)
     model: dict[Delivery, tuple[int, int]] = {}
     batches: list[dict[Delivery, int]] = []
