@@ -39,6 +39,8 @@ MOST_POSTPONED: Final = 200
 take the places of messages that could be read ahead.
 """
 LONGEST_POSTPONED_S: Final = 0.2
+LAST_LOOK_S: Final = 0.005
+"""If nothing more comes for this long, they are booked."""
 BACKLOG: Final = 0.25
 """Share of a full batch from which on more wait, it seems."""
 ENOUGH_FAILURES: Final = 40
@@ -116,7 +118,7 @@ class Worker:
         messages = self._session.take(
             self._pace.messages,
             gather_s=self._pace.gather_s,
-            wait_s=self._pace.gather_s if self._postponed else HOUSEKEEPING_S / 2,
+            wait_s=LAST_LOOK_S if self._postponed else HOUSEKEEPING_S / 2,
         )
         if done := self._keep(messages):
             self._session.ack(done)
