@@ -1011,6 +1011,17 @@ ALTER TABLE public.declared_window ALTER COLUMN window_id ADD GENERATED ALWAYS A
     CACHE 1
 );
 
+CREATE TABLE public.delivered_batch (
+    client_id text NOT NULL,
+    number bigint NOT NULL,
+    newest_at timestamp with time zone NOT NULL,
+    kept_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    life text NOT NULL,
+    mids integer[] NOT NULL,
+    hashes bytea[] NOT NULL,
+    received timestamp with time zone[] NOT NULL
+);
+
 CREATE TABLE public.delivery (
     client_id text NOT NULL,
     mid integer NOT NULL,
@@ -2556,7 +2567,7 @@ CREATE INDEX datastream_by_property ON public.datastream USING btree (property_i
 
 CREATE INDEX declared_window_by_site ON public.declared_window USING btree (site_id) WHERE (site_id IS NOT NULL);
 
-CREATE INDEX delivery_by_number ON public.delivery USING btree (client_id, number);
+CREATE INDEX delivered_batch_by_number ON public.delivered_batch USING btree (client_id, number);
 
 CREATE INDEX deployment_by_device ON public.deployment USING btree (device_id);
 

@@ -27,7 +27,7 @@ from insitu.model import Observation, RejectReason
 from insitu.times import to_datetime
 from store import ledger as store_ledger
 from store.database import Connection
-from store.deliveries import claim_frames, known_deliveries, remember_deliveries, save_deliveries
+from store.deliveries import claim_frames, known_deliveries, save_deliveries
 from store.imports import add_parts, list_origins
 from store.ledger import Key, Ledger
 from store.mappings import report_intervals
@@ -38,7 +38,7 @@ from store.sequences import Ranges, lock_sequences, save_sequences
 HOUR_US = 3_600_000_000
 NOT_KEPT = "It was counted and not kept: too much of this device was refused within the hour."
 FRAMES = "frames"
-"""Replaces the session's name for frames of radio networks, which are listed among the deliveries."""
+"""Name under which frames of radio networks are claimed, among the deliveries."""
 FRAME_AGE = timedelta(minutes=5)
 """Copies of a frame arrive within seconds. Later, a device that counts from 0 again may send the same content
 under the same number.
@@ -57,13 +57,15 @@ def book(
     places: Sequence[int] | None = None,
     plain: Plain = NO_PLAIN,
     meanwhile: Meanwhile = nothing,
+    postponed: Sequence[Prepared] = (),
 ) -> Outcome:
     """Write the batch to the database. The caller owns the transaction, which must contain only one batch.
 
     `turn`: progress of the broker session, including these messages. `quota`: bytes of refused messages to
     keep; None: all. `import_id`: the import that brought the messages; None: their devices sent them.
     `plain`: the other messages of the batch, as columns. `places`: of `messages` in the batch; None: 0, 1, …
-    `meanwhile`: as in `merge_rows`.
+    `meanwhile`: as in `merge_rows`. `postponed`: messages that came with these and are booked later; that
+    their devices were heard is known now.
     """
     at = range(len(messages)) if places is None else places
     batch = [Booked(message, place) for place, message in zip(at, messages, strict=True)]
@@ -85,7 +87,7 @@ def book(
     store_ledger.add_ledger(conn, ledger)
     new_ranges = {boot: sequences.added(stored[boot], after) for boot, after in ranges.items()}
     save_sequences(conn, new_ranges, to_datetime(now_us))
-    signs_of_life(conn, [one.message for one in batch], columns.heard(plain))
+    signs_of_life(conn, [*(one.message for one in batch), *postponed], columns.heard(plain))
     note_remarks(conn, live)
     report_intervals(conn, intervals([one.message for one in live]))
     outcome.receipts = _receipts(messages, plain, ranges)
@@ -123,7 +125,7 @@ def _recognise_deliveries(conn: Connection, batch: Sequence[Booked], client_id: 
         save_deliveries(conn, client_id, fresh, number=turn.number)
     else:  # nearly always: whatever is known, these are remembered
         _, fresh = recognise(messages, {})
-        known = remember_deliveries(conn, client_id, fresh, above=turn.above, number=turn.number)
+        known = save_deliveries(conn, client_id, fresh, above=turn.above, number=turn.number)
         repeats, _ = recognise(messages, known)
     for one, is_repeat in zip(candidates, repeats, strict=True):
         one.repeated |= is_repeat
@@ -244,7 +246,7 @@ def _save_rejects(
 ) -> set[Refused]:
     """The refusals that are new, kept or only counted; their devices hear of both."""
     rejects = rejects_of(batch)
-    keeper = Keeper(conn, rejects)
+    keeper = Keeper(rejects)
     saved = save_rejects(
         conn,
         [reject for _, reject in rejects],
@@ -259,7 +261,7 @@ def _save_rejects(
         if one.message.known is None or not one.message.speaks_for_itself or refused not in saved.new:
             continue
         dropped = refused in saved.dropped
-        told = keeper.tell(reject) if dropped else keeper.keep(reject)
+        told = keeper.tell(reject, saved.allowed) if dropped else keeper.keep(reject, saved.allowed)
         if dropped:
             told = told._replace(detail=f"{told.detail} {NOT_KEPT}")
         numbers = one.message.sequences

@@ -1,6 +1,4 @@
-"""The rejects of a batch as they are kept: without texts that nobody asked for. The caller owns the
-transaction.
-"""
+"""The rejects of a batch as they are kept: without texts that nobody asked for. Pure."""
 
 from __future__ import annotations
 
@@ -14,8 +12,7 @@ from ingest.masks.personal import hide
 from ingest.masks.wanted import wanted_of
 from ingest.outcome import Booked, content_digest
 from insitu.model import Reject, Remark, RemarkCode
-from store.database import Connection
-from store.retention import raw_allowed
+from store.retention import Allowed
 
 _DAY_US: Final = 86_400_000_000
 
@@ -52,32 +49,28 @@ class Keeper:
     messages costs little. Notes at the message what named a person.
     """
 
-    def __init__(self, conn: Connection, rejects: Sequence[tuple[Booked, Reject]]) -> None:
-        self._conn = conn
+    def __init__(self, rejects: Sequence[tuple[Booked, Reject]]) -> None:
         self._owners = {reject.identity: one for one, reject in rejects}
-        self._trials = sorted({reject.trial for _, reject in rejects})
-        self._allowed: dict[str, tuple[list[str], int]] | None = None
         self._kept: dict[tuple[bytes, str], Reject] = {}
 
-    def keep(self, reject: Reject) -> Reject:
+    def keep(self, reject: Reject, allowed: Allowed) -> Reject:
         key = reject.identity, str(reject.reason)
         if key not in self._kept:
-            self._kept[key] = self._masked(reject)
+            self._kept[key] = self._masked(reject, allowed)
         return self._kept[key]
 
-    def tell(self, reject: Reject) -> Reject:
+    def tell(self, reject: Reject, allowed: Allowed) -> Reject:
         """Of a reject that is only counted."""
-        return self._masked(reject._replace(payload=reject.payload[:_TOLD]))
+        return self._masked(reject._replace(payload=reject.payload[:_TOLD]), allowed)
 
-    def _masked(self, reject: Reject) -> Reject:
-        if self._allowed is None:
-            self._allowed = raw_allowed(self._conn, self._trials)
-        fields, days = self._allowed.get(reject.trial, ([], 0))
+    def _masked(self, reject: Reject, allowed: Allowed) -> Reject:
         one = self._owners[reject.identity]
         wanted, raw_until_us = wanted_of(one.message.known), None
         kept = keep_payload(reject.topic, reject.payload, reject.detail, wanted)
-        _note(one, kept)
-        if fields:
+        if kept.kinds:
+            _note(one, kept)
+        if reject.trial in allowed:
+            fields, days = allowed[reject.trial]
             own = replace(wanted, allowed=tuple(fields))
             whole = keep_payload(reject.topic, reject.payload, reject.detail, own)
             if whole != kept:

@@ -26,6 +26,7 @@ NOUNS: Final = {
     "datastream_latest": "latest result",
     "decision": "decision",
     "declared_window": "window",
+    "delivered_batch": "delivery",
     "delivery": "delivery",
     "deployment": "deployment",
     "device": "device",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -17,13 +17,10 @@ from store.queries import Queries
 class _SQL(Queries, file="deliveries"):
     known_deliveries: str
     save_deliveries: str
-    remember_deliveries: str
     claim_frames: str
     drop_deliveries: str
     drop_old_deliveries: str
-
-
-_LONG = timedelta(days=36_500)
+    drop_old_claims: str
 
 
 class Delivery(NamedTuple):
@@ -37,62 +34,65 @@ class Delivery(NamedTuple):
 
 
 def known_deliveries(
-    conn: Connection, client_id: str, keys: Sequence[Delivery], *, above: int, age: timedelta = _LONG
+    conn: Connection, client_id: str, keys: Sequence[Delivery], *, above: int
 ) -> dict[Delivery, int]:
-    """Those of `keys` that were committed with a number above `above` within the last `age` → received
-    (µs).
-    """
+    """Those of `keys` that were committed with a number above `above` → received (µs)."""
     if not keys:
         return {}
     parameters = {
         "client_id": client_id,
-        "lives": [key.life for key in keys],
-        "mids": [key.mid for key in keys],
-        "hashes": [key.sha256 for key in keys],
+        "lives": Texts([key.life for key in keys]),
+        **_columns(keys),
         "above": above,
-        "age": age,
     }
-    return _found(conn, _SQL.known_deliveries, parameters)
-
-
-def save_deliveries(
-    conn: Connection, client_id: str, deliveries: Mapping[Delivery, int], *, number: int = 0
-) -> None:
-    """Store delivery → received (µs) of messages that have no other identity."""
-    if deliveries:
-        run(conn, _SQL.save_deliveries, client_id=client_id, **_columns(deliveries), number=number)
-
-
-def remember_deliveries(
-    conn: Connection, client_id: str, deliveries: Mapping[Delivery, int], *, above: int, number: int
-) -> dict[Delivery, int]:
-    """`save_deliveries`. Returns those of them that were known before, as `known_deliveries` does."""
-    parameters = {"client_id": client_id, **_columns(deliveries), "above": above, "number": number}
-    return _found(conn, _SQL.remember_deliveries, parameters)
-
-
-def _columns(deliveries: Mapping[Delivery, int]) -> dict[str, Any]:
-    return {
-        "lives": Texts([key.life for key in deliveries]),
-        "mids": Int4s(np.array([key.mid for key in deliveries], np.int64)),
-        "hashes": Byteas([key.sha256 for key in deliveries]),
-        "received": Times(np.array(list(deliveries.values()), np.int64)),
-    }
-
-
-def _found(conn: Connection, query: str, parameters: Mapping[str, Any]) -> dict[Delivery, int]:
-    found = conn.execute(query.encode(), parameters)
+    found = conn.execute(_SQL.known_deliveries.encode(), parameters)
     return {Delivery(life, mid, bytes(sha)): to_us(received) for life, mid, sha, received in found}
 
 
+def save_deliveries(
+    conn: Connection, client_id: str, deliveries: Mapping[Delivery, int], *, above: int = 0, number: int = 0
+) -> dict[Delivery, int]:
+    """Store delivery → received (µs) of messages of one batch that have no other identity. Returns what was
+    committed before with a number above `above`, as far as it can be the same batch: none of it is older than
+    the oldest of these.
+    """
+    lives: dict[str, dict[Delivery, int]] = {}
+    for key, received_us in deliveries.items():
+        lives.setdefault(key.life, {})[key] = received_us
+    known: dict[Delivery, int] = {}
+    for life, some in lives.items():  # nearly always one
+        times = np.array(list(some.values()), np.int64)
+        parameters = {
+            "client_id": client_id,
+            "number": number,
+            "above": above,
+            "life": life,
+            **_columns(some),
+            "received": Times(times),
+            "oldest": to_datetime(int(times.min())),
+            "newest": to_datetime(int(times.max())),
+        }
+        for mids, hashes, received in conn.execute(_SQL.save_deliveries.encode(), parameters):
+            for mid, sha, at in zip(mids, hashes, received, strict=True):
+                known[Delivery(life, mid, bytes(sha))] = to_us(at)
+    return known
+
+
+def _columns(keys: Collection[Delivery]) -> dict[str, Any]:
+    return {
+        "mids": Int4s(np.array([key.mid for key in keys], np.int64)),
+        "hashes": Byteas([key.sha256 for key in keys]),
+    }
+
+
 def claim_frames(
-    conn: Connection, client_id: str, frames: Mapping[bytes, int], *, age: timedelta
+    conn: Connection, claimed_as: str, frames: Mapping[bytes, int], *, age: timedelta
 ) -> set[bytes]:
     """`frames`: SHA-256 of a radio frame → received µs. Returns those that no writer claimed within `age`.
     Waits for another writer that claims the same one now.
     """
     parameters = {
-        "client_id": client_id,
+        "claimed_as": claimed_as,
         "hashes": list(frames),
         "received": [to_datetime(us) for us in frames.values()],
         "age": age,
@@ -108,3 +108,8 @@ def drop_deliveries(conn: Connection, client_id: str, *, upto: int) -> int:
 def drop_old_deliveries(conn: Connection, client_id: str, age: timedelta) -> int:
     """Drop those older than `age`, with any number."""
     return run(conn, _SQL.drop_old_deliveries, client_id=client_id, age=age)
+
+
+def drop_old_claims(conn: Connection, claimed_as: str, age: timedelta) -> int:
+    """Drop the claims under this name that are older than `age`."""
+    return run(conn, _SQL.drop_old_claims, claimed_as=claimed_as, age=age)

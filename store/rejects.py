@@ -16,6 +16,7 @@ from store.database import Connection, run, scalar
 from store.deliveries import claim_frames
 from store.ledger import clean
 from store.queries import Queries
+from store.retention import Allowed, raw_allowed
 
 
 class _SQL(Queries, file="rejects"):
@@ -30,14 +31,16 @@ class _SQL(Queries, file="rejects"):
 
 _HOUR_US = 3_600_000_000
 OVERFLOW: Final = "overflow"
-"""Replaces the session's name for refusals that are only counted: they are listed among the deliveries, so
-that a repeat is recognised for some minutes.
+"""Name under which refusals that are only counted are claimed, among the deliveries, so that a repeat is
+recognised for some minutes.
 """
 ROW_BYTES: Final = 256
 """Cost of a reject besides its payload; otherwise a flood of empty messages would cost nothing."""
 
 Refused = tuple[bytes, str]
 """(identity, reason)."""
+AsKept = Callable[[Reject, Allowed], Reject]
+"""Makes what is stored of a reject that is kept; its size stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,8 @@ class Saved:
     """Refusals kept or counted by this call."""
     dropped: set[Refused]
     """Those of `new` whose bytes were not kept."""
+    allowed: Allowed
+    """As `raw_allowed`, of the trials of the rejects."""
 
 
 def save_rejects(
@@ -64,21 +69,22 @@ def save_rejects(
     known: Set[bytes] = frozenset(),
     repeatable: Set[bytes] = frozenset(),
     import_id: int | None = None,
-    as_kept: Callable[[Reject], Reject] = lambda reject: reject,
+    as_kept: AsKept = lambda reject, _: reject,
 ) -> Saved:
     """Keep refusals within `quota` (None: all) and count the others.
 
     The same message refused again is the same reject. For refusals that were only counted, a repeat is
     recognised by its identity: it is in `known` (already accounted for), or in `repeatable` and comes again
-    within some minutes. `as_kept`: makes what is stored of a reject that is kept; its size stays.
+    within some minutes.
     """
     if not rejects:
-        return Saved(set(), set())
+        return Saved(set(), set(), {})
     if quota is None:
-        return Saved(_keep(conn, [as_kept(one) for one in rejects], import_id), set())
+        allowed = raw_allowed(conn, sorted({reject.trial for reject in rejects}))
+        return Saved(_keep(conn, [as_kept(one, allowed) for one in rejects], import_id), set(), allowed)
     keys = [_key(reject) for reject in rejects]
     added = _sums(rejects, keys)
-    used, on_disk = _add(conn, added)
+    used, on_disk, allowed = _add(conn, added)
     full = on_disk >= quota.on_disk
     kept: list[Reject] = []
     kept_keys: list[Key] = []
@@ -91,12 +97,12 @@ def save_rejects(
             used[key] += cost
             kept.append(reject)
             kept_keys.append(key)
-    new = _keep(conn, [as_kept(one) for one in kept], import_id)
+    new = _keep(conn, [as_kept(one, allowed) for one in kept], import_id)
     dropped = _count(conn, [r for r in beyond if r.identity not in known], new, repeatable)
     if beyond or len(new) < len(kept):
         saved = [pair for pair in zip(kept, kept_keys, strict=True) if _name(pair[0]) in new]
         _correct(conn, added, _sums(*zip(*saved, strict=True)) if saved else {})
-    return Saved(new | dropped, dropped)
+    return Saved(new | dropped, dropped, allowed)
 
 
 def _keep(conn: Connection, rejects: Sequence[Reject], import_id: int | None) -> set[Refused]:
@@ -198,14 +204,17 @@ def _sums(rejects: Sequence[Reject], keys: Sequence[Key]) -> dict[Key, int]:
     return sums
 
 
-def _add(conn: Connection, added: Mapping[Key, int]) -> tuple[dict[Key, int], int]:
+def _add(conn: Connection, added: Mapping[Key, int]) -> tuple[dict[Key, int], int, Allowed]:
     """Count these bytes as kept: nearly always they are. Returns the bytes kept before, by device and hour,
-    which are locked against other writers until the transaction ends; and the bytes of all rejects on disk.
+    which are locked against other writers until the transaction ends; the bytes of all rejects on disk; and
+    `raw_allowed` of their trials.
     """
     parameters = {**_columns(added), "bytes": Int8s(np.array(list(added.values()), np.int64))}
     found = conn.execute(_SQL.add_kept.encode(), parameters).fetchall()
-    used = {(trial, device, hour): int(size) for trial, device, hour, size, _ in found}
-    return {key: used[key] - size for key, size in added.items()}, int(found[0][4])
+    used = {(trial, device, hour): int(size) for trial, device, hour, size, _, _ in found}
+    *_, on_disk, raw = found[0]
+    allowed = {trial: (fields, days) for trial, fields, days in raw or ()}
+    return {key: used[key] - size for key, size in added.items()}, int(on_disk), allowed
 
 
 def _correct(conn: Connection, added: Mapping[Key, int], kept: Mapping[Key, int]) -> None:

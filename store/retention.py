@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -35,6 +35,8 @@ BASES: Final = (
 )
 """Legal bases of article 6 of the GDPR."""
 _MOST_FIELDS: Final = 100
+Allowed = Mapping[str, tuple[list[str], int]]
+"""Trial → fields whose texts may stay, and for how many days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +138,7 @@ def _require(found: Retention) -> None:
         raise CorrectInput(f"At most {_MOST_FIELDS} fields, each of at most 128 characters.")
 
 
-def raw_allowed(conn: Connection, trials: Sequence[str]) -> dict[str, tuple[list[str], int]]:
-    """Trial → fields whose texts may stay, and for how many days."""
+def raw_allowed(conn: Connection, trials: Sequence[str]) -> Allowed:
     found = conn.execute(_SQL.raw_allowed.encode(), {"trials": list(trials)}).fetchall()
     return {trial: (fields, days) for trial, fields, days in found}
 

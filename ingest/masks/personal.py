@@ -76,8 +76,13 @@ _NEAR: Final = re.compile(r"[\dA-Fa-f+][\dA-Fa-f +.():-]{7}|[A-Z][A-Z][- ]?\d")
 """Every form without @ has one of these: a number or an address of a phone, the middle of a plate."""
 _UPTO_SECONDS: Final = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?"
 _TIME: Final = re.compile(rf"{_UPTO_SECONDS}(?:Z|[+-]\d\d:\d\d)?")
-_QUOTED_TIME: Final = re.compile(rf'"{_TIME.pattern}"|"{_UPTO_SECONDS}(?:[+-][\d:]{{0,5}})?\Z')
-"""Names nobody, and no form contains a quotation mark."""
+_QUOTED_TIME: Final = re.compile(
+    rf'"{_TIME.pattern}"|"{_UPTO_SECONDS}(?:[+-][\d:]{{0,5}})?\Z'
+    r"""|"20\d\d-\d{0,2}(?:-\d{0,2}(?:T[\d:]{0,8})?)?(?=')"""
+)
+"""Names nobody, and no form contains a quotation mark. The last one is a time as a sentence about a message
+quotes its beginning.
+"""
 
 
 def find_personal(text: str, *, bare: bool = True) -> Iterator[Found]:

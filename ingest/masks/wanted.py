@@ -126,6 +126,8 @@ NOTHING: Final = Wanted()
 def wanted_of(known: KnownDevice | None, allowed: Iterable[str] = ()) -> Wanted:
     if known is None:
         return Wanted(allowed=tuple(allowed))
+    if not known.rules and not allowed:
+        return _wanted_names(tuple(known.datastreams))
     read = {name: rule for name, rule in known.rules.items() if not rule.ignore}
     texts = {
         text.casefold()
@@ -136,6 +138,12 @@ def wanted_of(known: KnownDevice | None, allowed: Iterable[str] = ()) -> Wanted:
     timers = {rule.time_field for rule in read.values() if rule.time_field}
     names = frozenset(part for name in (*known.datastreams, *read, *timers) for part in _parts(name))
     return Wanted(names, frozenset(texts), tuple(allowed))
+
+
+@lru_cache(maxsize=1024)
+def _wanted_names(names: tuple[str, ...]) -> Wanted:
+    """Of nearly every device: a mapping asks for nothing. The same object for devices with the same names."""
+    return Wanted(frozenset(part for name in names for part in _parts(name)))
 
 
 @lru_cache(maxsize=4096)

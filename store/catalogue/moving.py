@@ -71,9 +71,9 @@ STAYS: Final = {
     ),
     **dict.fromkeys(
         (
-            *("boot_sequence", "delivery", "device_contact", "device_remark", "device_status", "ledger"),
-            *("ledger_reason", "message_digest", "reject", "reject_kept", "reject_overflow"),
-            "sparkplug_birth",
+            *("boot_sequence", "delivered_batch", "delivery", "device_contact", "device_remark"),
+            *("device_status", "ledger", "ledger_reason", "message_digest", "reject", "reject_kept"),
+            *("reject_overflow", "sparkplug_birth"),
         ),
         _MESSAGES,
     ),

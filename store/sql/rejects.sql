@@ -7,12 +7,14 @@ SELECT k.*, %(import_id)s::int FROM unnest(%(reasons)s::text[], %(details)s::tex
 ON CONFLICT (identity, reason) DO NOTHING RETURNING identity, reason;
 
 -- name: add_kept
--- Add the bytes that this batch keeps of some devices and hours; locked, in order, until it is committed. Returns their sums, and the
--- size of all rejects on disk, with their indexes.
+-- Add the bytes that this batch keeps of some devices and hours; locked, in order, until it is committed. Returns their sums, the
+-- size of all rejects on disk, with their indexes, and the trials that let texts of some fields stay for some days; null: none does.
 INSERT INTO reject_kept AS r (trial, device, hour, bytes)
 SELECT * FROM unnest(%(trials)s::text[], %(devices)s::text[], %(hours)s::timestamptz[], %(bytes)s::bigint[]) AS k(trial, device, hour, bytes)
 ORDER BY 1, 2, 3 ON CONFLICT (trial, device, hour) DO UPDATE SET bytes = r.bytes + excluded.bytes
-RETURNING trial, device, hour, bytes, (SELECT pg_total_relation_size('reject'));
+RETURNING trial, device, hour, bytes, (SELECT pg_total_relation_size('reject')),
+    (SELECT json_agg(json_build_array(t.code, w.raw_fields, w.raw_days)) FROM retention w JOIN trial t USING (trial_id)
+     WHERE t.code = ANY(%(trials)s::text[]) AND w.raw_days > 0 AND w.raw_fields <> '{}');
 
 -- name: correct_kept
 -- Take back the bytes of those that were not kept after all.

@@ -110,7 +110,7 @@ def test_a_message_is_stored_repeated_or_kept_as_a_conflict(
         "TRUNCATE observation, reject, ledger, ledger_reason, boot_sequence, message_digest, "
         "datastream_latest"
     )
-    conn.execute("TRUNCATE delivery, device_remark")
+    conn.execute("TRUNCATE delivered_batch, device_remark")
     conn.commit()
     first: dict[int, int] = {}
     for at, (seq, value) in enumerate(sent):

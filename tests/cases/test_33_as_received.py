@@ -123,7 +123,7 @@ STEPS = st.lists(
 def test_however_mappings_and_times_change_each_result_is_stored_once(
     world: Connection, values: dict[str, int], steps: list[tuple[set[str], str]]
 ) -> None:
-    for table in ("observation", "datastream_latest", "ledger_reason", "ledger", "reject", "delivery"):
+    for table in ("observation", "datastream_latest", "ledger_reason", "ledger", "reject", "delivered_batch"):
         world.execute(f"DELETE FROM {table}".encode())
     world.execute("DELETE FROM datastream WHERE name = ANY(%s)", (NAMES,))
     mapped: set[str] = set()

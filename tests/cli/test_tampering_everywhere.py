@@ -61,6 +61,7 @@ NOTHING_RESTS = {
     "broker_state": WORKING,
     "catalogue_version": WORKING,
     "datastream_latest": "made from the results again; the pages show it, no evaluation reads it",
+    "delivered_batch": WORKING,
     "delivery": WORKING,
     "device_contact": "the last sign of life; states and gaps in reports come from results and device_status",
     "evaluation_request": "how far an evaluation is that was asked for; the evaluation has a line of its own",

@@ -45,8 +45,8 @@ MINUTE_US = 60_000_000
 MESSAGES = ("received", "accepted", "partly", "rejected", "repeated")
 RESULTS = ("contained", "stored", "duplicate", "conflicting", "refused", "ignored")
 TABLES = (
-    "observation, reject, reject_kept, ledger, ledger_reason, delivery, boot_sequence, message_digest, "
-    "device_contact, device_remark, datastream_latest"
+    "observation, reject, reject_kept, ledger, ledger_reason, delivered_batch, delivery, boot_sequence, "
+    "message_digest, device_contact, device_remark, datastream_latest"
 )
 
 

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ingest.decode import DECODERS, Decoded
-from ingest.masks import personal
+from ingest.masks import json_text, personal
 from ingest.masks.payload import keep_payload, keep_topic
 from ingest.masks.personal import Kind, find_personal, kind_of_number
 from ingest.masks.wanted import Wanted
@@ -318,3 +318,70 @@ def _form(document: object) -> object:
 )
 def test_bytes_of_no_format_keep_digits_that_name_nobody(sent: bytes, found: bytes) -> None:
     assert kept(sent) == found
+
+
+KEYS = ["time", "boot", "seq", "results", "pm25", "tel", "imei", "n", "v", "number", "gsm.no"]
+STARTS = ["20", "2026-11-29T14:16:09", "2026-11-29T14:16:09.25+01:00", "2026-11-29", "0612", "x"]
+VALUES = st.one_of(
+    st.integers(-9_999_999_999, 99_999_999_999_999_999).map(str),
+    st.integers(0, 999_999).map(str),
+    st.floats(-1e6, 1e6).map(lambda number: str(round(number, 4))),
+    st.sampled_from(
+        ['"0612345678"', '"06 12 34"', "0612345678", "06.12.34.56.78", "true", "t", "NaN", "1e5"]
+    ),
+    st.sampled_from(STARTS).map(lambda text: f'"{text}"'),
+    st.datetimes().map(lambda at: f'"{at.isoformat()}Z"'),
+    st.text("0123456789 .:+-T", max_size=12).map(lambda text: f'"{text}"'),
+)
+
+
+@st.composite
+def alike(draw: st.DrawFn) -> list[str]:
+    """Texts with the same keys and other values, whole or cut, of a device that sends one form."""
+    keys = draw(st.lists(st.sampled_from(KEYS), min_size=1, max_size=5))
+    opening = draw(st.sampled_from(['{"', '{"results":{"', '[{"', '{"time":{"', '{"a":[1,2],"']))
+    found = []
+    for _ in range(draw(st.integers(2, 4))):
+        pairs = [f'{key}":{draw(VALUES)}' for key in keys]
+        text = opening + ',"'.join(pairs) + draw(st.sampled_from(["}", "}}", "}]", "", ","]))
+        found.append(text[: draw(st.integers(1, len(text)))] if draw(st.booleans()) else text)
+    return found
+
+
+@given(alike(), st.sampled_from([Wanted(), Wanted(frozenset(("tel", "pm25"))), Wanted(allowed=("tel",))]))
+@settings(max_examples=examples(quick=500, nightly=20_000), deadline=None)
+def test_a_text_like_an_earlier_one_is_masked_as_if_none_had_been(texts: list[str], wanted: Wanted) -> None:
+    alone = []
+    for text in texts:
+        json_text._harmless.clear()
+        alone.append(keep_payload(OBS, text.encode(), f"found '{text[:20]}'.", wanted))
+    json_text._harmless.clear()
+    assert [keep_payload(OBS, text.encode(), f"found '{text[:20]}'.", wanted) for text in texts] == alone
+
+
+def test_a_message_cut_anywhere_is_walked_once_whatever_its_number_and_time() -> None:
+    """Otherwise every refused message of a device costs a walk."""
+    first, second = (
+        f'{{"boot":"b","seq":{seq},"time":"2026-11-29T14:1{seq % 10}:09+00:00","results":{{"p":{seq / 8}}}}}'
+        for seq in (1234, 1235)
+    )
+    json_text._harmless.clear()
+    for end in range(1, len(first)):
+        kept(first[:end].encode())
+        shapes = len(json_text._harmless)
+        kept(second[:end].encode())
+        assert len(json_text._harmless) == shapes, second[:end]
+    assert shapes > 20
+
+
+@given(
+    st.text("0123456789 .:+-T\"'ABCF", max_size=20),
+    st.sampled_from(["2026-1", "2026-11-", "2026-11-29T", "2026-11-29T14:16", "2026-11-29T14:16:09"]),
+    st.text("0123456789 .:+-T\"'ABCF", max_size=20),
+)
+@settings(max_examples=examples(quick=500, nightly=20_000))
+def test_a_time_that_a_sentence_quotes_hides_no_form_beside_it(before: str, time: str, after: str) -> None:
+    text = f"{before}'\"{time}'{after}"
+    forms = personal._FORMS_WITHOUT_EMAIL
+    found = [match.span() for match in forms.finditer(text)]
+    assert (found == []) or not personal._names_nobody(text)

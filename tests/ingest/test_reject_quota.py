@@ -20,7 +20,7 @@ from insitu.model import Message
 from store import access, ledger
 from store.catalogue.snapshot import load_snapshot
 from store.database import Connection
-from store.deliveries import drop_old_deliveries
+from store.deliveries import drop_old_claims
 from store.read.fleet import Scope
 from store.read.refused import count_reasons, list_rejects
 from store.rejects import ROW_BYTES, Quota
@@ -91,7 +91,7 @@ def test_a_repeat_of_what_was_only_counted_is_not_counted_again(
     ]
     assert sums(conn).repeated == 6
     assert ledger.recount(conn) == []
-    assert drop_old_deliveries(conn, "overflow", timedelta(0)) == 2
+    assert drop_old_claims(conn, "overflow", timedelta(0)) == 2
     ingest(conn, [counted], NONE)
     assert sums(conn).repeated == 7, "its seq is known for good"
 
