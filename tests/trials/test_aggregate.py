@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import json
+import math
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -211,12 +211,12 @@ OF_PART = [8 / 24] * 6 + [12 / 24] * 12 + [4 / 24] * 4 + [8 / 24] * 2
 
 
 def lden_by_hand(levels: Floats) -> float:
-    """Each part of the day weighs as many hours as the directive gives it, however many of its hours are there."""
+    """Each part of the day weighs as many hours as the directive gives it, if half of its hours are there."""
     there = np.isfinite(levels)
     total = 0.0
     for weight in (12 / 24, 4 / 24, 8 / 24):
         hours = [h for h in range(24) if there[h] and OF_PART[h] == weight]
-        if not hours:
+        if len(hours) < 12 * weight:
             return math.nan
         total += weight * sum(10 ** ((levels[h] + LOUDER[h]) / 10) for h in hours) / len(hours)
     return 10 * math.log10(total)
@@ -233,11 +233,23 @@ def test_lden_weighs_day_evening_and_night_whatever_is_lost_of_them(
     assert found == pytest.approx(wanted, abs=1e-9, nan_ok=True)
 
 
-def test_a_day_without_an_evening_has_no_lden() -> None:
+def test_a_day_without_half_of_its_evening_has_no_lden() -> None:
     silent = np.full(24, 60.0)
-    silent[18:22] = np.nan
+    silent[18:21] = np.nan
     assert math.isnan(one_day(Aggregation(name="lden"), silent, scale=ENERGETIC))
     assert one_day(Aggregation(name="mean"), silent, scale=ENERGETIC) == pytest.approx(60)
+    silent[20] = 60.0
+    assert one_day(Aggregation(name="lden"), silent, scale=ENERGETIC) == pytest.approx(66.39, abs=0.01)
+
+
+def test_a_window_over_most_of_the_night_leaves_no_lden() -> None:
+    """Nobody plans the hours of a window, and a night of three hours is none all the same."""
+    unit = unit_of(np.full(24, 60.0))
+    unit.value[:5] = np.nan
+    in_window = replace(unit, excused=np.isnan(unit.value))
+    assert math.isnan(day_values(Aggregation(name="lden"), in_window, share=0.75, scale=ENERGETIC)[0])
+    before = day_values(Aggregation(name="lden"), in_window, share=0.75, scale=ENERGETIC, by_part=False)
+    assert before[0] < 65.2
 
 
 @pytest.mark.parametrize(("start", "hours"), [(SPRING, 23), (AUTUMN, 25)])

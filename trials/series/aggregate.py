@@ -194,8 +194,8 @@ def day_values(
     A share is 0 to 1, or 0 to 100 with `percent`. `count` and `sum` are for the whole planned day: the mean
     of the valid slots times the number planned, so that a missing interval does not count as 0. A day cut by
     the period has a mean, but no sum, no extreme and no share: those of an hour are not those of a day. On a
-    scale of totals the mean is a sum too. Lden weighs the levels of day, evening and night, and a day that
-    lacks one of them has none; without `by_part` (before rules 6) it weighs the slots that are there.
+    scale of totals the mean is a sum too. Lden weighs the levels of day, evening and night, of each of which
+    half must be there; without `by_part` (before rules 6) it weighs the slots that are there.
     """
     sums = day_sums(aggregation, unit, scale=scale, by_part=by_part)
     return _of_sums(aggregation, unit, sums, share=share, scale=scale, percent=percent, by_part=by_part)
@@ -240,14 +240,16 @@ def _grouping(
     return len(PARTS) * groups + part, len(PARTS) * len(days), None
 
 
-def _lden_of(sums: Sums, *, share: float, scale: Scale) -> Floats:
-    """Lden of each day from the sums of its parts (Directive 2002/49/EC, annex I); NaN where a part has no
-    slot, or the day too few.
+def _lden_of(sums: Sums, slots: Ints, *, share: float, scale: Scale) -> Floats:
+    """Lden of each day from the sums of its parts (Directive 2002/49/EC, annex I); NaN where the day has too few
+    slots with a value, or a part fewer than half of its own. `slots`: of each part, whatever is known of them.
     """
-    planned, valid, total, worth = (
-        np.reshape(one, (-1, len(PARTS))) for one in (sums.planned, sums.valid, sums.total, sums.worth)
+    of_parts = (-1, len(PARTS))
+    planned, valid, total, worth, length = (
+        np.reshape(one, of_parts) for one in (sums.planned, sums.valid, sums.total, sums.worth, slots)
     )
-    enough = (valid > 0).all(axis=1) & (valid.sum(axis=1) >= share * planned.sum(axis=1))
+    enough = ((valid > 0) & (2 * valid >= length)).all(axis=1)
+    enough &= valid.sum(axis=1) >= share * planned.sum(axis=1)
     weights = np.array([HOURS[name] * 10 ** (PENALTIES[name] / 10) for name in PARTS]) / sum(HOURS.values())
     values = np.full(len(enough), np.nan)
     values[enough] = scale.unfold(total[enough] / worth[enough] @ weights)
@@ -266,7 +268,8 @@ def _of_sums(
 ) -> Floats:
     scale = _scale_within(aggregation, scale)
     if aggregation.name == "lden" and by_part:
-        return _lden_of(sums, share=share, scale=scale)
+        parts, number, _ = _grouping(aggregation, unit.calendar, by_part=True)
+        return _lden_of(sums, np.bincount(parts, minlength=number), share=share, scale=scale)
     unit = restricted(unit, inside(None, aggregation, unit.calendar))
     groups, days = day_groups(unit.calendar)
     number = len(days)

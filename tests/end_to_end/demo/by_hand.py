@@ -248,10 +248,10 @@ class Arm:
         for day in np.unique(self.day_of):
             of_day = self.day_of == day
             block, clock = self.slots.to_numpy()[of_day], hours[of_day]
-            there = ~np.isnan(block)
+            enough = (~np.isnan(block)).mean(axis=0) >= needed
             rows[day] = [
-                value(block[there[:, i], i], clock[there[:, i]]) if there[:, i].mean() >= needed else np.nan
-                for i in range(block.shape[1])
+                value(levels, clock) if counts else np.nan
+                for levels, counts in zip(block.T, enough, strict=True)
             ]
         return pd.DataFrame.from_dict(rows, orient="index", columns=self.devices)
 
@@ -270,22 +270,28 @@ class Arm:
 
 
 def by_mean(mean: Mean) -> Callable[[np.ndarray, np.ndarray], float]:
-    return lambda values, hours: mean(values)
+    return lambda values, hours: mean(values[~np.isnan(values)])
 
 
 def day_evening_night(levels: np.ndarray, hours: np.ndarray) -> float:
-    """Lden of 6–18, 18–22 and 22–6 h (arrêté of 4 April 2006)."""
+    """Lden of 6–18, 18–22 and 22–6 h (arrêté of 4 April 2006), each of them there for half of its intervals."""
     energy = mean_by("energetic")
-    day, evening = (hours >= 6) & (hours < 18), (hours >= 18) & (hours < 22)
-    parts = [
-        (12, energy(levels[day])),
-        (4, energy(levels[evening]) + 5),
-        (8, energy(levels[~day & ~evening]) + 10),
-    ]
-    return float(10 * np.log10(sum(n * 10 ** (level / 10) for n, level in parts) / 24))
+    total = 0.0
+    for length, penalty, of_part in (
+        (12, 0, (hours >= 6) & (hours < 18)),
+        (4, 5, (hours >= 18) & (hours < 22)),
+        (8, 10, (hours >= 22) | (hours < 6)),
+    ):
+        found = levels[of_part]
+        known = found[~np.isnan(found)]
+        if len(known) < len(found) / 2:
+            return float("nan")
+        total += length / 24 * 10 ** ((energy(known) + penalty) / 10)
+    return float(10 * np.log10(total))
 
 
 AGGREGATIONS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {"lden": day_evening_night}
+"""From the planned intervals of a day, NaN where nothing is known, and their local hours."""
 
 
 def counted(package: Package) -> dict[str, Any]:
