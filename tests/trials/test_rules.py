@@ -110,8 +110,8 @@ def test_rules_5_judge_what_rules_4_called_met_wrongly(of_rules_4: Path) -> None
 
 @pytest.fixture(scope="module")
 def of_rules_5(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A package that Insitu made before it knew rules 6: levels of a device that is cleaned in the same four hours
-    of each night.
+    """A package that Insitu made before it knew rules 6: levels of a device that is cleaned in the same four
+    hours of each night.
     """
     folder = tmp_path_factory.mktemp("rules-5")
     with tarfile.open(Path(__file__).parent / "packages" / "rules-5.tar.gz") as archive:
@@ -129,8 +129,8 @@ def test_a_package_of_rules_5_verifies_by_rules_5(of_rules_5: Path) -> None:
 
 
 def test_rules_6_judge_what_rules_5_called_met_wrongly(of_rules_5: Path) -> None:
-    """The truth is 64.2 dB, over the limit of 63.9: 60, 58 and 57 dB by day, evening and night, and .26 more by
-    energy, since hours scatter by 1.5 dB.
+    """The truth is 64.2 dB, over the limit of 63.9: 60, 58 and 57 dB by day, evening and night, and .26 more
+    by energy, since hours scatter by 1.5 dB.
     """
     found = compute(replace(read_inputs(of_rules_5), rules=Rules(6)))
     assert [str(one.verdict) for one in found.endpoints] == ["not_met"]

@@ -173,7 +173,7 @@ def as_counted(aggregation: Aggregation, result: Floats) -> Floats:
 
 
 def day_sums(aggregation: Aggregation, unit: Unit, *, scale: Scale, by_part: bool = True) -> Sums:
-    """The sums of each local day, for `filled_day_values`; for Lden those of each part of it, if `by_part`."""
+    """The sums of each local day, for `filled_day_values`; of each part of it for Lden, if `by_part`."""
     groups, number, weights = _grouping(aggregation, unit.calendar, by_part=by_part)
     unit = restricted(unit, inside(None, aggregation, unit.calendar))
     return sums_of(unit, groups, number, scale=_scale_within(aggregation, scale), weights=weights)
@@ -194,8 +194,8 @@ def day_values(
     A share is 0 to 1, or 0 to 100 with `percent`. `count` and `sum` are for the whole planned day: the mean
     of the valid slots times the number planned, so that a missing interval does not count as 0. A day cut by
     the period has a mean, but no sum, no extreme and no share: those of an hour are not those of a day. On a
-    scale of totals the mean is a sum too. Lden weighs the levels of day, evening and night, of each of which
-    half must be there; without `by_part` (before rules 6) it weighs the slots that are there.
+    scale of totals the mean is a sum too. Lden weighs the levels of day, evening and night, and half of each must
+    be there; without `by_part` (before rules 6) it weighs the slots that are there.
     """
     sums = day_sums(aggregation, unit, scale=scale, by_part=by_part)
     return _of_sums(aggregation, unit, sums, share=share, scale=scale, percent=percent, by_part=by_part)
@@ -241,8 +241,8 @@ def _grouping(
 
 
 def _lden_of(sums: Sums, slots: Ints, *, share: float, scale: Scale) -> Floats:
-    """Lden of each day from the sums of its parts (Directive 2002/49/EC, annex I); NaN where the day has too few
-    slots with a value, or a part fewer than half of its own. `slots`: of each part, whatever is known of them.
+    """Lden of each day from the sums of its parts (Directive 2002/49/EC, annex I); NaN where the day has too
+    few slots with a value, or a part fewer than half of its own. `slots`: of each part, known or not.
     """
     of_parts = (-1, len(PARTS))
     planned, valid, total, worth, length = (

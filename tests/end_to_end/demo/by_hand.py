@@ -55,7 +55,7 @@ class Package:
 
     @cached_property
     def observations(self) -> dict[str, pd.DataFrame]:
-        """By datastream, with the flag that follows from the checks, which the table's own plays no part in."""
+        """By datastream, with the flag that follows from the checks; that of the table plays no part."""
         inside = self.table("observations.csv").drop(columns="flag").assign(inside=True)
         outside = self.table("surroundings.csv").assign(inside=False)
         received = self.table("receipts.csv").set_index(["datastream", "phenomenon_time"])
@@ -91,8 +91,8 @@ class Package:
         return pd.Timestamp(found["start"]).tz_convert("UTC"), pd.Timestamp(found["end"]).tz_convert("UTC")
 
     def followers(self, device: str) -> list[tuple[str, pd.Timestamp, pd.Timestamp | None]]:
-        """Who stood at the positions of a device of the protocol, from when to when: itself, and the devices that
-        are not named in the protocol and took its position later.
+        """Who stood at the positions of a device of the protocol, from when to when: itself, and devices that
+        the protocol does not name and that took its position later.
         """
         named = {name for arm in self.protocol["arms"] for name in arm["devices"]}
         stays = {
@@ -164,7 +164,7 @@ CHECKS: dict[str, Callable[..., np.ndarray]] = {
 
 @dataclass(frozen=True, eq=False)
 class Arm:
-    """The planned intervals of an arm in a period: `slots` has a row for each, and a column for each device."""
+    """The planned intervals of an arm in a period: `slots` has a row for each, a column for each device."""
 
     package: Package
     name: str
@@ -274,7 +274,7 @@ def by_mean(mean: Mean) -> Callable[[np.ndarray, np.ndarray], float]:
 
 
 def day_evening_night(levels: np.ndarray, hours: np.ndarray) -> float:
-    """Lden of 6–18, 18–22 and 22–6 h (arrêté of 4 April 2006), each of them there for half of its intervals."""
+    """Lden of 6–18, 18–22 and 22–6 h (arrêté of 4 April 2006), with half of the intervals of each."""
     energy = mean_by("energetic")
     total = 0.0
     for length, penalty, of_part in (

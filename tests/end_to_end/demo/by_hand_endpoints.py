@@ -1,4 +1,4 @@
-"""The endpoints of a package by hand: each number of `evaluation.json` that follows from results and protocol."""
+"""The endpoints of a package by hand: each number of `evaluation.json` that results and protocol decide."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def targets(endpoint: Any) -> dict[str, Any]:
 
 
 def verdict_of_all(rows: Rows, endpoint: Any) -> str:
-    """All met; or one not met at a level for as many criteria; for the criteria of the demo, none an alternative."""
+    """All met, or one not met where it is the only one: no criterion of the demo is an alternative."""
     told = [verdict_of(rows[statistic], target) for statistic, target in targets(endpoint).items()]
     assert "not_met" not in told or len(told) == 1, "the level for several criteria is not by hand"
     return next((verdict for verdict in ("not_met", "inconclusive") if verdict in told), "met")
@@ -249,8 +249,8 @@ def missing(arms: Arms, verdict: str) -> dict[str, Any]:
 
 
 def worst(arms: Arms, endpoint: Any, level: float, side: int) -> str:
-    """The verdict with every missing interval at the most extreme that was seen in its arm and period, or that far
-    from the other arm at that time: further than any percentile.
+    """The verdict with every missing interval at the most extreme that was seen in its arm and period, or that
+    far from the other arm at that time: further than any percentile.
     """
     filled: Arms = {}
     for (role, period), arm in arms.items():

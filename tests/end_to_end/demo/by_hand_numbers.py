@@ -17,8 +17,8 @@ NODES, WEIGHTS = np.polynomial.legendre.leggauss(80)
 
 @dataclass(frozen=True)
 class Seen:
-    """What day values say about the dependence: for each φ the restricted likelihood (logarithm), the variance of
-    their mean, and that variance for values of variance 1.
+    """Day values and their dependence: for each φ the restricted likelihood (logarithm), the variance of their
+    mean, and that variance for values of variance 1.
     """
 
     n: int
@@ -83,8 +83,8 @@ def of_two_periods(
     *,
     ratio: bool = False,
 ) -> dict[str, float]:
-    """After − before: one φ, two variances, Welch and Satterthwaite. Or after/before by the delta method, as many
-    standard errors wide as the difference.
+    """After − before: one φ, two variances, Welch and Satterthwaite. Or after/before by the delta method, as
+    many standard errors wide as the difference.
     """
     phi, prior = phis(len(before[0]) + len(after[0]))
     a, b = seen(*before, phi), seen(*after, phi)
@@ -138,7 +138,7 @@ def root3(n: int) -> int:
 
 @dataclass(frozen=True)
 class Statistic:
-    """A statistic of pairs, the scale on which it is about symmetric, and how much its interval is enlarged."""
+    """A statistic of pairs, the scale on which it is about symmetric, and how its interval is enlarged."""
 
     of: Callable[[np.ndarray, np.ndarray], float]
     to: Callable[[float], float]

@@ -30,14 +30,14 @@ NOT_BY_HAND = {
     r"/endpoints/.*/findings/tipping_(point|unseen)(_apart)?/.*": "found by halving, to one percentile",
     r"/endpoints/.*/missing/tipping/.*": "found by halving, to one percentile",
 }
-"""Which days a demo has, and so which of the findings, depends on today. A finding that blocks an endpoint, or
-turns its verdict, is not among them: the verdict by hand is another one then, and the test fails.
+"""Which days a demo has, and so which of the findings, depends on today. A finding that blocks an endpoint,
+or turns its verdict, is not among them: the verdict by hand is another one then, and the test fails.
 """
 BY_CHANCE = re.compile(r"/sensitivity/(block_length:\d+|day_bootstrap) \w+/(low|high)$")
 """Ends of bootstraps: two runs with other random numbers."""
 OF_WIDTH, OF_CHANCE, OF_VALUE, OF_WORTH = 1e-4, 0.25, 1e-6, 1e-3
-"""How far two numbers may be apart: ends as a share of the interval's width (an integral beside a sum over a grid),
-those by chance, other numbers as a share of themselves, and days' worth of information.
+"""How far two numbers may be apart: ends as a share of the interval's width (an integral beside a sum over a
+grid), those by chance, other numbers as a share of themselves, and days' worth of information.
 """
 
 
@@ -137,7 +137,7 @@ def differences(stated: dict[str, Any], found: dict[str, Any]) -> list[str]:
 
 
 def compared(folder: Path) -> tuple[list[str], int]:
-    """What differs, and how many numbers were computed again."""
+    """Each difference, and how many numbers were computed again."""
     package = Package(folder)
     stated = dict(leaves(as_keyed(package.document("evaluation.json"))))
     found = dict(leaves(by_hand(package)))
