@@ -194,8 +194,8 @@ def day_values(
     A share is 0 to 1, or 0 to 100 with `percent`. `count` and `sum` are for the whole planned day: the mean
     of the valid slots times the number planned, so that a missing interval does not count as 0. A day cut by
     the period has a mean, but no sum, no extreme and no share: those of an hour are not those of a day. On a
-    scale of totals the mean is a sum too. Lden weighs the levels of day, evening and night, and half of each must
-    be there; without `by_part` (before rules 6) it weighs the slots that are there.
+    scale of totals the mean is a sum too. Lden weighs the levels of day, evening and night, and half of each
+    must be there; without `by_part` (before rules 6) it weighs the slots that are there.
     """
     sums = day_sums(aggregation, unit, scale=scale, by_part=by_part)
     return _of_sums(aggregation, unit, sums, share=share, scale=scale, percent=percent, by_part=by_part)

@@ -249,8 +249,8 @@ def missing(arms: Arms, verdict: str) -> dict[str, Any]:
 
 
 def worst(arms: Arms, endpoint: Any, level: float, side: int) -> str:
-    """The verdict with every missing interval at the most extreme that was seen in its arm and period, or that
-    far from the other arm at that time: further than any percentile.
+    """The verdict with every missing interval at the most extreme that was seen in its arm and period, or
+    that far from the other arm at that time: further than any percentile.
     """
     filled: Arms = {}
     for (role, period), arm in arms.items():

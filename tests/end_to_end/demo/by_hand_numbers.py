@@ -17,8 +17,8 @@ NODES, WEIGHTS = np.polynomial.legendre.leggauss(80)
 
 @dataclass(frozen=True)
 class Seen:
-    """Day values and their dependence: for each φ the restricted likelihood (logarithm), the variance of their
-    mean, and that variance for values of variance 1.
+    """Day values and their dependence: for each φ the restricted likelihood (logarithm), the variance of
+    their mean, and that variance for values of variance 1.
     """
 
     n: int
