@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.trials.test_aggregate import AUTUMN, SPRING, one_day, unit_of
-from tests.trials.world import Floats
+from tests.trials.world import HOUR, START, Floats
 from trials.plan.aggregation import Aggregation
 from trials.series.aggregate import day_values
 from trials.series.scale import ENERGETIC
@@ -79,3 +79,12 @@ def test_lden_of_a_day_on_which_the_clocks_change_weighs_a_night_of_eight_hours(
     (found,) = day_values(Aggregation(name="lden"), unit_of(levels, start=start), share=0.75, scale=ENERGETIC)
     of_night = (10**8 + (night + 1) * 10**6) / (night + 2)
     assert found == pytest.approx(10 * math.log10((16 * 10**6 + 8 * of_night) / 24))
+
+
+def test_a_day_that_the_period_cuts_needs_half_of_a_whole_night() -> None:
+    """From 6 h on, eighteen hours are three quarters of a day, and two hours are no night."""
+    levels = np.full(18 + 24, 60.0)
+    found = day_values(
+        Aggregation(name="lden"), unit_of(levels, start=START + 6 * HOUR), share=0.75, scale=ENERGETIC
+    )
+    assert np.isnan(found).tolist() == [True, False]

@@ -236,19 +236,33 @@ def _grouping(
         return groups, len(days), None
     if not by_part:
         return groups, len(days), penalties(calendar)
+    return _part_groups(calendar), len(PARTS) * len(days), None
+
+
+@lru_cache(maxsize=64)
+def _part_groups(calendar: Calendar) -> Ints:
+    """Group of each slot: three for each local day, day, evening and night."""
     part = sum(at * in_period(hours=calendar.hour, period=name) for at, name in enumerate(PARTS))
-    return len(PARTS) * groups + part, len(PARTS) * len(days), None
+    groups = len(PARTS) * day_groups(calendar)[0] + part
+    groups.flags.writeable = False  # cached: every caller gets the same array
+    return groups
 
 
-def _lden_of(sums: Sums, slots: Ints, *, share: float, scale: Scale) -> Floats:
+def _lden_of(sums: Sums, calendar: Calendar, *, share: float, scale: Scale) -> Floats:
     """Lden of each day from the sums of its parts (Directive 2002/49/EC, annex I); NaN where the day has too
-    few slots with a value, or a part fewer than half of its own. `slots`: of each part, known or not.
+    few slots with a value, or a part fewer than half of those that it usually has.
     """
-    of_parts = (-1, len(PARTS))
     planned, valid, total, worth, length = (
-        np.reshape(one, of_parts) for one in (sums.planned, sums.valid, sums.total, sums.worth, slots)
+        np.reshape(one, (-1, len(PARTS)))
+        for one in (
+            sums.planned,
+            sums.valid,
+            sums.total,
+            sums.worth,
+            np.bincount(_part_groups(calendar), minlength=len(sums.valid)),
+        )
     )
-    enough = ((valid > 0) & (2 * valid >= length)).all(axis=1)
+    enough = ((valid > 0) & (2 * valid >= np.median(length, axis=0))).all(axis=1)
     enough &= valid.sum(axis=1) >= share * planned.sum(axis=1)
     weights = np.array([HOURS[name] * 10 ** (PENALTIES[name] / 10) for name in PARTS]) / sum(HOURS.values())
     values = np.full(len(enough), np.nan)
@@ -268,8 +282,7 @@ def _of_sums(
 ) -> Floats:
     scale = _scale_within(aggregation, scale)
     if aggregation.name == "lden" and by_part:
-        parts, number, _ = _grouping(aggregation, unit.calendar, by_part=True)
-        return _lden_of(sums, np.bincount(parts, minlength=number), share=share, scale=scale)
+        return _lden_of(sums, unit.calendar, share=share, scale=scale)
     unit = restricted(unit, inside(None, aggregation, unit.calendar))
     groups, days = day_groups(unit.calendar)
     number = len(days)
