@@ -17,7 +17,6 @@ from proving.coverage.looks import Looked
 from proving.coverage.missing import Judged, Silent
 from proving.coverage.seasons import Drifted, Season
 from simulators.worlds.cell import Cell, World
-from simulators.worlds.heavy import heavy_tailed
 from simulators.worlds.register import WORLDS, cells, looked
 from simulators.worlds.spaced import spaced
 from trials.plan.parts import WORST_PERCENTILE
@@ -284,7 +283,7 @@ def list_entries() -> list[Entry]:
     hourly = list(WORLDS.values())
     return [
         *(OfWorld(world, cell) for world in hourly for cell in cells(world)),
-        *(OfWorld(world, cell) for world, some in (*spaced(), *heavy_tailed()) for cell in some),
+        *(OfWorld(world, cell) for world, some in spaced() for cell in some),
         *(OfSilence(cell) for cell in missing.cells()),
         *(OfLooks(world, cell) for world, some in looked(hourly) for cell in some),
         *(OfSilence(cell, POWER) for cell in missing.powers()),
