@@ -6,9 +6,11 @@ A number that is not computed again is named in `NOT_BY_HAND`, with the reason.
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -142,6 +144,24 @@ def compared(folder: Path) -> tuple[list[str], int]:
     stated = dict(leaves(as_keyed(package.document("evaluation.json"))))
     found = dict(leaves(by_hand(package)))
     return differences(stated, found), len(stated.keys() & found.keys())
+
+
+def test_nothing_by_hand_comes_from_the_product() -> None:
+    imported = set()
+    for path in sorted(Path(__file__).parent.glob("by_hand*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                imported.add(node.module or "")
+            elif isinstance(node, ast.Import):
+                imported |= {name.name for name in node.names}
+    own = {name for name in imported if name.startswith("tests.")}
+    assert own == {"tests.end_to_end.demo", "tests.end_to_end.demo.by_hand"}  # files by hand
+    assert {name.split(".")[0] for name in imported - own} <= {
+        "numpy",
+        "pandas",
+        "scipy",
+        "statsmodels",
+    } | set(sys.stdlib_module_names)
 
 
 LEAST = {"platform-air": 1300, "ward-ventilation": 750, "street-noise": 330}
