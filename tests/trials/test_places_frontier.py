@@ -1,7 +1,7 @@
 """How well can any rule tell a step at the change from one a day or two before it? By the lemma of Neyman and
-Pearson, for somebody who knows φ, σ, the level, the size of the step and both places: if a step that comes too
-early is `met` in at most .025, one at the change is met in at most Φ(δ − 1.96), δ the distance of the two in
-standard deviations of independent shocks. docs/validation.md has the table.
+Pearson, for somebody who knows φ, σ, the level, the size of the step and both places: if a step that comes
+too early is `met` in at most .025, one at the change is met in at most Φ(δ − 1.96), δ the distance of the two
+in standard deviations of independent shocks. docs/validation.md has the table.
 """
 
 from __future__ import annotations
