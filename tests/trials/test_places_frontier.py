@@ -33,7 +33,9 @@ def steps(phi: float, before: int, after: int, early: int) -> Floats:
     hours, cut = 24 * (before + after), 24 * before
     error = np.sqrt(variance_of_mean(phi, cut) + variance_of_mean(phi, hours - cut))
     shapes = np.array([np.arange(hours) >= cut - 24 * days for days in (0, early)], float)
-    return SIZE * error * shapes / (shapes[:, cut:].mean(axis=1) - shapes[:, :cut].mean(axis=1))[:, None]
+    return np.asarray(
+        SIZE * error * shapes / (shapes[:, cut:].mean(axis=1) - shapes[:, :cut].mean(axis=1))[:, None]
+    )
 
 
 def independent(series: Floats, phi: float) -> Floats:

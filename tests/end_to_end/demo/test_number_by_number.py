@@ -116,7 +116,7 @@ def apart(path: str, stated: Any, found: Any, widths: dict[str, float]) -> bool:
     above, name = path.rsplit("/", 1)
     if name in ("low", "high") and above in widths:
         share = OF_CHANCE if BY_CHANCE.search(path) else OF_WIDTH
-        return abs(stated - found) > share * widths[above]
+        return bool(abs(stated - found) > share * widths[above])
     share = OF_WORTH if name == "n_effective" else OF_VALUE
     return not math.isclose(stated, found, rel_tol=share, abs_tol=1e-9)
 
