@@ -151,6 +151,7 @@ def answered(world: World[AnyCell], cell: AnyCell, drawn: Drawn, days: int | Non
         world.design,
         start=world.starts(cell),
         interval=world.interval,
+        grid=world.interval,
         kept=world.kept,
         unit=world.unit,
         targets=world.targets,

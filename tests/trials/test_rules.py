@@ -5,6 +5,7 @@ verifies by them.
 from __future__ import annotations
 
 import json
+import math
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -105,6 +106,37 @@ def test_rules_5_judge_what_rules_4_called_met_wrongly(of_rules_4: Path) -> None
     assert [str(one.verdict) for one in found.endpoints] == ["not_evaluable", "inconclusive"]
     assert "step_earlier" in {one.code for one in found.endpoints[0].findings}
     assert "tipping_within" in {one.code for one in found.endpoints[1].findings}
+
+
+@pytest.fixture(scope="module")
+def of_rules_5(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package that Insitu made before it knew rules 6: levels of a device that is cleaned in the same four
+    hours of each night.
+    """
+    folder = tmp_path_factory.mktemp("rules-5")
+    with tarfile.open(Path(__file__).parent / "packages" / "rules-5.tar.gz") as archive:
+        archive.extractall(folder, filter="data")
+    return folder / "package-rules-5"
+
+
+def test_a_package_of_rules_5_verifies_by_rules_5(of_rules_5: Path) -> None:
+    given = read_inputs(of_rules_5)
+    assert given.rules == Rules(5)
+    assert [(check.name, check.lines) for check in verify(of_rules_5) if not check.ok] == []
+    stored = json.loads((of_rules_5 / "evaluation.json").read_text("utf-8"))
+    assert json.loads(json.dumps(document_of(compute(given)))) == stored
+    assert [one["verdict"] for one in stored["endpoints"]] == ["met"]
+
+
+def test_rules_6_judge_what_rules_5_called_met_wrongly(of_rules_5: Path) -> None:
+    """The truth is 64.2 dB, over the limit of 63.9: 60, 58 and 57 dB by day, evening and night, and .26 more
+    by energy, since hours scatter by 1.5 dB.
+    """
+    found = compute(replace(read_inputs(of_rules_5), rules=Rules(6)))
+    assert [str(one.verdict) for one in found.endpoints] == ["not_met"]
+    energy = 12 * 10**6.0 + 4 * 10**6.3 + 8 * 10**6.7
+    truth = 10 * math.log10(energy / 24) + 1.5**2 * math.log(10) / 20
+    assert found.endpoints[0].estimates[0].value == pytest.approx(truth, abs=0.2)
 
 
 def test_rules_that_this_version_does_not_know_are_refused_with_the_next_step(tmp_path: Path) -> None:

@@ -145,17 +145,19 @@ class Question:
     def _day_values(self, unit: Unit) -> Floats:
         """The endpoint's aggregation of each local day of one unit."""
         chosen, share, percent = self.aggregation, self.capture.day, self.endpoint.unit == "%"
-        scale = self.scale
+        scale, by_part = self.scale, self.rules.weigh_parts
 
         def values(unit: Unit) -> Floats:
-            return day_values(chosen, unit, share=share, scale=scale, percent=percent)
+            return day_values(chosen, unit, share=share, scale=scale, percent=percent, by_part=by_part)
 
         def sums(unit: Unit) -> Sums:
-            return day_sums(chosen, unit, scale=scale)
+            return day_sums(chosen, unit, scale=scale, by_part=by_part)
 
         def filled(unit: Unit, filling: Filling) -> Floats:
             made = partial(self.once, ("day sums", chosen, scale), unit, sums)
-            return filled_day_values(chosen, unit, filling, made, share=share, scale=scale, percent=percent)
+            return filled_day_values(
+                chosen, unit, filling, made, share=share, scale=scale, percent=percent, by_part=by_part
+            )
 
         return self.once_filled(("days", chosen, share, scale, percent), unit, values, filled)
 

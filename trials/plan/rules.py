@@ -13,7 +13,7 @@ from insitu.errors import CorrectInput
 
 RULES_1: Final = 1
 """The rules of documents that name none."""
-NEWEST: Final = 5
+NEWEST: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,13 @@ class Rules:
         planned intervals. Before rules 4 a single hour at the end of a period was a day.
         """
         return self.version >= 4
+
+    @property
+    def weigh_parts(self) -> bool:
+        """The Lden of a day weighs the levels of its day, evening and night by 12, 4 and 8 hours. Before
+        rules 6 it weighed the intervals that were there, so that a night that was lost in part counted less.
+        """
+        return self.version >= 6
 
     @property
     def true_lags(self) -> bool:

@@ -22,9 +22,10 @@ from trials.series.inputs import Placement
 from trials.series.scale import ARITHMETIC, Scale
 from trials.series.slots import Calendar, Unit, day_groups, steps_of
 from trials.series.sums import Filling, Sums, grouped, means_of, sums_of
-from trials.statistics.metrics.levels import in_period
+from trials.statistics.metrics.levels import HOURS, PENALTIES, in_period
 
 DAY_EVENING_NIGHT = {"ld": "day", "le": "evening", "ln": "night"}
+PARTS = ("day", "evening", "night")
 NO_LEVELS = ("duty", "sum")
 """Their slots hold shares or sums, on whatever scale the property is."""
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -171,16 +172,21 @@ def as_counted(aggregation: Aggregation, result: Floats) -> Floats:
     return (result > (aggregation.threshold or 0.0)).astype(np.float64)
 
 
-def day_sums(aggregation: Aggregation, unit: Unit, *, scale: Scale) -> Sums:
-    """The sums of each local day, for `filled_day_values`."""
-    groups, days = day_groups(unit.calendar)
+def day_sums(aggregation: Aggregation, unit: Unit, *, scale: Scale, by_part: bool = True) -> Sums:
+    """The sums of each local day, for `filled_day_values`; of each part of it for Lden, if `by_part`."""
+    groups, number, weights = _grouping(aggregation, unit.calendar, by_part=by_part)
     unit = restricted(unit, inside(None, aggregation, unit.calendar))
-    weights = _weights(aggregation, unit.calendar)
-    return sums_of(unit, groups, len(days), scale=_scale_within(aggregation, scale), weights=weights)
+    return sums_of(unit, groups, number, scale=_scale_within(aggregation, scale), weights=weights)
 
 
 def day_values(
-    aggregation: Aggregation, unit: Unit, *, share: float, scale: Scale, percent: bool = False
+    aggregation: Aggregation,
+    unit: Unit,
+    *,
+    share: float,
+    scale: Scale,
+    percent: bool = False,
+    by_part: bool = True,
 ) -> Floats:
     """One value for every local day of the unit's calendar; NaN where fewer than `share` of its planned slots
     are valid.
@@ -188,10 +194,11 @@ def day_values(
     A share is 0 to 1, or 0 to 100 with `percent`. `count` and `sum` are for the whole planned day: the mean
     of the valid slots times the number planned, so that a missing interval does not count as 0. A day cut by
     the period has a mean, but no sum, no extreme and no share: those of an hour are not those of a day. On a
-    scale of totals the mean is a sum too.
+    scale of totals the mean is a sum too. Lden weighs the levels of day, evening and night, and half of each
+    must be there; without `by_part` (before rules 6) it weighs the slots that are there.
     """
-    sums = day_sums(aggregation, unit, scale=scale)
-    return _of_sums(aggregation, unit, sums, share=share, scale=scale, percent=percent)
+    sums = day_sums(aggregation, unit, scale=scale, by_part=by_part)
+    return _of_sums(aggregation, unit, sums, share=share, scale=scale, percent=percent, by_part=by_part)
 
 
 def filled_day_values(
@@ -203,32 +210,79 @@ def filled_day_values(
     share: float,
     scale: Scale,
     percent: bool = False,
+    by_part: bool = True,
 ) -> Floats:
     """`day_values` of the filled unit; `sums`: `day_sums` of the unit without its filling."""
     if aggregation.name in WITH_STEP:  # they need more than sums
         return day_values(aggregation, filling.in_unit(unit), share=share, scale=scale, percent=percent)
-    more = filling.in_sums(
-        sums(),
-        unit,
-        day_groups(unit.calendar)[0],
-        scale=_scale_within(aggregation, scale),
-        weights=_weights(aggregation, unit.calendar),
-    )
-    return _of_sums(aggregation, unit, more, share=share, scale=scale, percent=percent)
+    groups, _, weights = _grouping(aggregation, unit.calendar, by_part=by_part)
+    within_day = _scale_within(aggregation, scale)
+    more = filling.in_sums(sums(), unit, groups, scale=within_day, weights=weights)
+    return _of_sums(aggregation, unit, more, share=share, scale=scale, percent=percent, by_part=by_part)
 
 
 def _scale_within(aggregation: Aggregation, scale: Scale) -> Scale:
     return ARITHMETIC if aggregation.name in NO_LEVELS else scale
 
 
-def _weights(aggregation: Aggregation, calendar: Calendar) -> Floats | None:
-    return penalties(calendar) if aggregation.name == "lden" else None
+def _grouping(
+    aggregation: Aggregation, calendar: Calendar, *, by_part: bool
+) -> tuple[Ints, int, Floats | None]:
+    """(group of each slot, number of groups, weight of each slot): local days; for Lden the three parts of
+    each, or before rules 6 days with the penalties as weights.
+    """
+    groups, days = day_groups(calendar)
+    if aggregation.name != "lden":
+        return groups, len(days), None
+    if not by_part:
+        return groups, len(days), penalties(calendar)
+    return _part_groups(calendar), len(PARTS) * len(days), None
+
+
+@lru_cache(maxsize=64)
+def _part_groups(calendar: Calendar) -> Ints:
+    """Group of each slot: three for each local day, day, evening and night."""
+    part = sum(at * in_period(hours=calendar.hour, period=name) for at, name in enumerate(PARTS))
+    groups = len(PARTS) * day_groups(calendar)[0] + part
+    groups.flags.writeable = False  # cached: every caller gets the same array
+    return groups
+
+
+def _lden_of(sums: Sums, calendar: Calendar, *, share: float, scale: Scale) -> Floats:
+    """Lden of each day from the sums of its parts (Directive 2002/49/EC, annex I); NaN where the day has too
+    few slots with a value, or a part fewer than half of those that it usually has.
+    """
+    planned, valid, total, worth, length = (
+        np.reshape(one, (-1, len(PARTS)))
+        for one in (
+            sums.planned,
+            sums.valid,
+            sums.total,
+            sums.worth,
+            np.bincount(_part_groups(calendar), minlength=len(sums.valid)),
+        )
+    )
+    enough = ((valid > 0) & (2 * valid >= np.median(length, axis=0))).all(axis=1)
+    enough &= valid.sum(axis=1) >= share * planned.sum(axis=1)
+    weights = np.array([HOURS[name] * 10 ** (PENALTIES[name] / 10) for name in PARTS]) / sum(HOURS.values())
+    values = np.full(len(enough), np.nan)
+    values[enough] = scale.unfold(total[enough] / worth[enough] @ weights)
+    return values
 
 
 def _of_sums(
-    aggregation: Aggregation, unit: Unit, sums: Sums, *, share: float, scale: Scale, percent: bool
+    aggregation: Aggregation,
+    unit: Unit,
+    sums: Sums,
+    *,
+    share: float,
+    scale: Scale,
+    percent: bool,
+    by_part: bool,
 ) -> Floats:
     scale = _scale_within(aggregation, scale)
+    if aggregation.name == "lden" and by_part:
+        return _lden_of(sums, unit.calendar, share=share, scale=scale)
     unit = restricted(unit, inside(None, aggregation, unit.calendar))
     groups, days = day_groups(unit.calendar)
     number = len(days)

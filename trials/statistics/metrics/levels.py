@@ -9,8 +9,10 @@ from insitu.errors import CorrectInput
 from trials.statistics.metrics.pairs import known
 
 _PERIODS = {"day": (6, 18), "evening": (18, 22), "night": (22, 6)}
-_PENALTY = {"day": 0.0, "evening": 5.0, "night": 10.0}
-_HOURS = {"day": 12, "evening": 4, "night": 8}
+PENALTIES = {"day": 0.0, "evening": 5.0, "night": 10.0}
+"""Added to the level of each part of a day for Lden, dB."""
+HOURS = {"day": 12, "evening": 4, "night": 8}
+"""How much each part of a day weighs in Lden."""
 
 
 def energetic_mean(*, levels: ArrayLike) -> float:
@@ -49,9 +51,9 @@ def lden(*, levels: ArrayLike, hours: ArrayLike) -> float:
     annex I.
     """
     rated = {
-        period: period_level(levels=levels, hours=hours, period=period) + _PENALTY[period]
-        for period in _HOURS
+        period: period_level(levels=levels, hours=hours, period=period) + PENALTIES[period]
+        for period in HOURS
     }
     highest = max(rated.values())
-    total = sum(length * 10 ** ((rated[period] - highest) / 10) for period, length in _HOURS.items())
+    total = sum(length * 10 ** ((rated[period] - highest) / 10) for period, length in HOURS.items())
     return highest + float(10 * np.log10(total / 24))
