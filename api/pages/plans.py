@@ -111,7 +111,7 @@ def _show(
     page = page_of(request, viewer)
     seen = see_site(conn, viewer, site, now=page.now)
     found = seen.plan(plan)
-    devices = on_plan(seen, list_shown(conn, context, viewer, page, site=site), found)
+    devices = on_plan(seen, list_shown(conn, context, viewer, page, site=site, with_days=False), found)
     moved = next((one for one in devices if one.shown.row.device_id == placed), None)
     return respond(
         request,

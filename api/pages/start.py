@@ -49,7 +49,7 @@ def start_page(request: Request, conn: Conn, context: Ctx, viewer: Signed) -> HT
     page = page_of(request, viewer)
     trials = visible_trials(conn, viewer)
     facts = load_trial_facts(conn, [one.code for one in trials])
-    devices = list_seen(conn, context, viewer, page)
+    devices = list_seen(conn, context, viewer, page, with_days=False)
     within = load_scope(conn, viewer, now=page.now)
     reasons = count_reasons(conn, within, since=page.now - timedelta(days=1))
     lines = list_ledger(conn, within)

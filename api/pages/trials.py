@@ -140,7 +140,7 @@ def trials_page(request: Request, conn: Conn, context: Ctx, viewer: Signed, aske
     page = page_of(request, viewer)
     found = visible_trials(conn, viewer)
     facts = load_trial_facts(conn, [one.code for one in found])
-    devices = list_seen(conn, context, viewer, page)
+    devices = list_seen(conn, context, viewer, page, with_days=False)
     shown = [
         ShownTrial(
             one,
