@@ -72,13 +72,14 @@ function begin() {
     clearTimeout(timer);
     asking?.abort();
     const own = (asking = new AbortController());
-    const address = addressOf(wanted);
+    const asked = wanted;
+    const address = addressOf(asked);
     try {
       const answer = await fetch(address, { signal: own.signal });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       if (own.signal.aborted) return;
       if (!answer.ok || answer.redirected || !page.querySelector("[data-view]")) throw new Error("no map");
-      take(page);
+      take(page, asked);
       history.replaceState(null, "", address);
     } catch (error) {
       if (error.name !== "AbortError") location.assign(address); // the browser shows what is wrong
@@ -86,12 +87,13 @@ function begin() {
   }
 
   // The parts of the page that depend on the place; the element that holds the focus keeps it.
-  function take(page) {
+  function take(page, asked) {
     const focused = document.activeElement;
     const name = focused?.dataset?.move;
     const href = sheet.contains(focused) && focused !== sheet ? focused.getAttribute("href") : null;
     const drawn = page.querySelector("[data-view]");
     shown = read(drawn.dataset.view);
+    if (wanted === asked) wanted = shown; // an address has fewer digits
     sheet.replaceChildren(...drawn.children);
     for (const part of ["nav.moves", "table thead", ".pager"]) {
       const old = document.querySelector(`.beside ${part}`);

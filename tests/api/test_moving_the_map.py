@@ -131,7 +131,7 @@ def test_the_wheel_scrolls_the_page_and_zooms_about_the_pointer_with_ctrl(
     page = open_map(browser, address, own_world_url, troubles, viewport=size)
     at_sheet(page, *mark(page))
     page.mouse.wheel(0, 60)
-    page.wait_for_function("scrollY > 0")
+    page.wait_for_function("() => scrollY > 0")
     assert page.url == address + START
     x, y = mark(page)
     at_sheet(page, x, y)
