@@ -1,5 +1,5 @@
-"""What people write is what others read: a form or a body with a character that nobody sees is refused, whatever
-its field. So no name looks like another, and none reads backwards.
+"""A form or a body with a character that nobody sees is refused, whatever its field: no name looks like
+another, and none reads backwards.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Letters that nobody sees. In a name they make one that looks like another, or that reads backwards.
 
-Refused are control and format characters, line separators, fillers, and what Unicode lets a program ignore; as
-RFC 8264 (PRECIS) does for free text. Kept is what a script needs to be written: joiners in their place (RFC
-5892, appendix A), selectors of the form of a sign, and the parts of one picture.
+Refused are control and format characters, line separators, fillers, and what Unicode lets a program ignore;
+as RFC 8264 (PRECIS) does for free text. Kept is what a script needs to be written: joiners in their place
+(RFC 5892, appendix A), selectors of the form of a sign, and the parts of one picture.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ class Group(Part):
     def _serials_fit(self) -> Group:
         if self.serials and len(self.serials) != len(self.devices):
             raise ValueError(
-                f"it has {len(self.devices)} devices and {len(self.serials)} serial numbers: give one for each"
+                f"it has {len(self.devices)} devices and {len(self.serials)} serial numbers: give each one"
             )
         return self
 

@@ -52,8 +52,8 @@ def test_lines_are_kept_where_a_text_may_have_them() -> None:
 
 
 def test_every_letter_that_is_drawn_may_stand_between_two_others() -> None:
-    """The oracle is the general category: letters, numbers, marks, signs and spaces are drawn, but for those that
-    Unicode lists as Default_Ignorable_Code_Point, which are few and above.
+    """The oracle is the general category: letters, numbers, marks, signs and spaces are drawn, but for those
+    that Unicode lists as Default_Ignorable_Code_Point, which are few and above.
     """
     drawn = ("L", "N", "P", "S", "M", "Zs")
     refused = [

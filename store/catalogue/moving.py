@@ -196,7 +196,7 @@ def moved_columns(conn: Connection) -> dict[str, list[str]]:
 
 
 def begin_import(conn: Connection) -> bool:
-    """False while somebody else imports a catalogue; otherwise nobody else does until the transaction ends."""
+    """False while somebody else imports a catalogue; else nobody else does until the transaction ends."""
     return bool(scalar(conn, _SQL.begin_import))
 
 

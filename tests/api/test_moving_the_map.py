@@ -1,5 +1,5 @@
-"""Moving the map in headless chromium: by mouse, wheel, fingers, keys and buttons, without another page. The oracle
-is a site's mark: where it is on the screen after the server has drawn the part again.
+"""Moving the map in headless chromium: by mouse, wheel, fingers, keys and buttons, without another page. The
+oracle is a site's mark: where it is on the screen after the server has drawn the part again.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Heavy plans of one organisation do not make another one wait: organisations take turns, and who sends too many
-hears so at once.
+"""Heavy plans of one organisation do not make another one wait: organisations take turns, and who sends too
+many hears so at once.
 """
 
 from __future__ import annotations

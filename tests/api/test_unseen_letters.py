@@ -1,5 +1,5 @@
-"""No form and no body of the API takes a text with a character that nobody sees, whatever the field: every route
-that takes one is asked.
+"""No form and no body of the API takes a text with a character that nobody sees, whatever the field: every
+route that takes one is asked.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ def english(text: str) -> set[str]:
 
 
 def sentence(page: str) -> str:
-    """What a page says is wrong: the card of an error, or the line above a form."""
+    """The refusal on a page: the card of an error, or the line above a form."""
     card = page.partition('class="card narrow"')[2].partition("</section>")[0]
     told = card or " ".join(re.findall(r'role="alert">(.*?)</p>', page, re.DOTALL))
     return html.unescape(" ".join(re.sub(r"<[^>]+>", " ", told).split()))

@@ -1,5 +1,5 @@
-"""Two imports of a catalogue at once, a kill at any statement of one, and numbers that would leave none for what
-comes after.
+"""Two imports of a catalogue at once, a kill at any statement of one, and numbers that would leave none for
+those that come after.
 """
 
 from __future__ import annotations

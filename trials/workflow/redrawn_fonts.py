@@ -1,5 +1,5 @@
-"""Fonts for the letters of a drawing: a family that the machine has in place of a generic name, or of one that it
-has not. The renderer knows no generic families, and would set every unknown one in serifs.
+"""Fonts for the letters of a drawing: a family that the machine has in place of a generic name, or of one
+that it has not. The renderer knows no generic families, and would set every unknown one in serifs.
 """
 
 from __future__ import annotations
