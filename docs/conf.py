@@ -114,6 +114,7 @@ NAVIGATION = {
             "0033-maps-and-plans-are-drawn-here",
             "0034-walls-ask",
             "0035-a-catalogue-moves-with-its-numbers",
+            "0037-characters-that-nobody-sees",
         ],
     },
 }
