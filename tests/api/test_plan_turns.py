@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.api.conftest import new_session, server
-from tests.api.test_plans import SITE
+from tests.api.conftest import form_token, new_session, server
+from tests.api.test_plans import PAGE, SITE
 from tests.pictures import SVG, in_svg
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
@@ -44,6 +44,13 @@ def test_a_plan_is_drawn_while_another_organisation_sends_heavy_ones(
         for thread in threads:
             thread.start()
         time.sleep(1.5)
+        with httpx.Client(base_url=address, timeout=200) as client:
+            client.cookies.set("insitu", new_session(own_world_url, "metro"), domain="127.0.0.1")
+            data = {"form": form_token(client, PAGE), "name": "Ninth floor", "rank": "9"}
+            shown = client.post(f"{PAGE}/plans", data=data, files={"file": ("plan.svg", HEAVY)})
+        assert shown.status_code == 503
+        assert "Other plans are being drawn" in shown.text
+        assert 'value="Ninth floor"' in shown.text, "the form keeps what was typed"
         answer, waited = send("lab", "Plain", SVG)
         assert answer.status_code == 201, answer.text
         for thread in threads:
