@@ -43,6 +43,9 @@ ACTS: Final[dict[str, Act]] = {
     "POST /people/tokens": Act.SIGN_IN,
     "POST /people/tokens/{number}/end": Act.SIGN_IN,
     "POST /people/tokens/{number}/hand-over": Act.SIGN_IN,
+    "POST /people/walls/{number}/end": Act.SIGN_IN,
+    "GET /api/v1/people/walls": Act.SIGN_IN,
+    "POST /api/v1/people/walls/{number}/end": Act.SIGN_IN,
     # of the person's own alerts alone; they ask themselves what the person may see
     "GET /alerts": Act.SIGN_IN,
     "POST /alerts/acknowledge": Act.SIGN_IN,

@@ -95,6 +95,7 @@ from api.routes import protocols as protocol_routes
 from api.routes import rejects as reject_routes
 from api.routes import views as view_routes
 from api.routes import windows as window_routes
+from api.seen import require_seen
 from api.snippets import PublicAddress
 from api.strips import Strips
 from api.uploads import Uploads
@@ -194,11 +195,11 @@ def _include(app: FastAPI) -> None:
         accessible.open_router,
         wall.open_router,
     ):
-        app.include_router(router, include_in_schema=False)
+        app.include_router(router, dependencies=[Depends(require_seen)], include_in_schema=False)
     answers = {**problems.RESPONSES, **problems.OF_BODIES}
     app.include_router(ingest.router, prefix="/api/v1", tags=["observations"], responses=answers)
 
-    pages = [Depends(require_act_below(""))]
+    pages = [Depends(require_act_below("")), Depends(require_seen)]
     for router in (
         session.router,
         account.router,
@@ -240,7 +241,7 @@ def _include(app: FastAPI) -> None:
 
 def _include_api(app: FastAPI) -> None:
     """The part of the HTTP API for signed-in people and their programs."""
-    signed = [Depends(require_act_below("/api/v1"))]
+    signed = [Depends(require_act_below("/api/v1")), Depends(require_seen)]
     for tag, router in (
         ("programme", programme_routes.router),
         ("programme", steps.router),

@@ -13,9 +13,17 @@ from trials.workflow.condition import Judged, load_conditions
 
 
 def conditions_of(
-    conn: Connection, context: Context, viewer: Viewer, devices: Sequence[FleetRow], now: datetime
+    conn: Connection,
+    context: Context,
+    viewer: Viewer,
+    devices: Sequence[FleetRow],
+    now: datetime,
+    *,
+    with_days: bool = True,
 ) -> dict[int, Judged]:
-    """By device id, for devices that this viewer may see, judged by the viewer's sites."""
+    """By device id, for devices that this viewer may see, judged by the viewer's sites. `with_days`: also
+    their completeness.
+    """
     return load_conditions(
         conn,
         [row.device_id for row in devices],
@@ -23,4 +31,5 @@ def conditions_of(
         simulated=context.clock.is_simulated,
         host_id=viewer.host_id,
         count=context.strips.counts,
+        with_days=with_days,
     )

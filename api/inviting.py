@@ -1,4 +1,6 @@
-"""Links with which a person sets a password, once: of an invitation, or to reset a forgotten password."""
+"""Who manages people, and links with which a person sets a password, once: of an invitation, or to reset a
+forgotten password.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +9,23 @@ from datetime import datetime
 
 from api.access import digest
 from insitu.errors import AlreadyExists, CorrectInput, NotFound
+from insitu.letters import find_unseen
 from insitu.logins import require_login
 from insitu.model import Role
 from store import people
-from store.access import add_person
+from store.access import Viewer, add_person
 from store.database import Connection
 from store.people import Member
+from store.rights import Act
+
+
+def require_manager(conn: Connection, viewer: Viewer) -> int | None:
+    """The organisation whose people the viewer manages; None: all. NotFound for anybody else."""
+    if viewer.may(Act.MANAGE_PEOPLE):
+        return None
+    if not people.manages(conn, viewer.person_id):
+        raise NotFound("There is no such page, or you may not see it.")
+    return viewer.organisation_id
 
 
 def invite_person(
@@ -55,8 +68,8 @@ def invite_person(
 
 
 def is_name(text: str) -> bool:
-    """True for one line of text with at most 200 characters."""
-    return 0 < len(text.strip()) <= 200 and text.strip().isprintable()
+    """True for one line of text with at most 200 characters, all of them to be seen."""
+    return 0 < len(text.strip()) <= 200 and find_unseen(text.strip()) is None
 
 
 def make_link(conn: Connection, member: Member, *, by: str, now: datetime) -> str:

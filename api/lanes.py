@@ -53,15 +53,27 @@ class Turnstile:
                 del self._inside[client]
 
 
+class DrawnLater(Busy):
+    """Other plans are being drawn at this moment: nothing was stored, send this one again in a minute."""
+
+
 class Lane:
     """Places that clients share in turns. Lives on the event loop: no other thread may touch it.
 
     `per_client`: a single client holds at most this many places, so that its slow pages leave room for
-    others.
+    others. `most_waiting`: of a single client.
     """
 
-    def __init__(self, places: int, *, per_client: int, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self,
+        places: int,
+        *,
+        per_client: int,
+        patience_s: float = PATIENCE_S,
+        most_waiting: int = _MOST_WAITING,
+    ) -> None:
         self._free, self._per_client, self._patience_s = places, per_client, patience_s
+        self._most_waiting = most_waiting
         self._held: Counter[Hashable] = Counter()
         self._waiting: OrderedDict[Hashable, deque[asyncio.Future[None]]] = OrderedDict()
         self._waiters = 0
@@ -79,7 +91,7 @@ class Lane:
         if self._free and self._held[client] < self._per_client:
             self._take(client)
             return
-        if self._waiters >= _MOST_WAITING:
+        if self._waiters >= _MOST_WAITING or len(self._waiting.get(client, ())) >= self._most_waiting:
             raise Busy()
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(client, deque()).append(turn)
@@ -137,6 +149,9 @@ LIVE: Final = 2
 GROUPED: Final = 2
 EXPORTS: Final = 2
 ELSEWHERE: Final = 2
+DRAWINGS: Final = 2
+DRAWING_S: Final = 25.0
+"""Longer than the longest drawing: so an organisation waits for the place of one, not of many."""
 POOL_SIZE: Final = PAGES + SIGN_IN + LIVE + GROUPED + EXPORTS + ELSEWHERE
 """The sum of all places, so a request with a place never waits for a connection."""
 
@@ -164,7 +179,9 @@ class Lanes:
     """A report takes seconds and a process: one at a time; waiting ones hold neither a thread nor a
     connection.
     """
-    drawings: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
-    """The same for plans of sites, which are drawn again."""
+    drawings: Lane = field(
+        default_factory=lambda: Lane(DRAWINGS, per_client=1, patience_s=DRAWING_S, most_waiting=3)
+    )
+    """Plans of sites, which are drawn again, take seconds and a process: one of an organisation at a time."""
     bundle: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
     """The same for the charts' JavaScript, which is made while the server starts."""

@@ -9,6 +9,7 @@ from fastapi import Request, Response, UploadFile
 from fastapi.concurrency import run_in_threadpool
 
 from api.context import Context, connecting
+from api.lanes import Busy, DrawnLater
 from api.preconditions import quoted, stated_tag
 from insitu.errors import CorrectInput
 from store.access import Viewer
@@ -21,14 +22,18 @@ from trials.workflow.redrawing import redraw
 async def drawn(
     request: Request, context: Context, viewer: Viewer, site: str, file: UploadFile | None, now: datetime
 ) -> Picture:
-    """The picture in the file, for those who change the plans of the site; one is drawn at a time, and none
-    holds a connection meanwhile. Raises NotFound for others before
-    anything is drawn, and CorrectInput for a file that is no picture.
+    """The picture in the file, for those who change the plans of the site. Organisations take turns, and none
+    holds a connection meanwhile. Raises NotFound for others before anything is drawn, DrawnLater where too
+    many wait, and CorrectInput for a file that is no picture.
     """
     async with connecting(request, is_limited=True) as conn:
         await run_in_threadpool(require_manages, conn, viewer, site, now)
-    content = b"" if file is None else await file.read()
-    return await to_thread.run_sync(redraw, content, limiter=context.lanes.drawings)
+    try:
+        async with context.lanes.drawings.place(viewer.organisation_id):
+            content = b"" if file is None else await file.read()
+            return await to_thread.run_sync(redraw, content)
+    except Busy as error:
+        raise DrawnLater() from error
 
 
 def read_entry(name: str, rank: int | str) -> PlanEntry:

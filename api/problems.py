@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 
 from api.access import AddFactor
 from api.attempts import TooManyAttempts
-from api.lanes import Busy
+from api.lanes import Busy, DrawnLater
 from api.rendering import ENVIRONMENT, LOCALE, language_of, page_of, respond
 from api.repeats import Repeated, say_again
 from insitu.errors import (
@@ -155,8 +155,8 @@ def _insitu_error(request: Request, error: Exception) -> Response:
     if status == 401 and not _for_programs(request) and request.method in ("GET", "HEAD"):
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"/sign-in?next={quote(here)}", status_code=303)
-    headers = {"Retry-After": "2"} if status == 503 else {}
-    if isinstance(error, Busy) and not _for_programs(request):
+    headers = {"Retry-After": "30" if isinstance(error, DrawnLater) else "2"} if status == 503 else {}
+    if isinstance(error, Busy) and not isinstance(error, DrawnLater) and not _for_programs(request):
         page = _busy_page(language_of(request, None), again=request.method in ("GET", "HEAD"))
         return HTMLResponse(page, status_code=503, headers=headers)
     if status == 401 and _for_programs(request):
@@ -177,7 +177,11 @@ def _busy_page(language: Language, *, again: bool) -> str:
 def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     # input is not repeated: it may contain a password or foreign text
-    errors = [{"field": ".".join(str(p) for p in e["loc"]), "problem": str(e["msg"])} for e in error.errors()]
+    skipped = 0 if _for_programs(request) else 1  # whether it is of the address or of a form, a reader knows
+    errors = [
+        {"field": ".".join(str(part) for part in e["loc"][skipped:]), "problem": str(e["msg"])}
+        for e in error.errors()
+    ]
     lines = "; ".join(f"{e['field']}: {e['problem']}" for e in errors)
     return answer(request, 422, "invalid_request", lines, errors=errors)
 

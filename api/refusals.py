@@ -2,7 +2,8 @@
 
 The rooms below the pages write their refusals in English, with the values in them: programs, logs and stored
 rejects hold that sentence. Here it is recognised again by its form, and said in French with the same values.
-`locale/refusals/fr.po` has the forms; `{value:t}` in a French sentence is itself put into French.
+`locale/refusals/fr.po` has the forms; `{value:t}` in a French sentence is itself put into French, and
+`{value:or}` gets its "or" in French.
 `tests/api/test_refusals.py` reads every refusal out of the source, and fails for one without French.
 """
 
@@ -95,12 +96,16 @@ class _Way:
 
 
 class _Value(str):
-    """A value in a sentence; `{value:t}` asks for it in the reader's language."""
+    """A value in a sentence. `{value:t}` asks for it in the reader's language, `{value:or}` for a list of
+    words with an "or" before the last one.
+    """
 
     __slots__ = ("way",)
     way: _Way
 
     def __format__(self, spec: str) -> str:
+        if spec == "or" and self.way.language == "fr":
+            return str(self).replace(" or ", " ou ")
         return _say(str(self), self.way.deeper()) if spec == "t" else str(self)
 
 
@@ -124,10 +129,13 @@ def _say(text: str, way: _Way) -> str:
 
 
 def _whole(text: str, way: _Way) -> str | None:
-    """The sentence of the heaviest form that fits all of `text`."""
+    """The sentence of the heaviest form that fits all of `text`, or what is wrong with a field."""
     exact, forms = _forms(way.language)
     if text in exact:
         return exact[text]
+    field = _FIELD.fullmatch(text)
+    if field is not None and field[2] in exact:  # before a comma in it takes it apart
+        return f"{field[1]} : {exact[field[2]]}"
     for form in forms:
         found = form.fit(text)
         if found is not None:

@@ -65,7 +65,7 @@ class Board:
 
 def load_board(conn: Connection, context: Context, viewer: Viewer, page: Page, chosen: Chosen) -> Board:
     """The chosen devices among those that this person sees now."""
-    shown = [one for one in list_shown(conn, context, viewer, page) if chosen.holds(one)]
+    shown = [one for one in list_shown(conn, context, viewer, page, with_days=False) if chosen.holds(one)]
     active = [one for one in shown if one.state is not DeviceState.RETIRED]
     troubled = [one for one in active if one.state in _TROUBLED]
     numbers = {state: sum(one.state is state for one in active) for state in WORST_FIRST}

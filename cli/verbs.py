@@ -70,6 +70,9 @@ VERBS: Final = {
         "List who can sign in; invite people, disable them, give tokens.",
         alone="people",
     ),
+    "walls": Verb(
+        "cli.walls", ("end",), "List the links of screens that show devices; end one.", alone="walls"
+    ),
     "windows": Verb("cli.lists", ("windows",), "List the maintenance windows and incidents of a trial."),
     "evaluations": Verb("cli.lists", ("evaluations",), "List evaluations with their verdicts."),
     "enrol": Verb("cli.devices", ("enrol",), "Give a device its credential and snippets that work."),

@@ -115,6 +115,7 @@ NAVIGATION = {
             "0034-walls-ask",
             "0035-a-catalogue-moves-with-its-numbers",
             "0036-an-lden-weighs-its-parts",
+            "0037-characters-that-nobody-sees",
         ],
     },
 }

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from insitu.errors import CorrectInput
+from insitu.letters import find_unseen
 from insitu.logins import require_login
 from insitu.model import CODE_PATTERN
 from insitu.times import require_usual
@@ -22,6 +23,15 @@ def printable(text: str) -> str:
     """`text`. ValueError if it is not one line, or has letters that cannot be stored."""
     if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in text):
         raise ValueError("a text of one line, without control characters")
+    return text
+
+
+def seen(text: str) -> str:
+    """`text`. ValueError if it is not one line, or has letters that nobody sees."""
+    printable(text)
+    unseen = find_unseen(text)
+    if unseen is not None:
+        raise ValueError(f"a character that nobody sees, {unseen}: write it again instead of copying it")
     return text
 
 
@@ -48,7 +58,7 @@ def _login(text: str) -> str:
 Code = Annotated[str, Field(pattern=CODE_PATTERN)]
 Login = Annotated[str, AfterValidator(_login)]
 """An e-mail address or a short name, in its stored form."""
-Line = Annotated[str, Field(max_length=500), AfterValidator(printable)]
+Line = Annotated[str, Field(max_length=500), AfterValidator(seen)]
 Name = Annotated[Line, Field(min_length=1)]
 Texts = Annotated[dict[Literal["en", "fr"], Name], Field(min_length=1)]
 """A text in English, in French, or in both."""

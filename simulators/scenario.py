@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from insitu.errors import CorrectInput
-from insitu.model import CODE_PATTERN, AveragingScale, DatastreamRole, OrganisationKind, Verdict
+from insitu.model import CODE_PATTERN, AveragingScale, DatastreamRole, OrganisationKind, Stamp, Verdict
 
 Code = Annotated[str, Field(pattern=CODE_PATTERN)]
 _MOST_PROBLEMS = 5
@@ -66,6 +66,21 @@ class Group(Part):
     """Multiplies the property's noise."""
     make: str
     model: str
+    serials: list[str] = Field(default_factory=list)
+    """Serial numbers of the devices, in their order; none, or one for each."""
+
+    @model_validator(mode="after")
+    def _serials_fit(self) -> Group:
+        if self.serials and len(self.serials) != len(self.devices):
+            raise ValueError(
+                f"it has {len(self.devices)} devices and {len(self.serials)} serial numbers: give each one"
+            )
+        return self
+
+    @property
+    def stamp(self) -> Stamp:
+        """An hourly analyser shows the mean of the hour that ends; the others show a moment."""
+        return Stamp.END if self.interval_s > 900 else Stamp.INSTANT
 
 
 class Fault(Part):
@@ -93,11 +108,12 @@ class Fault(Part):
 
 
 class Swap(Part):
-    """On `day`, `new` replaces `old` at its position."""
+    """On `day`, `new` replaces `old` at its position; `serial` is that of `new`."""
 
     old: Code
     new: Code
     day: float
+    serial: str = ""
 
 
 class Endpoint(Part):
@@ -155,6 +171,14 @@ class Scenario(Part):
         """The group of a device; a replacement belongs to the group of the device it replaces."""
         old = next((swap.old for swap in self.swaps if swap.new == device), device)
         return next(group for group in self.groups if old in group.devices)
+
+    def serial_of(self, device: str) -> str:
+        """Empty where the scenario gives none."""
+        swapped_in = next((swap.serial for swap in self.swaps if swap.new == device), None)
+        if swapped_in is not None:
+            return swapped_in
+        group = self.group_of(device)
+        return dict(zip(group.devices, group.serials, strict=False)).get(device, "")
 
     def device_codes(self) -> list[str]:
         return [device for group in self.groups for device in group.devices] + [

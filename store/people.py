@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from insitu.errors import CorrectInput, NotFound
 from insitu.model import OrganisationKind, Role
@@ -81,6 +81,8 @@ class Invited:
     name: str
     language: str
     organisation: str
+    walls: int
+    """How many show devices with the rights of this person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,14 +236,18 @@ def accept_invitation(
     name: str,
     language: str,
     password_hash: str,
+    ends_walls: bool = False,
     now: datetime,
 ) -> Account:
-    """Use a link, once: set the password and end every session. Raises NotFound as above."""
+    """Use a link, once: set the password and end every session, and with `ends_walls` every wall. Raises
+    NotFound as above.
+    """
     if scalar(conn, _SQL.use_invitation, token_sha256=token_sha256) is None:
         raise NotFound("This link does not work any more: ask for another one.")
     run(conn, _SQL.set_profile, person_id=invited.person_id, name=name, language=language)
     end_sessions(conn, invited.person_id)
-    _set_password(conn, invited.person_id, invited.login, password_hash, {"by": invited.purpose}, now)
+    detail: dict[str, Any] = {"by": invited.purpose, **_ended_walls(conn, invited.person_id, ends_walls)}
+    _set_password(conn, invited.person_id, invited.login, password_hash, detail, now)
     return Account(invited.person_id, invited.login, password_hash)
 
 
@@ -256,16 +262,34 @@ def password_hash_of(conn: Connection, person_id: int) -> str | None:
 
 
 def change_password(
-    conn: Connection, person_id: int, login: str, *, password_hash: str, session: bytes, now: datetime
+    conn: Connection,
+    person_id: int,
+    login: str,
+    *,
+    password_hash: str,
+    session: bytes,
+    ends_walls: bool = False,
+    now: datetime,
 ) -> None:
-    """End all sessions except `session`, and open links."""
+    """End all sessions except `session`, and open links; with `ends_walls` also every wall."""
     end_sessions(conn, person_id, but=session)
     drop_links(conn, person_id)
-    _set_password(conn, person_id, login, password_hash, {"by": "password"}, now)
+    detail: dict[str, Any] = {"by": "password", **_ended_walls(conn, person_id, ends_walls)}
+    _set_password(conn, person_id, login, password_hash, detail, now)
+
+
+def _ended_walls(conn: Connection, person_id: int, is_meant: bool) -> dict[str, int]:
+    number = end_walls(conn, person_id) if is_meant else 0
+    return {"walls_ended": number} if number else {}
 
 
 def _set_password(
-    conn: Connection, person_id: int, login: str, password_hash: str, detail: dict[str, str], now: datetime
+    conn: Connection,
+    person_id: int,
+    login: str,
+    password_hash: str,
+    detail: dict[str, Any],
+    now: datetime,
 ) -> None:
     if not run(conn, _SQL.set_password, person_id=person_id, password_hash=password_hash):
         raise NotFound("This person is disabled.")

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from insitu.errors import AlreadyExists, CorrectInput, NotFound
+from insitu.letters import find_unseen
 from store.access import Viewer
 from store.audit import record
 from store.database import Connection, rows, run, scalar
@@ -125,7 +126,7 @@ def _require_name(name: str, others: list[SavedView]) -> str:
 def require_plain_name(name: str, what: str) -> str:
     """One line of 1 to LONGEST_NAME characters; raises CorrectInput for another."""
     chosen = " ".join(name.split())
-    if not 0 < len(chosen) <= LONGEST_NAME or not chosen.isprintable():
+    if not 0 < len(chosen) <= LONGEST_NAME or find_unseen(chosen) is not None:
         raise CorrectInput(f"The name of a {what} is one line of 1 to {LONGEST_NAME} characters.")
     return chosen
 

@@ -24,10 +24,12 @@ MOST_CHOSEN: Final = 20
 
 class _SQL(Queries, file="walls"):
     list_walls: str
+    list_all_walls: str
     find_wall: str
     add_wall: str
     touch_wall: str
     end_wall: str
+    end_any_wall: str
     end_walls: str
 
 
@@ -42,6 +44,23 @@ class WallLink:
     trials: list[str]
     sites: list[str]
     language: str
+    created_at: datetime
+    expires_at: datetime
+    last_opened_at: datetime | None
+    works: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedWall:
+    """A wall with the person whose rights it has, for who manages that person."""
+
+    wall_link_id: int
+    name: str
+    login: str
+    person: str
+    organisation: str
+    trials: list[str]
+    sites: list[str]
     created_at: datetime
     expires_at: datetime
     last_opened_at: datetime | None
@@ -65,6 +84,11 @@ class OpenWall(Viewer):
 
 def list_walls(conn: Connection, person_id: int) -> list[WallLink]:
     return rows(conn, WallLink, _SQL.list_walls, person_id=person_id)
+
+
+def list_all_walls(conn: Connection, organisation_id: int | None = None) -> list[OwnedWall]:
+    """The walls of the people of an organisation, or of all, newest first."""
+    return rows(conn, OwnedWall, _SQL.list_all_walls, organisation_id=organisation_id)
 
 
 def add_wall(
@@ -111,9 +135,19 @@ def end_wall(conn: Connection, viewer: Viewer, number: int, *, now: datetime) ->
     record(conn, at=now, login=viewer.login, action="end wall", subject=str(number))
 
 
-def end_walls(conn: Connection, person_id: int) -> None:
-    """End all walls of a person who left."""
-    run(conn, _SQL.end_walls, person_id=person_id)
+def end_any_wall(
+    conn: Connection, number: int, *, organisation_id: int | None = None, by: str, now: datetime
+) -> None:
+    """End a wall of somebody of that organisation, or of anybody. Raises NotFound for others, as for none."""
+    login = scalar(conn, _SQL.end_any_wall, wall_link_id=number, organisation_id=organisation_id)
+    if login is None:
+        raise NotFound(f"There is no wall {number}, or it was ended.")
+    record(conn, at=now, login=by, action="end wall", subject=str(number), detail={"of": login})
+
+
+def end_walls(conn: Connection, person_id: int) -> int:
+    """End all walls of a person. Returns how many there were."""
+    return run(conn, _SQL.end_walls, person_id=person_id)
 
 
 def open_wall(conn: Connection, token_sha256: bytes, *, address: str, now: datetime) -> OpenWall:

@@ -147,8 +147,8 @@ FINDINGS = _named(
     Sentence(
         "tipping_nowhere",
         "note",
-        "No value within a whole range of the most extreme ones seen would turn the verdict, if the missing "
-        "intervals ({missing} of {planned}, {share} %) had held it.",
+        "Even if the missing intervals ({missing} of {planned}, {share} %) had held any value, up to a whole "
+        "range beyond the most extreme ones seen, the verdict would be the same.",
     ),
     Sentence(
         "tipping_within",

@@ -20,7 +20,7 @@ from api.passwords import hash_password, matches, nobody, require_good_password
 from api.rendering import Page, page_of, respond
 from insitu.errors import CorrectInput, NotFound
 from insitu.language import LANGUAGES
-from store import people, tokens
+from store import people, tokens, walls
 from store.access import Viewer
 from store.database import Connection
 from store.rights import Act
@@ -30,6 +30,7 @@ router = APIRouter()
 PasswordForm = Annotated[str, Form(max_length=512)]
 NameForm = Annotated[str, Form(max_length=200)]
 LanguageForm = Annotated[str, Form(max_length=8)]
+EndsWallsForm = Annotated[bool, Form()]
 Number = Annotated[int, Path(ge=1, lt=2**31)]
 _BROWSERS: Final = (
     ("Edg", "Edge"),
@@ -62,8 +63,11 @@ def show_account(
     notice: str = "",
     problem: str = "",
     secret: str = "",
+    ends_walls: bool = True,
 ) -> HTMLResponse:
-    """The page, with a notice about what was done; `secret`: a token that is shown this once."""
+    """The page, with a notice about what was done; `secret`: a token that is shown this once; `ends_walls`:
+    the tick beside a new password.
+    """
     page = page_of(request, viewer)
     own = digest(access.session_token(request) or "")
     return respond(
@@ -79,9 +83,15 @@ def show_account(
             for one in people.list_sessions(conn, viewer.person_id)
         ],
         tokens=tokens.list_tokens(conn, viewer.person_id),
+        walls=_working_walls(conn, viewer.person_id),
+        ends_walls=ends_walls,
         has_password=people.password_hash_of(conn, viewer.person_id) is not None,
         manages=viewer.may(Act.MANAGE_PEOPLE) or people.manages(conn, viewer.person_id),
     )
+
+
+def _working_walls(conn: Connection, person_id: int) -> int:
+    return sum(one.works for one in walls.list_walls(conn, person_id))
 
 
 @router.get("/account", response_class=HTMLResponse)
@@ -109,9 +119,15 @@ def change_profile(
     dependencies=[Depends(require_form_token), Depends(admit_sign_in, scope="function")],
 )
 def change_password(
-    request: Request, context: Ctx, viewer: Signed, old: PasswordForm, new: PasswordForm
+    request: Request,
+    context: Ctx,
+    viewer: Signed,
+    old: PasswordForm,
+    new: PasswordForm,
+    ends_walls: EndsWallsForm = False,
 ) -> HTMLResponse:
-    """Compare the old password, then store the new one and end all other sessions.
+    """Compare the old password, then store the new one and end all other sessions, and the walls if the
+    person asks for that.
 
     Holds no connection while passwords are computed, like a sign-in.
     """
@@ -127,11 +143,13 @@ def change_password(
                 viewer.login,
                 password_hash=password_hash,
                 session=digest(access.session_token(request) or ""),
+                ends_walls=ends_walls,
                 now=context.clock.now(),
             )
         notice = page.t("The password is changed, and all other sessions have ended.")
     with context.pool.connection() as conn:
-        return show_account(request, conn, viewer, notice=notice, problem=page.t(problem) if problem else "")
+        told = page.t(problem) if problem else ""
+        return show_account(request, conn, viewer, notice=notice, problem=told, ends_walls=ends_walls)
 
 
 def _password_problem(context: Context, viewer: Viewer, old: str, new: str, address: str) -> str:
@@ -211,7 +229,13 @@ Secret = Annotated[str, Path(max_length=100)]
 
 
 def _show_invitation(
-    request: Request, invited: people.Invited, page: Page, *, problem: str = "", name: str | None = None
+    request: Request,
+    invited: people.Invited,
+    page: Page,
+    *,
+    problem: str = "",
+    name: str | None = None,
+    ends_walls: bool = True,
 ) -> HTMLResponse:
     shown = respond(
         request,
@@ -221,6 +245,7 @@ def _show_invitation(
         invited=invited,
         name=invited.name if name is None else name,
         problem=problem,
+        ends_walls=ends_walls,
     )
     shown.headers["Cache-Control"] = "no-store"
     return shown
@@ -244,8 +269,11 @@ def accept(
     name: NameForm,
     language: LanguageForm,
     password: PasswordForm,
+    ends_walls: EndsWallsForm = False,
 ) -> Response:
-    """Use the link, once: store name, language and password, and sign the person in."""
+    """Use the link, once: store name, language and password, and sign the person in. Walls of before end if
+    the person asks for that.
+    """
     page, now = page_of(request, None), context.clock.now()
     with context.pool.connection() as conn:
         invited = people.find_invitation(conn, digest(token))
@@ -253,7 +281,8 @@ def accept(
     if not is_name(name) or language not in LANGUAGES:
         problem = "A name is one line of at most 200 characters."
     if problem:
-        return _show_invitation(request, invited, page, problem=page.t(problem), name=name)
+        told = page.t(problem)
+        return _show_invitation(request, invited, page, problem=told, name=name, ends_walls=ends_walls)
     password_hash = hash_password(password)
     with context.pool.connection() as conn:
         account = people.accept_invitation(
@@ -263,6 +292,7 @@ def accept(
             name=name.strip(),
             language=language,
             password_hash=password_hash,
+            ends_walls=ends_walls,
             now=now,
         )
         entered = access.begin_session(conn, account, access.browser_of(request), now)

@@ -116,10 +116,11 @@ def list_seen(
     trial: str | None = None,
     site: str | None = None,
     device_ids: Sequence[int] | None = None,
+    with_days: bool = True,
 ) -> list[Seen]:
-    """The reader's devices, worst first, at the page's time."""
+    """The reader's devices, worst first, at the page's time. `with_days`: also their completeness."""
     rows = list_devices(conn, viewer, now=page.now, trial=trial, site=site, device_ids=device_ids)
-    judged = conditions_of(conn, context, viewer, rows, page.now)
+    judged = conditions_of(conn, context, viewer, rows, page.now, with_days=with_days)
     seen = [Seen(row, judged[row.device_id]) for row in rows]
     return sorted(seen, key=lambda one: (WORST_FIRST.index(one.state), one.row.trial, one.row.device))
 
@@ -133,9 +134,12 @@ def list_shown(
     trial: str | None = None,
     site: str | None = None,
     device_ids: Sequence[int] | None = None,
+    with_days: bool = True,
 ) -> list[Shown]:
     """The same with words."""
-    seen = list_seen(conn, context, viewer, page, trial=trial, site=site, device_ids=device_ids)
+    seen = list_seen(
+        conn, context, viewer, page, trial=trial, site=site, device_ids=device_ids, with_days=with_days
+    )
     return [show(page, one.row, one.judged) for one in seen]
 
 

@@ -111,7 +111,9 @@ def map_page(
 
 def list_site_states(conn: Connection, context: Context, viewer: Viewer, page: Page) -> list[SiteState]:
     """The sites where the reader sees a device, and those that the reader manages; by name."""
-    here = [one for one in list_shown(conn, context, viewer, page) if is_there(one.row, page.now)]
+    here = [
+        one for one in list_shown(conn, context, viewer, page, with_days=False) if is_there(one.row, page.now)
+    ]
     at: dict[str, list[Shown]] = {}
     for one in here:
         if one.row.site is not None:

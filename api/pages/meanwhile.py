@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from api.lanes import DrawnLater
 from insitu.errors import ChangedMeanwhile, CorrectInput
 from store.database import Connection
 
@@ -67,7 +68,9 @@ def problem_of(conn: Connection, act: Callable[[], object]) -> Wrong | None:
     return None
 
 
-def wrong_of(error: CorrectInput) -> Wrong:
+def wrong_of(error: CorrectInput | DrawnLater) -> Wrong:
+    if isinstance(error, DrawnLater):
+        return Wrong(str(error), 503)
     return Wrong(str(error), 412 if isinstance(error, ChangedMeanwhile) else 400)
 
 

@@ -11,31 +11,21 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from api import access
 from api.access import Signed, digest, require_form_token
 from api.context import Conn, Ctx, ServiceConn
-from api.inviting import invite_person, make_link, write_link
+from api.inviting import invite_person, make_link, require_manager, write_link
 from api.pages.words import SEATS
 from api.rendering import Page, page_of, respond
 from insitu.errors import AlreadyExists, CorrectInput, NotFound
 from insitu.language import LANGUAGES
 from insitu.logins import LONGEST_LOGIN, fold_login
 from insitu.model import Role
-from store import factors, linked, people, tokens
+from store import factors, linked, people, tokens, walls
 from store.access import Viewer
 from store.database import Connection
 from store.people import Member
-from store.rights import Act
 
 router = APIRouter()
 LoginForm = Annotated[str, Form(max_length=LONGEST_LOGIN)]
 Number = Annotated[int, Path(ge=1, lt=2**31)]
-
-
-def require_manager(conn: Connection, viewer: Viewer) -> int | None:
-    """The organisation whose people the viewer manages; None: all. NotFound for anybody else."""
-    if viewer.may(Act.MANAGE_PEOPLE):
-        return None
-    if not people.manages(conn, viewer.person_id):
-        raise NotFound("There is no such page, or you may not see it.")
-    return viewer.organisation_id
 
 
 def show_people(
@@ -64,6 +54,7 @@ def show_people(
         active=[one for one in everybody if one.is_active and one.disabled_at is None],
         organisations=organisations,
         tokens=tokens.list_machine_tokens(conn, organisation_id),
+        walls=walls.list_all_walls(conn, organisation_id),
         is_lab=organisation_id is None,
         words=SEATS,
         seats={role: word for role, word in SEATS.items() if role in roles},
@@ -248,3 +239,11 @@ def hand_over(number: Number, conn: Conn, context: Ctx, viewer: Signed, login: L
     token = _machine_token(conn, viewer, number)
     tokens.hand_over(conn, token, fold_login(login), by=viewer.login, now=context.clock.now())
     return RedirectResponse("/people#tokens", status_code=303)
+
+
+@router.post("/people/walls/{number}/end", dependencies=[Depends(require_form_token)])
+def end_wall(number: Number, conn: Conn, context: Ctx, viewer: Signed) -> Response:
+    """A person's wall shows nothing any more."""
+    managed = require_manager(conn, viewer)
+    walls.end_any_wall(conn, number, organisation_id=managed, by=viewer.login, now=context.clock.now())
+    return RedirectResponse("/people#walls", status_code=303)

@@ -70,7 +70,7 @@ class OnePlan:
         page = page_of(self._request, self._viewer)
         with reading(self._context, self._viewer) as conn:
             seen = see_site(conn, self._viewer, self._site, now=page.now)
-            shown = list_shown(conn, self._context, self._viewer, page, site=self._site)
+            shown = list_shown(conn, self._context, self._viewer, page, site=self._site, with_days=False)
             devices = on_plan(seen, shown, seen.plan(self._plan))
         self._own = frozenset(one.shown.row.device_id for one in devices)
         return [part for one in devices for part in _parts_of(page, one)]

@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from api.access import Signed, require_form_token
 from api.acting import acting
 from api.context import Conn, Context, Ctx, connecting
+from api.lanes import DrawnLater
 from api.pages.board import Shown, list_shown
 from api.pages.meanwhile import Wrong, compare_fields, problem_of, wrong_of
 from api.pages.sites import managed, show_site
@@ -111,7 +112,7 @@ def _show(
     page = page_of(request, viewer)
     seen = see_site(conn, viewer, site, now=page.now)
     found = seen.plan(plan)
-    devices = on_plan(seen, list_shown(conn, context, viewer, page, site=site), found)
+    devices = on_plan(seen, list_shown(conn, context, viewer, page, site=site, with_days=False), found)
     moved = next((one for one in devices if one.shown.row.device_id == placed), None)
     return respond(
         request,
@@ -162,7 +163,7 @@ async def add_plan(
     try:
         picture = await drawn(request, context, viewer, site, file, now)
         number = await acting(request, work)
-    except CorrectInput as error:
+    except (CorrectInput, DrawnLater) as error:
         wrong = wrong_of(error)
 
         def again(conn: Connection) -> HTMLResponse:
@@ -214,7 +215,7 @@ async def change_plan(
         is_sent = file is not None and bool(file.filename)
         picture = await drawn(request, context, viewer, site, file, now) if is_sent else None
         await acting(request, work)
-    except CorrectInput as error:
+    except (CorrectInput, DrawnLater) as error:
         wrong = wrong_of(error)
 
         def again(conn: Connection) -> HTMLResponse:

@@ -21,7 +21,7 @@ from store.access import Viewer, visible_trials
 from store.alerts import StoredAlert, list_open_alerts
 from store.catalogue.trials import Trial
 from store.read.fleet import load_scope
-from store.read.ledger_lines import list_ledger
+from store.read.ledger_lines import sum_ledger
 from store.read.progress import TrialFacts, load_trial_facts
 from store.read.refused import ReasonCount, count_reasons
 from store.requests import Request as EvaluationRequest
@@ -49,10 +49,10 @@ def start_page(request: Request, conn: Conn, context: Ctx, viewer: Signed) -> HT
     page = page_of(request, viewer)
     trials = visible_trials(conn, viewer)
     facts = load_trial_facts(conn, [one.code for one in trials])
-    devices = list_seen(conn, context, viewer, page)
+    devices = list_seen(conn, context, viewer, page, with_days=False)
     within = load_scope(conn, viewer, now=page.now)
     reasons = count_reasons(conn, within, since=page.now - timedelta(days=1))
-    lines = list_ledger(conn, within)
+    sums = sum_ledger(conn, within)
     troubled = _devices(page, devices) if viewer.may(Act.LOOK_AFTER) else ()
     mine = [one.code for one in trials if viewer.may(Act.EVALUATE, one)]
     waiting = [
@@ -77,8 +77,8 @@ def start_page(request: Request, conn: Conn, context: Ctx, viewer: Signed) -> HT
             (page.t("devices"), len(devices) - number[DeviceState.RETIRED], "/fleet"),
             (page.t("online"), number[DeviceState.ONLINE], "/fleet?state=online"),
             (page.t("trials"), len(trials), "/trials"),
-            (page.t("results stored"), sum(line.stored for line in lines), "/rejects#ledger"),
-            (page.t("messages refused"), sum(line.rejected + line.partly for line in lines), "/rejects"),
+            (page.t("results stored"), sums.stored, "/rejects#ledger"),
+            (page.t("messages refused"), sums.refused, "/rejects"),
         ],
         anything=bool(trials or devices),
         trials=[(one, facts[one.code]) for one in trials] if viewer.may(Act.DECIDE) else [],

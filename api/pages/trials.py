@@ -41,8 +41,7 @@ from store.drafts import find_draft
 from store.erasures import count_erased, list_erasures
 from store.imports import count_withdrawn, list_imports
 from store.mappings import mappings_of_trial
-from store.read.fleet import Scope
-from store.read.ledger_lines import list_ledger
+from store.read.ledger_lines import count_stored
 from store.read.progress import TrialFacts, list_evaluations, load_trial_facts
 from store.requests import list_requests
 from store.retention import retention_of
@@ -140,7 +139,7 @@ def trials_page(request: Request, conn: Conn, context: Ctx, viewer: Signed, aske
     page = page_of(request, viewer)
     found = visible_trials(conn, viewer)
     facts = load_trial_facts(conn, [one.code for one in found])
-    devices = list_seen(conn, context, viewer, page)
+    devices = list_seen(conn, context, viewer, page, with_days=False)
     shown = [
         ShownTrial(
             one,
@@ -229,9 +228,8 @@ def trial_page(request: Request, trial: str, conn: Conn, context: Ctx, viewer: S
 
 def capture(conn: Connection, devices: list[Seen]) -> list[Captured]:
     """Results of each device stored so far, compared with the plan."""
-    within = Scope(None, [f"{one.row.trial}/{one.row.device}" for one in devices])
-    lines = list_ledger(conn, within) if devices else []
-    stored = {(line.trial, line.device): line.stored for line in lines}
+    names = [(one.row.trial, one.row.device) for one in devices]
+    stored = count_stored(conn, names) if names else {}
     for trial in {one.row.trial for one in devices}:
         for gone in (count_withdrawn(conn, trial), count_erased(conn, trial)):
             for device, number in gone.items():

@@ -11,13 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.access import Signed
 from api.context import Ctx, ServiceConn
+from api.inviting import require_manager
 from api.problems import OF_BODIES
 from api.routes.shapes import Listed, example
 from api.views import keepable_address
 from api.walls import Chosen, make_wall, write_wall_link
 from store import views, walls
 from store.views import SavedView
-from store.walls import WallLink
+from store.walls import OwnedWall, WallLink
 
 router = APIRouter()
 Number = Annotated[int, Path(ge=1, lt=2**31)]
@@ -74,6 +75,25 @@ class WallOut(BaseModel):
     """By the clock of the machine, like `created_at`."""
     last_opened_at: datetime | None
     works: bool
+
+
+class OwnedWallOut(WallOut):
+    model_config = example(
+        wall=4,
+        name="Entrance hall",
+        trials=["platform-air"],
+        sites=[],
+        created_at="2026-03-02T08:00:00Z",
+        expires_at="2026-05-31T08:00:00Z",
+        last_opened_at=None,
+        works=True,
+        login="operator",
+        organisation="Metro operator",
+    )
+
+    login: str
+    """Of the person whose rights it has."""
+    organisation: str
 
 
 class MadeWall(WallOut):
@@ -143,11 +163,30 @@ def end_link(conn: ServiceConn, context: Ctx, viewer: Signed, number: Number) ->
     walls.end_wall(conn, viewer, number, now=context.clock.now())
 
 
+@router.get("/people/walls")
+def list_all_walls(conn: ServiceConn, viewer: Signed) -> Listed[OwnedWallOut]:
+    """The walls of everybody whom the person manages, newest first: for the lab all."""
+    found = walls.list_all_walls(conn, require_manager(conn, viewer))
+    return Listed(
+        items=[
+            OwnedWallOut(**_wall(one).model_dump(), login=one.login, organisation=one.organisation)
+            for one in found
+        ]
+    )
+
+
+@router.post("/people/walls/{number}/end", status_code=204, responses=OF_BODIES)
+def end_any_link(conn: ServiceConn, context: Ctx, viewer: Signed, number: Number) -> None:
+    """The link of somebody whom the person manages shows nothing any more."""
+    managed = require_manager(conn, viewer)
+    walls.end_any_wall(conn, number, organisation_id=managed, by=viewer.login, now=context.clock.now())
+
+
 def _view(one: SavedView) -> ViewOut:
     return ViewOut(view=one.saved_view_id, name=one.name, address=one.address, place=one.place)
 
 
-def _wall(one: WallLink) -> WallOut:
+def _wall(one: WallLink | OwnedWall) -> WallOut:
     return WallOut(
         wall=one.wall_link_id,
         name=one.name,

@@ -35,7 +35,7 @@ def protocol_of(scenario: Scenario, *, start: datetime, middle: datetime, end: d
         "missing_data": {
             "en": "A missing interval is left out, never filled in; a day counts with 75 % of its planned "
             "intervals.",
-            "fr": "Un intervalle manquant est laissé de côté, jamais reconstitué ; un jour compte avec 75 % "
+            "fr": "Un intervalle manquant est laissé de côté, jamais reconstitué ; un jour compte avec 75 % "
             "de ses intervalles prévus.",
         },
         "seed": 20260301,
@@ -61,11 +61,11 @@ def _decisions(buy: Texts, stop: Texts) -> dict[str, Texts]:
         "not_met": stop,
         "inconclusive": {
             "en": "the trial is extended by thirty days, or repeated with more devices.",
-            "fr": "l'essai est prolongé de trente jours, ou répété avec davantage d'appareils.",
+            "fr": "l’essai est prolongé de trente jours, ou répété avec davantage d’appareils.",
         },
         "not_evaluable": {
             "en": "nothing can be concluded: the findings are put right and the trial is repeated.",
-            "fr": "rien ne peut être conclu : les constats sont corrigés et l'essai est répété.",
+            "fr": "rien ne peut être conclu : les constats sont corrigés et l’essai est répété.",
         },
     }
 
@@ -84,14 +84,14 @@ def _checks(name: str, low: float, high: float, *, stuck_s: int = 21_600) -> lis
 
 _AGREEMENT = {
     "en": "US EPA performance target for PM2.5 air sensors (EPA/600/R-20/280), 24 h.",
-    "fr": "Objectif de performance de l'US EPA pour les capteurs de PM2,5 (EPA/600/R-20/280), 24 h.",
+    "fr": "Objectif de performance de l’US EPA pour les capteurs de PM2,5 (EPA/600/R-20/280), 24 h.",
 }
 
 _PLATFORM: dict[str, Any] = {
     "hypothesis": {
         "en": "Filtration lowers the daily mean PM2.5 of the treated platform by at least 5 µg/m³ against "
         "the control platforms.",
-        "fr": "La filtration abaisse la moyenne journalière de PM2,5 du quai traité d'au moins 5 µg/m³ par "
+        "fr": "La filtration abaisse la moyenne journalière de PM2,5 du quai traité d’au moins 5 µg/m³ par "
         "rapport aux quais témoins.",
     },
     "checks": _checks("pm25", -10, 1000),
@@ -111,8 +111,8 @@ _PLATFORM: dict[str, Any] = {
                     "justification": {
                         "en": "5 µg/m³ is the WHO annual guideline value for PM2.5: a smaller gain would "
                         "not pay for the unit.",
-                        "fr": "5 µg/m³ est la valeur guide annuelle de l'OMS pour les PM2,5 : un gain "
-                        "moindre ne justifierait pas l'unité.",
+                        "fr": "5 µg/m³ est la valeur guide annuelle de l’OMS pour les PM2,5 : un gain "
+                        "moindre ne justifierait pas l’unité.",
                     },
                 }
             ],
@@ -140,27 +140,27 @@ _PLATFORM: dict[str, Any] = {
     "decisions": _decisions(
         {
             "en": "the host may buy units for all underground platforms.",
-            "fr": "l'hôte peut acheter des unités pour tous les quais souterrains.",
+            "fr": "l’hôte peut acheter des unités pour tous les quais souterrains.",
         },
         {
             "en": "the host does not buy; the company may come back with a stronger unit.",
-            "fr": "l'hôte n'achète pas ; l'entreprise peut revenir avec une unité plus puissante.",
+            "fr": "l’hôte n’achète pas ; l’entreprise peut revenir avec une unité plus puissante.",
         },
     ),
 }
 
 _WARD: dict[str, Any] = {
     "hypothesis": {
-        "en": "Demand-controlled ventilation lowers the daily mean CO2 of the ward by at least 150 ppm "
+        "en": "Demand-controlled ventilation lowers the daily mean CO₂ of the ward by at least 150 ppm "
         "against the control ward.",
-        "fr": "La ventilation à la demande abaisse la moyenne journalière de CO2 du service d'au moins 150 "
+        "fr": "La ventilation à la demande abaisse la moyenne journalière de CO₂ du service d’au moins 150 "
         "ppm par rapport au service témoin.",
     },
     "checks": _checks("co2", 300, 10_000, stuck_s=28_800),
     "endpoints": [
         {
             "name": "co2-effect",
-            "title": {"en": "Effect of ventilation on CO2", "fr": "Effet de la ventilation sur le CO2"},
+            "title": {"en": "Effect of ventilation on CO₂", "fr": "Effet de la ventilation sur le CO₂"},
             "rank": "primary",
             "property": "co2",
             "unit": "[ppm]",
@@ -172,7 +172,7 @@ _WARD: dict[str, Any] = {
                     "target": {"high": -150},
                     "justification": {
                         "en": "150 ppm less is what the host's engineers need to reach 800 ppm on busy days.",
-                        "fr": "150 ppm de moins sont nécessaires aux ingénieurs de l'hôte pour atteindre "
+                        "fr": "150 ppm de moins sont nécessaires aux ingénieurs de l’hôte pour atteindre "
                         "800 ppm les jours chargés.",
                     },
                 }
@@ -180,7 +180,7 @@ _WARD: dict[str, Any] = {
         },
         {
             "name": "co2-before-after",
-            "title": {"en": "CO2 before and after", "fr": "CO2 avant et après"},
+            "title": {"en": "CO₂ before and after", "fr": "CO₂ avant et après"},
             "rank": "secondary",
             "property": "co2",
             "unit": "[ppm]",
@@ -200,18 +200,18 @@ _WARD: dict[str, Any] = {
         },
     ],
     "decisions": _decisions(
-        {"en": "the host may equip its other wards.", "fr": "l'hôte peut équiper ses autres services."},
+        {"en": "the host may equip its other wards.", "fr": "l’hôte peut équiper ses autres services."},
         {
             "en": "the host does not buy; the company is told by how much it fell short.",
-            "fr": "l'hôte n'achète pas ; l'entreprise apprend combien il a manqué.",
+            "fr": "l’hôte n’achète pas ; l’entreprise apprend combien il a manqué.",
         },
     ),
 }
 
 _STREET: dict[str, Any] = {
     "hypothesis": {
-        "en": "Lden on the façade stays at or below 68 dB(A) over the reporting period.",
-        "fr": "Le Lden en façade reste inférieur ou égal à 68 dB(A) sur la période de mesure.",
+        "en": "Lden on the façade stays at or below 68 dB over the reporting period.",
+        "fr": "Le Lden en façade reste inférieur ou égal à 68 dB sur la période de mesure.",
     },
     "checks": _checks("laeq", 20, 130),
     "endpoints": [
@@ -230,9 +230,9 @@ _STREET: dict[str, Any] = {
                     "statistic": "mean",
                     "target": {"high": 68},
                     "justification": {
-                        "en": "68 dB(A) is the French limit value of Lden for road noise (arrêté of 4 April "
+                        "en": "68 dB is the French limit value of Lden for road noise (arrêté of 4 April "
                         "2006).",
-                        "fr": "68 dB(A) est la valeur limite française du Lden pour le bruit routier "
+                        "fr": "68 dB est la valeur limite française du Lden pour le bruit routier "
                         "(arrêté du 4 avril 2006).",
                     },
                 }
@@ -240,7 +240,7 @@ _STREET: dict[str, Any] = {
         }
     ],
     "decisions": _decisions(
-        {"en": "the street needs no further measure.", "fr": "la rue ne demande pas d'autre mesure."},
+        {"en": "the street needs no further measure.", "fr": "la rue ne demande pas d’autre mesure."},
         {"en": "the city plans a quieter surface.", "fr": "la ville prévoit un revêtement plus silencieux."},
     ),
 }

@@ -118,8 +118,13 @@ def _device(
     start: datetime,
     end: datetime | None,
 ) -> None:
-    device_id = add_device(conn, trial=scenario.code, code=code, now=start, name=code, model=group.model)
-    sensor_id = add_sensor(conn, device_id=device_id, make=group.make, model=group.model, calibrated_at=start)
+    serial = scenario.serial_of(code)
+    device_id = add_device(
+        conn, trial=scenario.code, code=code, now=start, name=code, model=group.model, serial=serial
+    )
+    sensor_id = add_sensor(
+        conn, device_id=device_id, make=group.make, model=group.model, serial=serial, calibrated_at=start
+    )
     deploy(conn, device_id=device_id, site=group.site, position=position, start=start, end=end)
     for prop in scenario.properties:
         if prop.code in group.properties:
@@ -131,6 +136,7 @@ def _device(
                 unit=prop.unit,
                 role=DatastreamRole(group.role),
                 expected_interval=timedelta(seconds=group.interval_s),
+                stamp=group.stamp,
                 sensor_id=sensor_id,
             )
 

@@ -109,7 +109,15 @@ _LETTERS_AT_ONCE: Final = 32_000_000
 _FACT: Final = "moved here"
 
 
+LEAST_LEFT: Final = 1_000_000
+"""Numbers that a new installation has left, of each kind that the database counts."""
+_VERSIONS: Final = (("protocol", "version", 2**31 - 1),)
+"""Columns that count on without the database."""
+
+
 class _SQL(Queries, file="catalogue/moving"):
+    begin_import: str
+    numbered: str
     catalogue_rows: str
     catalogue_columns: str
     present: str
@@ -132,6 +140,13 @@ class _Row:
 class _Columns:
     name: str
     columns: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbered:
+    name: str
+    column: str
+    largest: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +193,22 @@ def moved_columns(conn: Connection) -> dict[str, list[str]]:
     """Table → the columns that go into the file."""
     found = rows(conn, _Columns, _SQL.catalogue_columns, tables=list(MOVED), left_out=list(LEFT_OUT))
     return {one.name: one.columns for one in found}
+
+
+def begin_import(conn: Connection) -> bool:
+    """False while somebody else imports a catalogue; else nobody else does until the transaction ends."""
+    return bool(scalar(conn, _SQL.begin_import))
+
+
+def find_used_up(conn: Connection, content: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str, int]]:
+    """(table, column, number) of rows, JSON objects, whose number leaves too few for what comes after."""
+    columns = [*rows(conn, _Numbered, _SQL.numbered, tables=list(MOVED))]
+    columns += [_Numbered(*one) for one in _VERSIONS]
+    for one in columns:
+        for line in content[one.name]:
+            number = json.loads(line).get(one.column)
+            if isinstance(number, int) and number > one.largest - LEAST_LEFT:
+                yield one.name, one.column, number
 
 
 def list_present(conn: Connection) -> list[Present]:

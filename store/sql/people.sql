@@ -43,8 +43,10 @@ VALUES (%(token_sha256)s::bytea, %(person_id)s::int, %(purpose)s::text, %(create
         clock_timestamp() + %(lifetime)s::interval);
 
 -- name: find_invitation
--- The person of a link that still works.
-SELECT i.purpose, p.person_id, p.login, p.name, p.language, o.name AS organisation
+-- The person of a link that still works, with how many walls show devices with that person's rights.
+SELECT i.purpose, p.person_id, p.login, p.name, p.language, o.name AS organisation,
+       (SELECT count(*) FROM wall_link w
+        WHERE w.person_id = p.person_id AND w.ended_at IS NULL AND w.expires_at > clock_timestamp()) AS walls
 FROM invitation i JOIN person p USING (person_id) JOIN organisation o USING (organisation_id)
 WHERE i.token_sha256 = %(token_sha256)s::bytea AND i.used_at IS NULL AND i.expires_at > clock_timestamp() AND p.disabled_at IS NULL;
 

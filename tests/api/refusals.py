@@ -105,6 +105,7 @@ PLACES = [
     "ingest/alerting.py",
     "ingest/outcome.py",
     "ingest/booking.py",
+    "insitu/entered.py",
     "insitu/errors.py",
     "insitu/units.py",
     "insitu/scales.py",

@@ -52,7 +52,7 @@ EVERYBODY = (
 TRIALS_ROUTE, SERIES_ROUTE = "/api/v1/trials", "/api/v1/datastreams/{datastream_id}/observations"
 AUDIT_ROUTE = "/api/v1/audit"
 ALERT_ROUTES = {f"/api/v1/alerts{below}" for below in ("", "/rules", "/channels")}
-OWN_ROUTES = {"/api/v1/views", "/api/v1/walls"}
+OWN_ROUTES = {"/api/v1/views", "/api/v1/walls", "/api/v1/people/walls"}
 PROGRAMME_ROUTES = {
     f"/api/v1/{name}"
     for name in (

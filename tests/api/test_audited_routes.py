@@ -68,6 +68,7 @@ NO_LINE = {
             *("/views", "/views/{number}", "/views/{number}/removal", "/walls", "/walls/{number}/end"),
             *("/api/v1/views", "/api/v1/views/{number}", "/api/v1/views/{number}/removal"),
             *("/api/v1/walls", "/api/v1/walls/{number}/end"),
+            *("/people/walls/{number}/end", "/api/v1/people/walls/{number}/end"),
         ),
         "their lines are looked at in test_views.py and test_walls.py",
     ),

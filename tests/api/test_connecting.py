@@ -86,7 +86,7 @@ def test_a_device_registered_over_the_api_sends_at_once(api: httpx.Client, conn:
         (new(site="hospital-south"), 400, "no site 'hospital-south' at the host"),
         (new(site="nowhere"), 400, "no site"),
         (new(site=""), 400, "has 3 sites"),
-        (new(position="a\u202eb"), 400, "one line"),
+        (new(position="a\u202eb"), 400, "U+202E"),
         (new(every="PT0S"), 422, "longer than nothing"),
         (new(every=-1), 422, "interval"),
         (new(days=4000), 422, "less than or equal"),

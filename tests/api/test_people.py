@@ -329,6 +329,7 @@ def test_no_form_of_people_works_without_its_token(address: str, own_world_url: 
         for path in (
             *("/people/invite", "/people/link", "/people/disable", "/people/enable", "/people/manager"),
             *("/people/tokens", "/people/tokens/1/end", "/people/tokens/1/hand-over", "/account/profile"),
+            "/people/walls/1/end",
             *("/account/password", "/account/sessions/1/end", "/account/tokens", "/account/tokens/1/end"),
         ):
             fields = {"login": "metro", "organisation": "lab", "manages": "true", "name": "x", "days": "3"}

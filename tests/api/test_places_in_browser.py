@@ -164,7 +164,7 @@ def test_plan_and_map_work_without_a_script(
     form.locator("[value=put]").click()
     assert devices(metro, plan)[DEVICE]["x"] == 40
     page.goto(f"{address}/map")
-    page.click("text=Closer")
+    page.get_by_role("link", name="Closer").click()
     assert "zoom=" in page.url
     page.click("text=All sites")
     page.locator("a.mark").first.focus()

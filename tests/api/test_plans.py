@@ -24,7 +24,7 @@ from tests.pictures import DISARMED, REFUSED, SVG, png
 SITE = "/api/v1/sites/station-centre"
 PAGE = "/sites/station-centre"
 DEVICE = "platform-air/p1-north"
-HOSTILE = "<img src=x onerror=alert(1)> \u202e’; DROP TABLE site; --"
+HOSTILE = "<img src=x onerror=alert(1)> \u05d0’; DROP TABLE site; --"
 
 
 def enter(client: httpx.Client, name: str = "Level", content: bytes = SVG, **fields: Any) -> dict[str, Any]:

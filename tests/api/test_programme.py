@@ -16,7 +16,7 @@ from tests.api.test_tokens import bearer, give
 from tests.cli.calling import call
 from tests.fix_database import clone
 
-HOSTILE = "<img src=x onerror=alert(1)> \u202e’; DROP TABLE site; --"
+HOSTILE = "<img src=x onerror=alert(1)> \u05d0’; DROP TABLE site; --"
 ENTRIES: list[tuple[str, dict[str, Any]]] = [
     ("organisations", {"code": "ratp", "name": HOSTILE, "kind": "host"}),
     ("organisations", {"code": "jeune", "name": "Jeune pousse", "kind": "company"}),

@@ -41,6 +41,7 @@ ITS_OWN = {
         *("alerts/acknowledgement", "alerts/rules/removal", "alerts/channels/confirmation"),
         *("alerts/channels/test", "alerts/channels/removal"),
         *("views/{number}", "views/{number}/removal", "walls/{number}/end"),
+        "people/walls/{number}/end",
     ),
 }
 """Why a POST has no If-Match → its paths."""

@@ -16,7 +16,7 @@ from store.erasures import erase_person
 from store.people import disable, enable, get_member
 from store.walls import MOST_WALLS
 from tests.api.conftest import SignIn, form_token, serving
-from tests.api.world import AIR_CANARY, AIR_NUMBER, WARD_CANARY, WARD_NUMBER, World
+from tests.api.world import AIR_CANARY, AIR_NUMBER, PASSWORD, WARD_CANARY, WARD_NUMBER, World
 
 V1 = "/api/v1/walls"
 
@@ -133,6 +133,89 @@ def test_a_wall_ends_by_hand_by_time_and_with_its_maker(
         enable(conn, get_member(conn, "boreal"), by="lab", now=world.now)
         conn.commit()
     assert nobody.get(path).status_code == 404, "it does not come back with the account"
+
+
+def ends_with_password(client: httpx.Client, ticked: bool) -> httpx.Response:
+    """Sets another password, and back again, so that the client can sign in as before."""
+    fields = {"form": form_token(client, "/account"), **({"ends_walls": "true"} if ticked else {})}
+    other = "four words that nobody joins"
+    client.post("/account/password", data=fields | {"old": PASSWORD, "new": other})
+    fields["form"] = form_token(client, "/account")
+    return client.post("/account/password", data=fields | {"old": other, "new": PASSWORD})
+
+
+def test_with_a_new_password_walls_end_if_their_maker_wants_it(
+    own_client: SignIn, own_world_url: str
+) -> None:
+    lab, nobody = own_client("lab"), own_client("")
+    assert 'name="ends_walls"' not in lab.get("/account").text, "nothing to end"
+    _, path = make(lab)
+    _, foreign = make(own_client("aurore"))
+    assert re.search(r'name="ends_walls" value="true" checked', lab.get("/account").text)
+    wrong = {"form": form_token(lab, "/account"), "old": "wrong", "new": "whatever else it is"}
+    refused = lab.post("/account/password", data=wrong)
+    assert re.search(r'name="ends_walls" value="true">', refused.text), "the form keeps what was chosen"
+    assert ends_with_password(lab, ticked=False).status_code == 200
+    assert nobody.get(path).status_code == 200
+    assert ends_with_password(lab, ticked=True).status_code == 200
+    assert nobody.get(path).status_code == 404
+    assert nobody.get(foreign).status_code == 200
+    with connect(own_world_url, application="tests") as conn:
+        details = [line.detail for line in audit(conn) if line.action == "change password"]
+    assert {"by": "password", "walls_ended": 1} in details
+
+
+def test_a_link_for_a_forgotten_password_ends_walls_too(own_client: SignIn) -> None:
+    lab, nobody = own_client("lab"), own_client("")
+    _, path = make(own_client("aurore"))
+    data = {"form": form_token(lab, "/people"), "login": "aurore"}
+    (link,) = re.findall(r"/invitations/[\w-]+", lab.post("/people/link", data=data).text)
+    form = nobody.get(link).text
+    assert re.search(r'name="ends_walls" value="true" checked', form)
+    (token,) = re.findall(r'name="form" value="([^"]+)"', form.partition('name="username"')[0])[-1:]
+    fields = {"form": token, "name": "Aurore", "language": "fr", "password": PASSWORD, "ends_walls": "true"}
+    assert nobody.post(link, data=fields).status_code == 303
+    assert nobody.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("form", [True, False])
+def test_who_manages_people_sees_and_ends_their_walls_and_no_others(
+    own_client: SignIn, own_world_url: str, form: bool
+) -> None:
+    """The lab manages all; a manager of a host its own people; nobody else any."""
+    lab, nobody = own_client("lab"), own_client("")
+    numbers = {login: make(own_client(login), name=f"Hall of {login}") for login in ("metro", "aurore")}
+    with connect(own_world_url, application="tests") as conn:
+        conn.execute("UPDATE person SET manages_people = true WHERE login = 'metro'")
+        conn.commit()
+
+    def seen(login: str) -> set[str]:
+        client = own_client(login)
+        if form:
+            return set(re.findall(r"Hall of (\w+)</th>", client.get("/people").text))
+        return {one["login"] for one in client.get("/api/v1/people/walls").json().get("items", [])}
+
+    def end(login: str, number: int) -> int:
+        client = own_client(login)
+        if form:
+            data = {"form": form_token(client, "/views")}
+            return client.post(f"/people/walls/{number}/end", data=data).status_code
+        return client.post(f"/api/v1/people/walls/{number}/end").status_code
+
+    assert seen("lab") == {"metro", "aurore"}
+    assert seen("metro") == {"metro"}
+    assert seen("aurore") == seen("judge") == set()
+    for login in ("metro", "judge", "auditor", "boreal"):
+        assert end(login, numbers["aurore"][0]) == 404, login
+    assert nobody.get(numbers["aurore"][1]).status_code == 200
+    done = 303 if form else 204
+    assert end("lab", numbers["aurore"][0]) == end("metro", numbers["metro"][0]) == done
+    assert [nobody.get(path).status_code for _, path in numbers.values()] == [404, 404]
+    assert end("lab", numbers["aurore"][0]) == 404
+    assert lab.get("/api/v1/people/walls").json()["items"] == []
+    with connect(own_world_url, application="tests") as conn:
+        ends = [(line.login, line.detail) for line in audit(conn) if line.action == "end wall"]
+    assert ends == [("person:lab", {"of": "aurore"}), ("person:metro", {"of": "metro"})]
 
 
 def test_with_a_person_its_views_and_walls_are_erased(

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from cli.actor import local_administrator
 from cli.leavers import describe_people
 from cli.policy import LookAt
 from insitu.errors import AlreadyExists, CorrectInput, NotFound
@@ -16,6 +17,7 @@ from store import access, factors, people
 from store.audit import audit
 from store.catalogue.organisations import add_organisation
 from store.database import Connection
+from store.walls import add_wall
 from tests.cli.calling import Told
 
 NOW = datetime.now(UTC)
@@ -78,6 +80,38 @@ def test_tokens_are_made_listed_handed_over_and_ended(told_here: Told, lab: Conn
     assert "ada answers" in told_here("people", "assign", number, "ada")
     assert "Grafana, has ended" in told_here("people", "revoke", number)
     assert "There is no token" in told_here("people", "tokens")
+
+
+def test_walls_are_listed_and_ended(told_here: Told, lab: Connection) -> None:
+    assert "There is no wall" in told_here("walls")
+    viewer = access.viewer_of(lab, "lab")
+    for name, trials in (("Hall", ["platform-air"]), ("Yard", [])):
+        add_wall(
+            lab,
+            viewer,
+            name=name,
+            trials=trials,
+            sites=[],
+            days=9,
+            token_sha256=name[0].encode() * 32,
+            now=NOW,
+        )
+    lab.commit()
+    listed = {one["name"]: one for one in json.loads(told_here("walls", "--json"))}
+    assert {name: (one["login"], one["trials"]) for name, one in listed.items()} == {
+        "Hall": ("lab", ["platform-air"]),
+        "Yard": ("lab", []),
+    }
+    text = told_here("walls")
+    assert "platform-air" in text
+    assert "all that this person sees" in text
+    number = str(listed["Hall"]["wall_link_id"])
+    assert f"Wall {number} has ended" in told_here("walls", "end", number)
+    assert [one["name"] for one in json.loads(told_here("walls", "--json"))] == ["Yard"]
+    with pytest.raises(NotFound, match=f"no wall {number}, or it was ended"):
+        told_here("walls", "end", number)
+    (line,) = [one for one in audit(lab) if one.action == "end wall"]
+    assert (line.login, line.subject, line.detail) == (local_administrator(), number, {"of": "lab"})
 
 
 def test_the_list_stays_where_no_other_verb_is_named(told_here: Told, lab: Connection) -> None:

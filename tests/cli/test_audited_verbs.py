@@ -66,6 +66,7 @@ NO_LINE = {
     "draft": "test_drafts_verb.py looks at its lines",
     "alerts": "tests/jobs/test_verb.py looks at its line",
     "people": "test_accounts.py looks at its lines",
+    "walls": "test_accounts.py looks at its lines",
     "plans": "test_plans.py of the API looks at its lines",
     "decide": "test_deciding.py looks at its line",
     "key": "test_verify.py looks at its lines",

@@ -42,7 +42,7 @@ REPORTING = {
     *("replay", "import", "pull", "migrate"),
     *("retention", "erase", "erasures", "record"),
     *("backup", "restore"),
-    *("alerts", "draft", "plans"),
+    *("alerts", "draft", "plans", "walls"),
     *("imports", "withdraw", "map", "mappings", "topics", "key", "agreement"),
 }
 

@@ -11,11 +11,12 @@ import pytest
 
 from insitu.language import Language
 from tests.trials.test_package import small_inputs
-from trials.evaluation import Evaluation, document_of
+from trials.evaluation import Estimate, Evaluation, document_of
 from trials.judge.compute import compute
-from trials.report.blocks import Figure, PageBreak, Table
+from trials.report.blocks import Figure, PageBreak, Paragraph, Table
 from trials.report.build import build, report_number
 from trials.report.words import WORDS
+from trials.report.writer import Writer
 
 BASE = document_of(compute(small_inputs()))
 
@@ -134,6 +135,42 @@ def test_reservations_are_counted_by_where_they_are_named() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("value", "low", "high", "shown"),
+    [
+        (0.0089, -0.4232, 0.4411, ["0.01", "−0.42", "0.44"]),
+        (-0.109, -0.4252, 0.206, ["−0.11", "−0.43", "0.21"]),
+        (1.00771, 0.99243, 1.023, ["1.008", "0.992", "1.023"]),
+        (0.0, -0.5, 0.5, ["0.0", "−0.5", "0.5"]),
+        (0.0052, 0.0048, 0.0056, ["0.00520", "0.00480", "0.00560"]),
+    ],
+)
+def test_an_estimate_has_the_digits_that_its_interval_lets_it_have(
+    value: float, low: float, high: float, shown: list[str]
+) -> None:
+    writer = Writer(Evaluation.model_validate(changed()), "en")
+    estimate = Estimate.model_validate(
+        BASE["endpoints"][0]["criteria"][0]["estimate"] | {"value": value, "low": low, "high": high}
+    )
+    assert [writer.near(one, estimate) for one in (value, low, high)] == shown
+
+
+def test_a_number_of_a_finding_has_its_unit() -> None:
+    document = changed()
+    finding = {"code": "placebo", "severity": "note", "evidence": {"dates": 17, "largest": -0.33}}
+    document["endpoints"][0]["findings"] = [finding]
+    document["endpoints"][0]["unit"] = "ug/m3"
+    for language, words in (
+        ("en", "The largest difference at 17 made-up dates within the baseline is −0.33\u202fµg/m³."),
+        (
+            "fr",
+            "La plus grande différence à 17 dates fictives de la référence initiale est −0,33\u202fµg/m³.",
+        ),
+    ):
+        blocks = build(document, language).blocks  # type: ignore[arg-type]
+        assert words in [block.text for block in blocks if isinstance(block, Paragraph)]
+
+
 def test_a_blinded_endpoint_counts_and_tells_nothing_on_the_first_page() -> None:
     document = changed()
     before = facts(document)
@@ -144,7 +181,7 @@ def test_a_blinded_endpoint_counts_and_tells_nothing_on_the_first_page() -> None
     assert "warning" not in after["Reservations"]
     assert WORDS["others"] not in after
     assert WORDS["tipping"] not in after
-    assert after["What was tested"] == before["What was tested"]
+    assert after["Tested side"] == before["Tested side"]
 
 
 def sensor(device: str, serial: str, model: str = "S-1") -> dict[str, Any]:
@@ -168,13 +205,20 @@ def test_the_tested_devices_are_named_with_make_model_and_serial_numbers() -> No
     ]
     document["sensors"] = [sensor("a", "17"), sensor("b", "18"), sensor("c", "", "S-2"), sensor("d", "99")]
     told = facts(document)
-    assert told["What was tested"] == (
+    assert told["Tested side"] == (
         "3 devices in arm treated (candidate): a, b, c. Sensors: Acme S-1 (serial numbers 17, 18), Acme S-2 "
         "(no serial number entered)."
     )
     assert told["Compared with"] == (
         "1 device in arm away (control): d. Sensors: Acme S-1 (serial numbers 99)."
     )
+    document["swaps"] = ["b → e", "e → f", "x → y"]
+    document["sensors"] = [sensor("f", "30"), sensor("b", "18"), sensor("a", "17"), sensor("e", "29")]
+    assert facts(document)["Tested side"] == (
+        "3 devices in arm treated (candidate): a, b, c. Sensors: Acme S-1 (serial numbers 17, 18, 29, 30). "
+        "Later e in place of b. Later f in place of e."
+    ), "in the order of the devices, so that each number is that of its device"
+    document["swaps"] = []
     document["protocol"]["arms"].pop()
     assert facts(document)["Compared with"] == "No device: the result is compared with the target alone."
 

@@ -8,12 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import typst
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from insitu.errors import CorrectInput
 from tests.pictures import DISARMED, HEIGHT, JPEG, REFUSED, SVG, WIDTH, in_svg, png
 from trials.workflow.redrawing import LONGEST, redraw
+from trials.workflow.redrawn_fonts import with_known_fonts
 
 KINDS = {b"IHDR", b"IDAT", b"IEND", b"pHYs"}
 
@@ -79,6 +81,48 @@ def test_nothing_but_pixels_comes_out(name: str) -> None:
     assert set(chunks(made.png)) <= KINDS
     for word in (b"script", b"alert", b"http", b"svg", b"href"):
         assert word not in made.png
+
+
+FONTS = ("DejaVu Sans", "DejaVu Sans Mono", "Libertinus Serif")
+
+
+@pytest.mark.parametrize(
+    ("given", "family"),
+    [
+        ('<text font-family="sans-serif">', "DejaVu Sans"),
+        ("<text style='font-family: \"Open Sans\", sans-serif; x'>", "DejaVu Sans"),
+        ("<style>text{font-family:Arial}</style>", "DejaVu Sans"),
+        ("<text font-family = 'ISOCPEUR'>", "DejaVu Sans"),
+        ("<text font-family='monospace'>", "DejaVu Sans Mono"),
+        ("<style>a{FONT-FAMILY : Courier New;}</style>", "DejaVu Sans Mono"),
+        ('<text font-family="Times, serif" class="sans">', None),
+        ('<text font-family="dejavu sans">', None),
+        ('<text class="sans-serif">', None),
+        ("<text font-family=''>", None),
+    ],
+)
+def test_a_family_that_the_machine_has_stands_before_one_that_it_has_not(
+    given: str, family: str | None
+) -> None:
+    drawn = with_known_fonts(given.encode(), FONTS).decode()
+    assert drawn.replace(f"{family}, ", "", 1) == given
+    assert (drawn != given) == (family is not None)
+    assert with_known_fonts(given.encode(), ["Libertinus Serif"]) == given.encode()
+
+
+def lettered(family: str) -> bytes:
+    return in_svg(f'<text x="5" y="40" font-size="20" font-family="{family}">Quai 12</text>')
+
+
+def test_letters_are_drawn_without_serifs_where_the_file_asks_for_that() -> None:
+    """DejaVu Sans Mono comes with the renderer, so every machine has it."""
+    serifs = redraw(lettered("serif")).sha256
+    mono = redraw(lettered("monospace")).sha256
+    assert mono == redraw(lettered("DejaVu Sans Mono")).sha256
+    assert mono != serifs
+    families = typst.Fonts().families()
+    sans = with_known_fonts(lettered("sans-serif"), families)
+    assert (redraw(lettered("sans-serif")).sha256 != serifs) == (sans != lettered("sans-serif"))
 
 
 @pytest.mark.long

@@ -7,7 +7,7 @@ Declared windows leave the denominator. A day with no planned interval has no sh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import pairwise
@@ -71,18 +71,42 @@ def plan_spans(facts: DeviceFacts, now: datetime) -> list[Span]:
 
 def share_days(facts: DeviceFacts, spans: Sequence[Span], days: Sequence[LocalDay]) -> tuple[DayShare, ...]:
     """Each day's share of the intervals planned in `spans`: the mean over the device's datastreams."""
-    usable = {(count.datastream_id, count.day): count.n - count.failed for count in facts.counts}
-    return tuple(
-        DayShare(
-            day.day,
-            _share(
-                overlap_us(spans, day.start_us, day.end_us) / 1e6,
-                day.whole_s,
-                [(usable.get((s.datastream_id, day.day), 0), s.expected_interval_s) for s in facts.streams],
-            ),
-        )
-        for day in days
-    )
+    usable = {(number, day): n - failed for number, day, n, failed in facts.counts}
+    streams = [(s.datastream_id, s.expected_interval_s) for s in facts.streams if s.expected_interval_s]
+    planned = _planned_in(streams)
+    found = []
+    for day, start_us, end_us, whole_s in days:  # a fleet asks for thousands of days: no generator, few calls
+        seconds = overlap_us(spans, start_us, end_us) / 1e6
+        shares, number = 0.0, 0
+        for datastream_id, due in planned(seconds, whole_s) if seconds else ():
+            number += 1
+            n = usable.get((datastream_id, day), 0)
+            shares += 1.0 if n >= due else n / due
+        found.append(DayShare(day, shares / number if number else None))
+    return tuple(found)
+
+
+def _planned_in(
+    streams: Sequence[tuple[int, float]],
+) -> Callable[[float, float], list[tuple[int, int]]]:
+    """A function of the seconds of a local day and the length of the whole day: (datastream, intervals
+    planned) of each that has any. Most days of a device are alike, so it keeps what it said.
+
+    Intervals of more than an hour follow the local clock: a day of 23 hours has one of a day, too.
+    """
+    kept: dict[tuple[float, float], list[tuple[int, int]]] = {}
+
+    def planned(seconds: float, whole_s: float) -> list[tuple[int, int]]:
+        known = kept.get((seconds, whole_s))
+        if known is None:
+            known = kept[seconds, whole_s] = [
+                (datastream_id, due)
+                for datastream_id, expected in streams
+                if (due := int(seconds * (86_400 / whole_s if expected > 3600 else 1.0) / expected + 1e-9))
+            ]
+        return known
+
+    return planned
 
 
 def mean_share(days: Sequence[DayShare]) -> float | None:
@@ -158,18 +182,3 @@ def overlap_us(spans: Sequence[Span], low: int, high: int) -> int:
         if last > first:
             total += last - first
     return total
-
-
-def _share(seconds: float, whole_s: float, streams: Sequence[tuple[int, float | None]]) -> float | None:
-    """The mean over (results, expected interval s) of results against planned intervals in `seconds` of a
-    local day of `whole_s`.
-
-    Intervals of more than an hour follow the local clock: a day of 23 hours has one of a day, too.
-    """
-    shares = []
-    for n, expected in streams:
-        local = seconds * (86_400 / whole_s if expected and expected > 3600 else 1.0)
-        planned = int(local / expected + 1e-9) if expected else 0
-        if planned:
-            shares.append(min(1.0, n / planned))
-    return sum(shares) / len(shares) if shares else None

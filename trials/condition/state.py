@@ -57,16 +57,21 @@ class Condition:
     """Time of its latest result, sent or imported."""
 
 
-def judge_devices(facts: Sequence[DeviceFacts], now: datetime, *, simulated: bool) -> list[Condition]:
+def judge_devices(
+    facts: Sequence[DeviceFacts], now: datetime, *, simulated: bool, with_days: bool = True
+) -> list[Condition]:
     """The condition of each device, in the given order. `simulated`: `now` is the time of a simulated
-    history.
+    history. `with_days`: also its completeness, which no state depends on and which takes most of the time.
     """
     calendars = {zone: list_days(now, zone) for zone in {one.time_zone for one in facts}}
-    return [_judge(one, now, calendars[one.time_zone], simulated=simulated) for one in facts]
+    return [
+        _judge(one, now, calendars[one.time_zone] if with_days else (), simulated=simulated) for one in facts
+    ]
 
 
 def _judge(facts: DeviceFacts, now: datetime, calendar: Sequence[LocalDay], *, simulated: bool) -> Condition:
-    spans = plan_spans(facts, now)
+    """With an empty `calendar` no completeness."""
+    spans = plan_spans(facts, now) if calendar else []
     days = share_days(facts, spans, calendar)
     silent = _find_silent_streams(facts, now)
     window = _find_window(facts, now)

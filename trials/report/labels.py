@@ -90,6 +90,20 @@ INFERENCE_WORDS = {
     "donor": "inference by donor",
 }
 """`Estimate.inference_by` → its words."""
+IN_UNIT = {
+    "placebo": ("largest",),
+    "placebo_as_large": ("largest", "effect"),
+    "step_disagrees": ("step", "effect"),
+    "step_earlier": ("effect",),
+    "trend_in_period": ("slope",),
+    "baseline_trend": ("drift", "margin"),
+    "trend_explains": ("drift", "effect"),
+    "covariate_explains": ("shift", "half_width"),
+    "carry_over": ("difference",),
+    "no_carry_over": ("difference",),
+    "within_guard_band": ("width",),
+}
+"""Code of a finding → its numbers in the unit of the endpoint."""
 _UNITS = ((3600, "h"), (60, "min"), (1, "s"))
 
 

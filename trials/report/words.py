@@ -61,7 +61,7 @@ WORDS = {
     "role": "Role",
     "about": "About",
     "in_this_trial": "In this trial",
-    "tested": "What was tested",
+    "tested": "Tested side",
     "compared": "Compared with",
     "where": "Where",
     "when": "When",

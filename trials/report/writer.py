@@ -17,7 +17,7 @@ from trials.plan.endpoint import Endpoint
 from trials.plan.parts import Target
 from trials.report.blocks import Paragraph, ReportModel, Table
 from trials.report.history import History
-from trials.report.labels import counted, day_value
+from trials.report.labels import IN_UNIT, counted, day_value
 from trials.report.sentence import sentence_of
 from trials.report.words import CHOICE_WORDS, PROPERTY_WORDS, REASON_WORDS, UNITS, VERDICT_WORDS, WORDS
 from trials.statement import Statement, Value
@@ -53,6 +53,9 @@ class Writer:
         title, subtitle = self.pick(evaluation.title), self._(WORDS["subtitle"])
         self.model = ReportModel(language, title, subtitle, number, [])
         self.add = self.model.blocks.append
+        pairs = (one.split(" → ") for one in evaluation.swaps)
+        self.stands_in = {new: old for old, new in pairs}
+        """Device that came later → the one whose place it took."""
         self.history = History(evaluation, self.reader, self._, self.sentence, self.number, self.verdict)
 
     def pick(self, text: Any) -> str:
@@ -73,7 +76,8 @@ class Writer:
         if not 0 < width < math.inf:
             return self.number(value)
         by_width = min(MOST_DECIMALS, 1 - math.floor(math.log10(width)))
-        decimals = max(_decimals(estimate.value) if estimate.value else 0, by_width, 0)
+        is_told = abs(estimate.value) * 10 > width  # else the digits of the width say all that is known
+        decimals = max(_decimals(estimate.value) if is_told else 0, by_width, 0)
         return self.reader.number(round(value, decimals), decimals, fixed=True)
 
     def near_with_unit(self, value: float, estimate: Estimate) -> str:
@@ -114,8 +118,15 @@ class Writer:
             translate=self._,
         )
 
-    def sentence(self, statement: Statement) -> str:
-        return sentence_of(statement, translate=self._, show=self._shown)
+    def sentence(self, statement: Statement, unit: str = "") -> str:
+        """`unit`: of the endpoint that it is about, for numbers that are meant in it."""
+        names = IN_UNIT.get(statement.code, ()) if unit else ()
+
+        def show(name: str, value: Value) -> object:
+            shown = self._shown(name, value)
+            return self._joined(str(shown), unit) if name in names and value is not None else shown
+
+        return sentence_of(statement, translate=self._, show=show)
 
     def _shown(self, name: str, value: Value) -> object:
         if isinstance(value, float):

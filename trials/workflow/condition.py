@@ -98,8 +98,11 @@ def load_conditions(
     simulated: bool,
     host_id: int | None,
     count: CountDays = count_stored_days,
+    with_days: bool = True,
 ) -> dict[int, Judged]:
-    """The condition of each device at `now`. `count` may return counts that are some seconds old."""
+    """The condition of each device at `now`. `count` may return counts that are some seconds old.
+    `with_days`: also its completeness.
+    """
     if not device_ids:
         return {}
     stored = load_facts(conn, device_ids, now=now, host_id=host_id)
@@ -107,7 +110,7 @@ def load_conditions(
     facts = {device_id: _facts(one, counts[device_id]) for device_id, one in stored.items()}
     return {
         (number := condition.device_id): _judged(condition, stored[number], facts[number])
-        for condition in judge_devices(list(facts.values()), now, simulated=simulated)
+        for condition in judge_devices(list(facts.values()), now, simulated=simulated, with_days=with_days)
     }
 
 

@@ -18,9 +18,25 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from insitu.errors import AlreadyExists, CorrectInput, FixPermissions, RowRefused, UpgradeInsitu
+from insitu.errors import (
+    AlreadyExists,
+    CorrectInput,
+    FixPermissions,
+    RetryLater,
+    RowRefused,
+    UpgradeInsitu,
+)
 from store.audit import record
-from store.catalogue.moving import MOVED, enter_catalogue, list_catalogue, list_present, moved_columns
+from store.catalogue.moving import (
+    LEAST_LEFT,
+    MOVED,
+    begin_import,
+    enter_catalogue,
+    find_used_up,
+    list_catalogue,
+    list_present,
+    moved_columns,
+)
 from store.constraints import NOUNS
 from store.database import Connection
 from store.evidence import find_differences
@@ -102,8 +118,14 @@ def import_catalogue(
     `conn` is of the owner of the tables; the caller owns the transaction. CorrectInput says what is wrong
     with the file or what is there already; roll back then, and nothing is entered.
     """
+    if not begin_import(conn):
+        raise RetryLater(
+            "Somebody else imports a catalogue at this moment: wait until that has ended, then look what is "
+            "there. Nothing was entered."
+        )
     _require_nothing(conn)
     lines = _read(content, moved_columns(conn), simulated=simulated)
+    _require_numbers_left(conn, lines)
     try:
         with conn.transaction():
             entered = enter_catalogue(conn, lines, now=now)
@@ -135,6 +157,14 @@ def _require_nothing(conn: Connection) -> None:
             f"This installation has a catalogue already: {words}. A catalogue is imported into an "
             "installation that was only started: begin with another data directory or an empty database. "
             "Nothing was entered."
+        )
+
+
+def _require_numbers_left(conn: Connection, lines: Mapping[str, Sequence[str]]) -> None:
+    for name, column, number in find_used_up(conn, lines):
+        raise CorrectInput(
+            f"{name}.json: {column} {number} leaves fewer than {LEAST_LEFT:,} numbers for what comes after. "
+            "Insitu counts up from 1, so somebody wrote this number by hand. Nothing was entered."
         )
 
 

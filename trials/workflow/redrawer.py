@@ -11,6 +11,8 @@ from typing import Final
 
 import typst
 
+from trials.workflow.redrawn_fonts import with_known_fonts
+
 MOST_SECONDS: Final = 10
 MOST_MEMORY: Final = 1536 * 1024**2
 BROKEN: Final = 20
@@ -33,6 +35,9 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (int(seconds), int(seconds)))
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+    if kind == "svg":
+        picture = Path(folder) / "picture"
+        picture.write_bytes(with_known_fonts(picture.read_bytes(), typst.Fonts().families()))
     main_file = Path(folder) / "main.typ"
     main_file.write_text(_SOURCE.replace("FORMAT", kind).replace("LONGEST", longest), "utf-8")
     try:

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -41,7 +42,7 @@ class _Kind(NamedTuple):
 def redraw(content: bytes, *, seconds: int = MOST_SECONDS) -> Picture:
     """The picture of an SVG, PNG or JPEG file, at most LONGEST pixels wide and high, on white. Raises
     CorrectInput for anything else, and for a file that is too large, broken or meant to do harm. `seconds`:
-    of processor time.
+    of processor time; all of it ends within twice that.
     """
     if not content:
         raise CorrectInput("Choose a file with the plan: SVG, PNG or JPEG.")
@@ -49,8 +50,9 @@ def redraw(content: bytes, *, seconds: int = MOST_SECONDS) -> Picture:
         raise CorrectInput(f"The plan has more than {MOST_BYTES >> 20} MiB: save it smaller.")
     kind = _kind_of(content)
     longest = LONGEST if kind.size is None else min(LONGEST, max(kind.size))
+    ends = time.monotonic() + 2 * seconds
     for part in _STEPS:
-        png = _drawn(content, kind.format, max(1, round(longest * part)), seconds)
+        png = _drawn(content, kind.format, max(1, round(longest * part)), seconds, ends)
         if len(png) <= MOST_KEPT:
             return _sound(png)
     raise CorrectInput("The plan has too much detail to be kept: draw it with fewer colours.")
@@ -99,14 +101,16 @@ def _segments(content: bytes) -> Iterator[tuple[int, int]]:
         place += 2 + struct.unpack(">H", content[place + 2 : place + 4])[0]
 
 
-def _drawn(content: bytes, kind: str, longest: int, seconds: int) -> bytes:
+def _drawn(content: bytes, kind: str, longest: int, seconds: int, ends: float) -> bytes:
+    """The bytes of a PNG. `ends`: by the monotonic clock."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "picture").write_bytes(content)
         command = [sys.executable, "-P", "-m", "trials.workflow.redrawer", folder, kind]
         command += [str(longest), str(seconds)]
         try:
+            left = max(0.0, ends - time.monotonic())
             done = subprocess.run(
-                command, check=False, capture_output=True, timeout=2 * seconds, env=_without_secrets()
+                command, check=False, capture_output=True, timeout=left, env=_without_secrets()
             )
         except subprocess.TimeoutExpired:
             raise _too_much() from None

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
 
 from insitu.errors import CorrectInput, NotFound
+from insitu.letters import find_unseen
 from insitu.model import WindowKind
 from store.access import Viewer, visible_trial
 from store.catalogue.devices import find_device
@@ -219,6 +220,6 @@ def _sound(wanted: Wanted) -> Wanted:
 
 def _reason(text: str) -> str:
     reason = " ".join(text.split())
-    if not reason or len(reason) > MOST_REASON or not reason.isprintable():
+    if not reason or len(reason) > MOST_REASON or find_unseen(reason) is not None:
         raise CorrectInput(f"Say why, in one line of at most {MOST_REASON} characters.")
     return reason

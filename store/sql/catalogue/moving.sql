@@ -4,6 +4,16 @@ SELECT t.name, r.content FROM unnest(%(tables)s::text[]) WITH ORDINALITY AS t(na
 CROSS JOIN LATERAL catalogue_rows(t.name, %(left_out)s::text[]) WITH ORDINALITY AS r(content, line)
 ORDER BY t.at, r.line;
 
+-- name: begin_import
+-- True if nobody else imports a catalogue until the transaction ends.
+SELECT pg_try_advisory_xact_lock(7031878);
+
+-- name: numbered
+-- The columns of the tables whose numbers the database gives, and the largest number that each can hold.
+SELECT c.relname AS name, a.attname AS column, CASE a.atttypid WHEN 'bigint'::regtype THEN 9223372036854775807 ELSE 2147483647 END AS largest
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+WHERE c.oid = ANY(%(tables)s::regclass[]) AND a.attidentity <> '' AND NOT a.attisdropped ORDER BY 1, 2;
+
 -- name: catalogue_columns
 -- The columns of the tables, without those left out.
 SELECT t.name, catalogue_columns(t.name, %(left_out)s::text[]) AS columns FROM unnest(%(tables)s::text[]) AS t(name);

@@ -9,6 +9,18 @@ FROM ledger WHERE (reject_id <> 0) = %(replay)s::boolean AND (%(trials)s::text[]
   AND (%(device)s::text IS NULL OR device = %(device)s::text)
 GROUP BY 1, 2 ORDER BY 1, 2;
 
+-- name: ledger_stored
+-- Results of live traffic that were stored, by device.
+SELECT trial, device, sum(stored)::bigint AS stored
+FROM ledger WHERE reject_id = 0 AND trial = ANY(%(trials)s::text[]) AND trial || '/' || device = ANY(%(devices)s::text[])
+GROUP BY 1, 2;
+
+-- name: ledger_sums
+-- All results of live traffic that were stored, and messages that were refused, whole or in part.
+SELECT coalesce(sum(stored), 0)::bigint AS stored, coalesce(sum(rejected + partly), 0)::bigint AS refused
+FROM ledger WHERE reject_id = 0 AND (%(trials)s::text[] IS NULL OR trial = ANY(%(trials)s::text[]))
+  AND (%(devices)s::text[] IS NULL OR trial || '/' || device = ANY(%(devices)s::text[]));
+
 -- name: ledger_hours
 -- The same by device and hour of first receipt, newest first, devices of an hour by name.
 SELECT trial, device, hour, sum(received)::bigint AS received, sum(accepted)::bigint AS accepted, sum(partly)::bigint AS partly,

@@ -28,7 +28,7 @@ def endpoints(w: Writer) -> None:
         _figures(w, endpoint)
         for found in endpoint.findings:
             style: Literal["plain", "warning"] = "plain" if found.severity == "note" else "warning"
-            w.add(Paragraph(w.sentence(found), style))
+            w.add(Paragraph(w.sentence(found, endpoint.unit), style))
 
 
 def _profile(w: Writer, name: str) -> str:

@@ -4,7 +4,7 @@ can be trusted, and who answers for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -56,22 +56,36 @@ def _rows(w: Writer) -> Iterator[tuple[str, str]]:
 def _arm(w: Writer, arm: dict[str, Any]) -> str:
     devices = arm["devices"]
     names = ", ".join(devices) if len(devices) <= _MOST_NAMES else w._("named below, in the table of arms")
+    later = _swapped(w, devices)
     text = w._("{devices} in arm {arm} ({role}): {names}. {sensors}")
-    return text.format(
+    told = text.format(
         devices=w.counted_as(GLANCE_WORDS["devices"], len(devices)),
         arm=arm["name"],
         role=w._(WORDS[arm["role"]]),
         names=names,
-        sensors=_sensors(w, set(devices)),
-    ).strip()
+        sensors=_sensors(w, [*devices, *(new for _, new in later)]),
+    )
+    swaps = [w._("Later {new} in place of {old}.").format(old=old, new=new) for old, new in later]
+    return " ".join([told.strip(), *swaps])
 
 
-def _sensors(w: Writer, devices: set[str]) -> str:
-    """Each make and model with the serial numbers that were in these devices."""
+def _swapped(w: Writer, devices: Sequence[str]) -> list[tuple[str, str]]:
+    """(old, new) of the swaps at the positions of these devices, in order."""
+    there, found = set(devices), []
+    for new, old in w.stands_in.items():
+        if old in there:
+            there.add(new)
+            found.append((old, new))
+    return found
+
+
+def _sensors(w: Writer, devices: Sequence[str]) -> str:
+    """Each make and model with the serial numbers that were in these devices, in their order."""
     serials: dict[str, list[str]] = {}
-    for one in w.e.sensors or []:
-        if one.device in devices:
-            serials.setdefault(f"{one.make} {one.model}", []).append(one.serial)
+    place = {device: number for number, device in enumerate(devices)}
+    own = [one for one in w.e.sensors or [] if one.device in place]
+    for one in sorted(own, key=lambda one: place[one.device]):
+        serials.setdefault(f"{one.make} {one.model}", []).append(one.serial)
     if not serials:
         return w._("Make and model are not entered.")
     told = []

@@ -52,7 +52,7 @@ def _flags(w: Writer) -> None:
             w.count(d.late),
         ]
         for d in w.e.datastreams
-        if d.arm is not None
+        if (d.arm is not None or d.device in w.stands_in)
         and any(m["property"] == d.property for m in w.e.protocol["measurements"])
         and d.checks_planned
     ]
@@ -124,7 +124,7 @@ def happened(w: Writer) -> None:
 def _gaps(w: Writer) -> None:
     """The longest gaps with their causes."""
     longest = sorted(w.e.gaps, key=lambda g: (g.start - g.end, g.device, g.start))[:MOST_GAPS]
-    caption = w._("Gaps of the primary endpoints' datastreams.")
+    caption = w._("Gaps of the primary endpoints' datastreams, the longest first.")
     if len(longest) < len(w.e.gaps):
         caption = w._(
             "Gaps of the primary endpoints' datastreams: the {n} longest of {all}; evaluation.json has "
@@ -169,7 +169,7 @@ def _imports_and_sensors(w: Writer) -> None:
     if withdrawn:
         caption = w._("Imports that were withdrawn; their results are kept and count nowhere.")
         w.add(Table(caption, [w._(WORDS[key]) for key in withdrawal_keys], withdrawn, (3,)))
-    shown = {d.datastream.partition("/")[0] for d in w.e.datastreams if d.arm is not None}
+    shown = {d.datastream.partition("/")[0] for d in w.e.datastreams if d.arm is not None} | set(w.stands_in)
     alike: dict[tuple[str, ...], list[str]] = {}
     for one in w.e.sensors or []:
         if one.device in shown:
