@@ -57,15 +57,13 @@ def book(
     places: Sequence[int] | None = None,
     plain: Plain = NO_PLAIN,
     meanwhile: Meanwhile = nothing,
-    postponed: Sequence[Prepared] = (),
 ) -> Outcome:
     """Write the batch to the database. The caller owns the transaction, which must contain only one batch.
 
     `turn`: progress of the broker session, including these messages. `quota`: bytes of refused messages to
     keep; None: all. `import_id`: the import that brought the messages; None: their devices sent them.
     `plain`: the other messages of the batch, as columns. `places`: of `messages` in the batch; None: 0, 1, …
-    `meanwhile`: as in `merge_rows`. `postponed`: messages that came with these and are booked later; that
-    their devices were heard is known now.
+    `meanwhile`: as in `merge_rows`.
     """
     at = range(len(messages)) if places is None else places
     batch = [Booked(message, place) for place, message in zip(at, messages, strict=True)]
@@ -87,7 +85,7 @@ def book(
     store_ledger.add_ledger(conn, ledger)
     new_ranges = {boot: sequences.added(stored[boot], after) for boot, after in ranges.items()}
     save_sequences(conn, new_ranges, to_datetime(now_us))
-    signs_of_life(conn, [*(one.message for one in batch), *postponed], columns.heard(plain))
+    signs_of_life(conn, [one.message for one in batch], columns.heard(plain))
     note_remarks(conn, live)
     report_intervals(conn, intervals([one.message for one in live]))
     outcome.receipts = _receipts(messages, plain, ranges)

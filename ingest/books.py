@@ -13,6 +13,7 @@ from typing import Final
 
 from ingest.booking import FRAMES, book
 from ingest.budget import Budget
+from ingest.columns.plain import NO_PLAIN
 from ingest.columns.reading import PlainReader
 from ingest.deliveries import Turn, repeatable
 from ingest.denials import denied_refusals
@@ -22,7 +23,6 @@ from ingest.moves import Moves
 from ingest.mqtt import Receiver
 from ingest.outcome import Outcome
 from ingest.ports import Ahead, LeaseLost, Refusal, nothing_ahead
-from ingest.postponed import sort_out
 from ingest.prepared import Look, Prepared
 from ingest.probe_messages import probes_in
 from ingest.reading import prepare_at, prepare_refused
@@ -104,19 +104,15 @@ class DatabaseBooks:
         *,
         look: Look = Look.INSIDE,
         ahead: Ahead = nothing_ahead,
-        postponed: Sequence[Prepared] = (),
-        may_postpone: int = 0,
     ) -> Outcome:
         """Write the messages in one transaction, during which nobody can take the shard. FreeSpace if the
         disk has too little room: then nobody is asked to write.
         """
         if self._room is not None and (problem := self._room.problem()) is not None:
             raise FreeSpace(problem)
-        if refusal is None:
-            most = 0 if self._moves.wait else may_postpone
-            outcome = self._in_transaction(lambda conn: self._write(conn, messages, ahead, postponed, most))
-        else:
-            outcome = self._in_transaction(lambda conn: self._refuse(conn, messages, refusal, look))
+        outcome = self._in_transaction(
+            lambda conn: self._write(conn, messages, refusal, look=look, ahead=ahead)
+        )
         self._committed = True
         self._budget.back("commit")
         self._moves.committed(messages)
@@ -126,60 +122,42 @@ class DatabaseBooks:
         self,
         conn: Connection,
         messages: Sequence[Message],
+        refusal: Refusal | None,
+        *,
+        look: Look,
         ahead: Ahead,
-        postponed: Sequence[Prepared],
-        most: int,
     ) -> Outcome:
-        """`most`: messages that may be left to a later batch."""
-        self._hold(conn, messages)
-        known = self._current_snapshot(conn)
-        plain, places = self._reader_of(known).read(messages)
-        others = [messages[place] for place in places]
-        nodes = EdgeNodes.of(conn, others)
-        kept, items = prepare_at(places, messages, known, nodes)
-        found = sort_out(kept, items, postponed, known, most if nodes is None else 0)
-        outcome = book(
-            conn,
-            found.items,
-            client_id=self._client_id,
-            now_us=self._clock.now_us(),
-            turn=self._turn,
-            quota=self._quota,
-            places=found.places,
-            plain=plain,
-            meanwhile=lambda: self._reader_of(known).read_ahead(ahead(), READ_AHEAD),
-            postponed=found.later[len(found.later) - len(found.left) :],
-        )
-        outcome.postponed, outcome.left = found.later, found.left
-        probes.save_probes(conn, self._shard_id, probes_in(others))
-        if nodes is not None:
-            nodes.save(conn)
-            outcome.rebirths = nodes.rebirths
-        return self._commit_now(conn, outcome)
-
-    def _refuse(self, conn: Connection, messages: Sequence[Message], refusal: Refusal, look: Look) -> Outcome:
-        self._hold(conn, messages)
-        known = self._current_snapshot(conn)
-        outcome = book(
-            conn,
-            [item for message in messages for item in prepare_refused(message, known, *refusal, look=look)],
-            client_id=self._client_id,
-            now_us=self._clock.now_us(),
-            turn=self._turn,
-            quota=self._quota,
-        )
-        probes.save_probes(conn, self._shard_id, probes_in(messages))
-        return self._commit_now(conn, outcome)
-
-    def _hold(self, conn: Connection, messages: Sequence[Message]) -> None:
-        """For a transaction that commits these messages, or leaves some to the next ones."""
         at_qos_1 = sum(1 for message in messages if message.qos)
         number = shards.hold_for_batch(conn, self._holder, self._shard_id, messages=at_qos_1)
         if number is None:
             raise LeaseLost()
         self._turn = replace(self._turn, number=number)
-
-    def _commit_now(self, conn: Connection, outcome: Outcome) -> Outcome:
+        known = self._current_snapshot(conn)
+        plain, places = NO_PLAIN, list(range(len(messages)))
+        if refusal is None:
+            plain, places = self._reader_of(known).read(messages)
+        others = [messages[place] for place in places]
+        nodes = EdgeNodes.of(conn, others) if refusal is None else None
+        kept, items = (
+            prepare_at(places, messages, known, nodes)
+            if refusal is None
+            else (None, _refused(messages, known, refusal, look=look))
+        )
+        outcome = book(
+            conn,
+            items,
+            client_id=self._client_id,
+            now_us=self._clock.now_us(),
+            turn=self._turn,
+            quota=self._quota,
+            places=kept,
+            plain=plain,
+            meanwhile=lambda: self._reader_of(known).read_ahead(ahead(), READ_AHEAD),
+        )
+        probes.save_probes(conn, self._shard_id, probes_in(others))
+        if nodes is not None:
+            nodes.save(conn)
+            outcome.rebirths = nodes.rebirths
         reach("before_commit")
         conn.commit()
         reach("after_commit")
@@ -304,3 +282,9 @@ class DatabaseBooks:
 
     def close(self) -> None:
         self.start_over()
+
+
+def _refused(
+    messages: Sequence[Message], known: CatalogueSnapshot, refusal: Refusal, *, look: Look
+) -> list[Prepared]:
+    return [item for message in messages for item in prepare_refused(message, known, *refusal, look=look)]

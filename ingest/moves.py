@@ -76,11 +76,6 @@ class Moves:
         self._going: list[str] = []
         self._strays: list[str] = []
 
-    @property
-    def wait(self) -> bool:
-        """True while it matters that every message before a mark is committed."""
-        return bool(self._marks)
-
     def committed(self, messages: Sequence[Message]) -> None:
         """These messages, and all earlier ones, are in the database."""
         if not self._marks:

@@ -111,9 +111,5 @@ class Outcome:
     """New rejects of known devices, with the message's seq."""
     rebirths: set[tuple[str, str]] = field(default_factory=set)
     """(group, edge node) that are to be asked for a birth."""
-    postponed: Sequence[Prepared] = ()
-    """Left to a later commit, with those that it was given as such."""
-    left: Sequence[int] = ()
-    """Places of those among them that were messages of this batch."""
     stored: int = 0
     refused: int = 0

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ingest.outcome import Outcome
-from ingest.prepared import Look, Prepared
+from ingest.prepared import Look
 from insitu.errors import InsituError, RetryLater
 from insitu.model import Message, RejectReason
 
@@ -72,12 +72,9 @@ class Books(Protocol):
         *,
         look: Look = Look.INSIDE,
         ahead: Ahead = nothing_ahead,
-        postponed: Sequence[Prepared] = (),
-        may_postpone: int = 0,
     ) -> Outcome:
         """Store the messages. With a `refusal` store only that, after as close a `look` at them. `ahead`: the
-        messages that come next, which may be read while the database works. `postponed`: those that came
-        earlier and are not stored yet. At most `may_postpone` messages may be left to a later call.
+        messages that come next, which may be read while the database works.
 
         Raises LeaseLost, RetryLater and FreeSpace if the messages are not the cause; another InsituError or
         one of DEFECTS if one of them may be; any other exception is unexpected and treated as transient.

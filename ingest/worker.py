@@ -12,10 +12,8 @@ from typing import Final
 
 from ingest.aside import Aside, explain_failure
 from ingest.outbound import Outbound
-from ingest.outcome import Outcome
 from ingest.ports import Books, LeaseLost, Refusal, Session, Time, WallTime
-from ingest.postponed import without
-from ingest.prepared import DEFECTS, Look, Prepared
+from ingest.prepared import DEFECTS, Look
 from insitu.errors import (
     CorrectInput,
     FreeSpace,
@@ -34,15 +32,6 @@ FIRST_PAUSE_S: Final = 0.05
 LONGEST_PAUSE_S: Final = 2.0
 MOST_TRIES: Final = 3
 """Of a batch that the database cannot finish while it may finish a smaller one."""
-MOST_POSTPONED: Final = 200
-"""Refused messages that wait for others, so that they are booked together. Few beside a window, in which they
-take the places of messages that could be read ahead.
-"""
-LONGEST_POSTPONED_S: Final = 0.2
-LAST_LOOK_S: Final = 0.005
-"""If nothing more comes for this long, they are booked."""
-BACKLOG: Final = 0.25
-"""Share of a full batch from which on more wait, it seems."""
 ENOUGH_FAILURES: Final = 40
 """Parts of a batch that fail, without one that is stored, before the rest is not tried."""
 _FAULT_OF_THE_MESSAGE: Final = (InsituError, *DEFECTS)
@@ -83,8 +72,6 @@ class Worker:
         self._time = time or WallTime()
         self._outbound = Outbound(session.publish)
         self._aside = Aside()
-        self._postponed: Sequence[Prepared] = ()
-        self._postponed_at = 0.0
         self._stop = threading.Event()
         self._housekept_at = 0.0
 
@@ -97,8 +84,6 @@ class Worker:
                 self._keep_house()
                 while not stop.is_set():
                     self.step()
-                if done := self._keep([]):
-                    self._session.ack(done)
         except _Stopped:
             _log.info("stops with a batch that could not be committed: the broker keeps it")
         finally:
@@ -116,12 +101,10 @@ class Worker:
         """Process one batch, if there is one, and do pending work."""
         self._require_session()
         messages = self._session.take(
-            self._pace.messages,
-            gather_s=self._pace.gather_s,
-            wait_s=LAST_LOOK_S if self._postponed else HOUSEKEEPING_S / 2,
+            self._pace.messages, gather_s=self._pace.gather_s, wait_s=HOUSEKEEPING_S / 2
         )
-        if done := self._keep(messages):
-            self._session.ack(done)
+        if messages:
+            self._session.ack(self._keep(messages))
         if done := self._keep_aside():
             self._session.ack(done)
         self._outbound.send()
@@ -139,37 +122,10 @@ class Worker:
         messages that fail are alone: those are refused, or set aside.
 
         Returns the committed messages, as rows or refusals. A message that cannot even be refused stays with
-        the broker, and one that the books postpone waits for its commit.
+        the broker.
         """
-        if not messages and not self._postponed:
-            return []
-        before = self._postponed
-        try:
-            outcome = self._commit(messages, postponed=before, may_postpone=self._room(messages))
-        except _Fault:
-            self._postponed = ()
-            return self._keep_in_parts([*(item.message for item in before), *messages])
-        self._aside.passed(self._time.monotonic())
-        self._postponed = outcome.postponed
-        if not before:
-            self._postponed_at = self._time.monotonic()
-        done = without(messages, outcome.left) if outcome.left else list(messages)
-        return done if outcome.postponed else [*(item.message for item in before), *done]
-
-    def _room(self, messages: Sequence[Message]) -> int:
-        """How many messages may wait for the refused ones of the next batches: none unless more come."""
-        if len(messages) < BACKLOG * self._pace.messages:
-            return 0
-        if self._postponed and self._time.monotonic() - self._postponed_at > LONGEST_POSTPONED_S:
-            return 0
-        return MOST_POSTPONED
-
-    def _keep_in_parts(self, messages: Sequence[Message]) -> list[Message]:
-        """The same for a batch that failed as a whole; none is postponed."""
         done: list[Message] = []
-        middle = len(messages) // 2
-        waiting = [messages[middle:], messages[:middle]] if middle else [messages]  # the earliest part last
-        failed, passed = 1, False
+        waiting, failed, passed = [messages], 0, False  # the earliest part last: first come, first stored
         while waiting:
             part = waiting.pop()
             if failed >= ENOUGH_FAILURES and not passed:
@@ -237,27 +193,14 @@ class Worker:
         return []
 
     def _commit(
-        self,
-        messages: Sequence[Message],
-        refusal: Refusal | None = None,
-        *,
-        look: Look = Look.INSIDE,
-        postponed: Sequence[Prepared] = (),
-        may_postpone: int = 0,
-    ) -> Outcome:
+        self, messages: Sequence[Message], refusal: Refusal | None = None, *, look: Look = Look.INSIDE
+    ) -> None:
         """Waits until the books accept or refuse the messages. Raises LeaseLost, and _Fault."""
         pause, tries = FIRST_PAUSE_S, 0
         while True:
             tries += 1
             try:
-                outcome = self._books.commit(
-                    messages,
-                    refusal,
-                    look=look,
-                    ahead=self._ahead,
-                    postponed=postponed,
-                    may_postpone=may_postpone,
-                )
+                outcome = self._books.commit(messages, refusal, look=look, ahead=self._ahead)
                 break
             except (LeaseLost, NotAcceptedHere):
                 raise
@@ -275,10 +218,9 @@ class Worker:
             self._pause(pause)
             pause = min(LONGEST_PAUSE_S, pause * 2)
         self._outbound.note(outcome)
-        return outcome
 
     def _ahead(self) -> Sequence[Message]:
-        return self._session.ahead(self._pace.messages - len(self._postponed))
+        return self._session.ahead(self._pace.messages)
 
     def _pause(self, seconds: float) -> None:
         self._books.start_over()

@@ -12,8 +12,7 @@ from random import Random
 from ingest.deliveries import recognise, repeatable
 from ingest.outcome import Outcome
 from ingest.ports import Ahead, LeaseLost, Refusal, nothing_ahead
-from ingest.postponed import without
-from ingest.prepared import Look, Prepared
+from ingest.prepared import Look
 from insitu.errors import FreeSpace, RetryLater, RowRefused
 from insitu.model import Message
 from proving.worlds.broker import Published, World
@@ -80,8 +79,6 @@ class SimulatedBooks:
         *,
         look: Look = Look.INSIDE,
         ahead: Ahead = nothing_ahead,
-        postponed: Sequence[Prepared] = (),
-        may_postpone: int = 0,
     ) -> Outcome:
         self._wait(0.001)
         if self._random.random() < 0.5:
@@ -97,30 +94,15 @@ class SimulatedBooks:
         try:
             if fault == "crash before":
                 raise Crash()
-            outcome, written = self._sort_out(messages, postponed, may_postpone)
-            self._require_good(written, refusal)
-            self._ledger.number += len(messages)
-            self._write(written)
+            self._require_good(messages, refusal)
+            self._write(messages)
         finally:
             self._ledger.in_hand = ""
         if fault == "crash after":
             raise Crash()
         if fault == "unanswered":
             raise RetryLater()
-        return outcome
-
-    def _sort_out(
-        self, messages: Sequence[Message], postponed: Sequence[Prepared], may_postpone: int
-    ) -> tuple[Outcome, Sequence[Message]]:
-        """Draws whether messages wait that only their delivery identifies, as `ingest.postponed` has it."""
-        left = [place for place, message in enumerate(messages) if message.payload.startswith(b"bare")]
-        if self._random.random() < 0.5:
-            left = []
-        repeated = any(message.repeat for message in messages)
-        if repeated or len(postponed) + len(left) > may_postpone:
-            return Outcome(), [*(item.message for item in postponed), *messages]
-        later = [*postponed, *(Prepared(messages[place]) for place in left)]
-        return Outcome(postponed=later, left=left), without(messages, left)
+        return Outcome()
 
     def _hold(self, fault: str) -> None:
         if self._ledger.holder != self._holder:
@@ -141,6 +123,7 @@ class SimulatedBooks:
 
     def _write(self, messages: Sequence[Message]) -> None:
         ledger = self._ledger
+        ledger.number += len(messages)
         above = ledger.number - self._repeatable
         known = {key: received for key, (received, number) in ledger.deliveries.items() if number > above}
         unkeyed = [

@@ -59,19 +59,6 @@ class AcknowledgesFirst(Worker):
         return super()._keep(messages)
 
 
-class AcknowledgesWhatIsPostponed(Worker):
-    def _keep(self, messages: Sequence[Message]) -> list[Message]:
-        super()._keep(messages)
-        return list(messages)
-
-
-class ForgetsWhatIsPostponed(Worker):
-    def _keep(self, messages: Sequence[Message]) -> list[Message]:
-        done = super()._keep(messages)
-        self._postponed = ()
-        return done
-
-
 class AcknowledgesWithoutTheLease(Worker):
     def _keep(self, messages: Sequence[Message]) -> list[Message]:
         try:
@@ -110,8 +97,6 @@ class ForgetsTooEarly(SimulatedBooks):
     ("broken", "found"),
     [
         ({"worker_class": AcknowledgesFirst}, "is nowhere"),
-        ({"worker_class": AcknowledgesWhatIsPostponed}, "is nowhere"),
-        ({"worker_class": ForgetsWhatIsPostponed}, "were never acknowledged"),
         ({"worker_class": AcknowledgesWithoutTheLease}, "is nowhere"),
         ({"worker_class": DoesNotBisect}, "was refused for its neighbours"),
         ({"worker_class": AcknowledgesWhatItCannotRefuse}, "is nowhere"),

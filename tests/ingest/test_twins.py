@@ -22,7 +22,6 @@ from ingest.budget import Budget
 from ingest.columns.plain import NO_PLAIN, Opened, Plain
 from ingest.columns.reading import PlainReader
 from ingest.outcome import Booked, Outcome
-from ingest.prepared import Prepared
 from insitu.model import Message
 from insitu.times import to_us
 from store import ledger, shards
@@ -35,7 +34,6 @@ from tests.ingest.mixed_messages import Fleet, change, enrol
 from tests.ingest.test_sqlstates import Receiver
 
 MESSAGES = 700
-LITTLE = Quota(6000, 10**9)
 SEEDS = range(examples(quick=6, nightly=200))
 
 
@@ -69,7 +67,7 @@ class Counting(PlainReader):
 class Twin:
     """Books of one database; `new_reader` finds the plain messages."""
 
-    def __init__(self, url: str, new_reader: type[PlainReader], quota: Quota) -> None:
+    def __init__(self, url: str, new_reader: type[PlainReader]) -> None:
         self.url = url
         self.conn = connect(url, application="tests")
         (shard,) = shards.layout(self.conn).shards
@@ -83,13 +81,13 @@ class Twin:
             receiver=cast("Any", Receiver()),
             window=200,
             budget=Budget(10**9, 10**9),
-            quota=quota,
+            quota=Quota(6000, 10**9),
             new_reader=new_reader,
         )
 
-    def rows(self, left_out: Sequence[str] = ()) -> dict[str, list[tuple[Any, ...]]]:
+    def rows(self) -> dict[str, list[tuple[Any, ...]]]:
         """All rows of all tables, except columns that have the wall clock's time or a transaction's number by
-        default, and those that are left out.
+        default.
         """
         columns = self.conn.execute(
             "SELECT c.table_name, array_agg(c.column_name::text ORDER BY c.ordinal_position)"
@@ -97,8 +95,7 @@ class Twin:
             " JOIN information_schema.tables t USING (table_schema, table_name)"
             " WHERE c.table_schema = 'public' AND t.table_type = 'BASE TABLE'"
             " AND coalesce(c.column_default, '') NOT IN ('clock_timestamp()', 'pg_current_xact_id()')"
-            " AND NOT c.column_name = ANY (%s) GROUP BY 1",
-            [list(left_out)],
+            " GROUP BY 1"
         ).fetchall()
         found = {}
         for table, names in columns:
@@ -127,30 +124,15 @@ def _same(messages: list[Message]) -> list[Message]:
 
 
 @contextmanager
-def twins(
-    url: str,
-    server: str,
-    readers: tuple[type[PlainReader], type[PlainReader]] = (NothingIsPlain, Counting),
-    quota: Quota = LITTLE,
-) -> Iterator[tuple[Twin, Twin]]:
+def twins(url: str, server: str) -> Iterator[tuple[Twin, Twin]]:
     """(objects alone, with columns)"""
     with clone(server, str(conninfo_to_dict(url)["dbname"])) as other:
-        pair = Twin(url, readers[0], quota), Twin(other, readers[1], quota)
+        pair = Twin(url, NothingIsPlain), Twin(other, Counting)
         try:
             yield pair
         finally:
             for twin in pair:
                 twin.close()
-
-
-def begin(conn: Connection) -> None:
-    """A fleet, and a lease that does not end."""
-    enrol(conn)
-    shards.ensure_shards(conn)
-    shards.keep_leases(conn, "holder", "test")
-    conn.execute("UPDATE shard SET lease_until = 'infinity'")
-    conn.commit()
-    conn.close()
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -162,7 +144,12 @@ def test_columns_leave_the_rows_that_objects_leave(
     database_server: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    begin(conn)
+    enrol(conn)
+    shards.ensure_shards(conn)
+    shards.keep_leases(conn, "holder", "test")
+    conn.execute("UPDATE shard SET lease_until = 'infinity'")
+    conn.commit()
+    conn.close()
     fleet, acts = Fleet(seed), random.Random(seed)
     monkeypatch.setattr(Counting, "plain", 0)
     monkeypatch.setattr(Counting, "others", 0)
@@ -199,45 +186,3 @@ def test_columns_leave_the_rows_that_objects_leave(
     assert Counting.others > MESSAGES / 10
     assert len(opened) > 5
     assert Counting.ahead > 1
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_refusals_that_wait_for_others_leave_the_rows_that_they_leave_at_once(
-    seed: int, conn: Connection, catalogue: SmallTrial, database_url: str, database_server: str
-) -> None:
-    """In another order, since they are booked later; and everything else as it is."""
-    begin(conn)
-    fleet, acts, waited, most = Fleet(seed), random.Random(seed), 0, 0
-    with twins(database_url, database_server, (PlainReader, PlainReader), Quota()) as pair:
-        at_once, later = pair
-        held: Sequence[Prepared] = ()
-        heard: tuple[list[object], list[object]] = ([], [])
-        batches = [(batch, fleet.now) for batch in fleet.batches(MESSAGES)]
-        for number, (batch, now) in enumerate(batches):
-            upto = batches[number + 1][0] if number + 1 < len(batches) else batch
-            soon = upto[-1].received_us - batch[0].received_us < 60_000_000
-            if acts.random() < 0.15:
-                state = acts.getstate()
-                for twin in pair:
-                    acts.setstate(state)
-                    change(twin.conn, acts, now)
-                    twin.conn.commit()
-            for twin in pair:
-                twin.clock.at_us = to_us(now)
-            heard[0].extend(at_once.books.commit(batch).refusals)
-            before = [item.message for item in held]
-            outcome = later.books.commit(batch, postponed=held, may_postpone=soon * acts.choice((0, 3, 9, 9)))
-            heard[1].extend(outcome.refusals)
-            held = outcome.postponed
-            new = [batch[place] for place in outcome.left]
-            assert [item.message for item in held] in (before + new, [])
-            assert not new or held
-            waited, most = waited + len(new), max(most, len(held))
-        heard[1].extend(later.books.commit([], postponed=held).refusals)
-        assert sorted(map(repr, heard[0])) == sorted(map(repr, heard[1]))
-        rows = [twin.rows(left_out=("reject_id", "number")) for twin in pair]
-        for table in rows[0].keys() - {"delivered_batch"}:
-            assert rows[1][table] == rows[0][table], table
-        assert ledger.recount(later.conn) == []
-    assert waited > 5
-    assert most > 1
