@@ -67,6 +67,39 @@ def test_small_negative_results_pass_where_the_range_allows_them() -> None:
     assert check("gross_range", [0, 1], [-0.4, 0.4], fail_low=-5, fail_high=100) == [P, P]
 
 
+def test_a_single_result_that_stands_out_on_one_side_is_a_spike() -> None:
+    found = check("spike", list(range(9)), [1, 1, 9, 2, 1, -9.1, 1, 4, 4], suspect_by=2, fail_by=7)
+    assert found == [N, P, S, P, P, F, P, P, N]
+
+
+def test_the_distance_of_a_spike_belongs_to_what_passes() -> None:
+    assert check("spike", [0, 1, 2], [1, 3, 1], suspect_by=2, fail_by=7) == [N, P, N]
+    assert check("spike", [0, 1, 2], [1, 8, 0], suspect_by=2, fail_by=7) == [N, S, N]
+
+
+def test_a_rise_or_a_peak_of_two_is_no_spike() -> None:
+    assert check("spike", [0, 1, 2, 3], [0, 90, 180, 400], suspect_by=2, fail_by=7) == [N, P, P, N]
+    assert check("spike", [0, 1, 2, 3], [0, 90, 90, 0], suspect_by=2, fail_by=7) == [N, P, P, N]
+
+
+def test_nobody_knows_a_spike_beside_a_silence() -> None:
+    gap = {"suspect_by": 2, "fail_by": 7, "longest_gap_s": 120}
+    assert check("spike", [0, 1, 2, 4, 5, 6, 7], [0, 0, 90, 0, 0, 90, 0], **gap) == [N, P, F, P, P, F, N]
+    assert check("spike", [0, 1, 2, 4.1, 5, 6, 7], [0, 0, 90, 0, 0, 90, 0], **gap) == [N, P, N, N, P, F, N]
+    assert check("spike", [], [], **gap) == []
+    assert check("spike", [0], [90], **gap) == [N]
+
+
+def test_a_spike_that_comes_twice_does_not_hide_itself() -> None:
+    assert check("spike", [0, 1, 1, 2], [0, 90, 90, 0], suspect_by=2, fail_by=7) == [N, F, F, N]
+
+
+def test_an_endless_result_is_a_spike() -> None:
+    endless = float("inf")
+    assert check("spike", [0, 1, 2], [0, endless, 0], suspect_by=2, fail_by=7) == [N, F, N]
+    assert check("spike", [0, 1, 2], [endless, endless, endless], suspect_by=2, fail_by=7) == [N, P, N]
+
+
 def test_a_stuck_run_is_flagged_from_its_first_result_to_its_last() -> None:
     minutes = [10.0 * n for n in range(12)]
     assert check("flat_line", minutes, [1, 2, *[3] * 7, 4, 5, 6], suspect_s=1800, fail_s=3600) == [
@@ -173,6 +206,7 @@ def test_a_check_planned_twice_applies_twice() -> None:
             "suspect_low must not lie below fail_low",
         ),
         ("gross_range", {"fail_low": 0, "fail_high": float("nan")}, "Check gross_range: fail_high"),
+        ("spike", {"suspect_by": 20, "fail_by": 10}, "suspect_by must not be larger than fail_by"),
         ("flat_line", {"suspect_s": 20, "fail_s": 10}, "suspect_s must not be longer than fail_s"),
         ("flat_line", {"suspect_s": 1, "fail_s": 2, "eps": 1}, "Check flat_line: eps: Extra inputs"),
     ],
