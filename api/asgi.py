@@ -240,7 +240,7 @@ def _header(scope: Scope, wanted: bytes) -> bytes | None:
 
 def _announced(scope: Scope) -> int:
     text = _header(scope, b"content-length") or b"0"
-    return int(text) if text.isdigit() else 0
+    return int(text) if text.decode("latin-1").isdecimal() else 0
 
 
 def _most_bytes(request: Request, client: Hashable | None) -> int:

@@ -5,14 +5,13 @@ another, and none reads backwards.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any, Final
 
 from fastapi import Request
 from fastapi.routing import APIRoute
 
 from insitu.errors import CorrectInput
-from insitu.letters import find_unseen
+from insitu.letters import find_unseen, texts_of
 
 AS_IT_IS: Final = frozenset({"form", "password", "old", "new", "code", "secret", "token"})
 """Fields that nobody reads."""
@@ -20,12 +19,18 @@ OF_DEVICES: Final = ("/mappings", "/mappings/try", "/imports")
 """Ends of routes whose texts are what devices and files call their fields, which may be anything."""
 _AROUND: Final = 20
 """Characters on each side of the one that is named."""
+KEPT_AS_TYPED: Final = ("/protocol",)
+"""Ends of routes whose form comes back with what was typed. Nothing with such a character can be locked."""
 
 
 async def require_seen(request: Request) -> None:
     """Raises CorrectInput that shows where the character is. Looks only at bodies that were read already."""
     route = request.scope.get("route")
-    if not isinstance(route, APIRoute) or route.body_field is None or route.path.endswith(OF_DEVICES):
+    if (
+        not isinstance(route, APIRoute)
+        or route.body_field is None
+        or route.path.endswith(OF_DEVICES + KEPT_AS_TYPED)
+    ):
         return
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
@@ -36,8 +41,8 @@ async def require_seen(request: Request) -> None:
 
 
 def require_seen_texts(document: Any) -> None:
-    """The same for a document as JSON has them."""
-    for text in _texts(document):
+    """Raises CorrectInput that shows where in a document, as JSON has them, such a character is."""
+    for _, text in texts_of(document, AS_IT_IS):
         unseen = find_unseen(text, lines=True)
         if unseen is not None:
             marked = _marked(text, unseen)
@@ -45,19 +50,6 @@ def require_seen_texts(document: Any) -> None:
                 f"A character that nobody sees, {unseen}, is in {marked!r}: write it again instead of "
                 "copying it."
             )
-
-
-def _texts(document: Any, depth: int = 0) -> Iterator[str]:
-    if isinstance(document, str):
-        yield document
-    elif isinstance(document, dict) and depth < 100:
-        for name, value in document.items():
-            if name not in AS_IT_IS:
-                yield name
-                yield from _texts(value, depth + 1)
-    elif isinstance(document, list) and depth < 100:
-        for value in document:
-            yield from _texts(value, depth + 1)
 
 
 def _marked(text: str, unseen: str) -> str:

@@ -79,4 +79,4 @@ def recovery_digest(code: str) -> bytes:
 def plain_code(text: str) -> str | None:
     """The digits of an authenticator's code, typed with or without blanks; None for anything else."""
     digits = "".join(text.split())
-    return digits if len(digits) == DIGITS and digits.isascii() and digits.isdigit() else None
+    return digits if len(digits) == DIGITS and digits.isascii() and digits.isdecimal() else None

@@ -22,14 +22,14 @@ def parse_owner(text: str) -> Account:
     name, _, group = text.partition(":")
     try:
         uid, own = _account(name)
-        gid = own if not group else int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
+        gid = own if not group else int(group) if group.isdecimal() else grp.getgrnam(group).gr_gid
     except KeyError:
         raise CorrectInput(f"--owner {text}: there is no such account or group on this machine.") from None
     return Account(name, uid, gid)
 
 
 def _account(name: str) -> tuple[int, int]:
-    if name.isdigit():
+    if name.isdecimal():
         try:
             return int(name), pwd.getpwuid(int(name)).pw_gid
         except KeyError:  # an account of a container, say, unknown on this machine
@@ -65,7 +65,7 @@ def make_folder(folder: Path, owner: Account | None) -> None:
 
 
 def _passes(owner: Account, place: Path) -> bool:
-    groups = [owner.gid] if owner.name.isdigit() else os.getgrouplist(owner.name, owner.gid)
+    groups = [owner.gid] if owner.name.isdecimal() else os.getgrouplist(owner.name, owner.gid)
     return any(Account(owner.name, owner.uid, gid).can_search(place) for gid in groups)
 
 

@@ -64,7 +64,7 @@ def shards(
             resize(conn, count, window=window)
         for text in move or []:
             trial, _, number = text.partition("=")
-            if not number.isdigit():
+            if not number.isdecimal():
                 raise CorrectInput(f"{text!r}: write TRIAL=SHARD, for example platform-air=1.")
             set_home(conn, trial, int(number), window=window)
         if count or move:

@@ -32,7 +32,7 @@ class UnreadableTime(Exception):
 
 def read_time(given: object, form: str, zone: str) -> tuple[int, bool]:
     """(µs, repaired). `form`: a Unix time in s, ms or us; iso; or auto: ISO 8601, or Unix by its size."""
-    if isinstance(given, str) and form != "iso" and given.strip().isascii() and given.strip().isdigit():
+    if isinstance(given, str) and form != "iso" and given.strip().isascii() and given.strip().isdecimal():
         given = int(given.strip()[:25])
     if isinstance(given, str) and form in ("iso", "auto"):
         return _local(given.strip(), zone), False

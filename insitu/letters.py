@@ -8,7 +8,8 @@ as RFC 8264 (PRECIS) does for free text. Kept is what a script needs to be writt
 from __future__ import annotations
 
 import unicodedata
-from typing import Final
+from collections.abc import Collection, Iterator
+from typing import Any, Final
 
 _ZWNJ: Final = "\u200c"
 _ZWJ: Final = "\u200d"
@@ -26,6 +27,7 @@ _JOINED: Final = ("ARABIC", "SYRIAC", "MANDAIC", "NKO", "MONGOLIAN", "PHAGS-PA",
 """Scripts whose letters join their neighbours."""
 _VIRAMA: Final = 9
 """Canonical combining class."""
+_DEEPEST: Final = 100
 
 
 def find_unseen(text: str, *, lines: bool = False) -> str | None:
@@ -38,6 +40,23 @@ def find_unseen(text: str, *, lines: bool = False) -> str | None:
         if _is_unseen(letter) and not _is_needed(text, place):
             return f"U+{ord(letter):04X}"
     return None
+
+
+def texts_of(
+    document: Any, as_they_are: Collection[str] = (), path: tuple[str, ...] = ()
+) -> Iterator[tuple[str, str]]:
+    """(path, text) of every text in a document of at most a hundred levels, names of fields among them."""
+    where = ".".join(path)
+    if isinstance(document, str):
+        yield where, document
+    elif isinstance(document, dict) and len(path) < _DEEPEST:
+        for name, value in document.items():
+            if name not in as_they_are:
+                yield where, name
+                yield from texts_of(value, as_they_are, (*path, name))
+    elif isinstance(document, list) and len(path) < _DEEPEST:
+        for number, value in enumerate(document):
+            yield from texts_of(value, as_they_are, (*path, str(number)))
 
 
 def _is_unseen(letter: str) -> bool:

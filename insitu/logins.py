@@ -47,7 +47,7 @@ def _is_address(login: str) -> bool:
         and _MAILBOX.fullmatch(mailbox) is not None
         and len(labels) >= 2
         and all(_LABEL.fullmatch(label) for label in labels)
-        and not labels[-1].isdigit()
+        and not labels[-1].isdecimal()
     )
 
 

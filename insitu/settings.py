@@ -242,7 +242,7 @@ class Settings(BaseSettings):
 def parse_listen(text: str) -> tuple[str, int]:
     """('127.0.0.1', 1883) of '127.0.0.1:1883'; `[::1]:1883` for IPv6; port 0 asks for a free one."""
     host, _, port = text.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65_535:
+    if not host or not port.isdecimal() or int(port) > 65_535:
         raise ValueError(f"{text!r} is not host:port")
     return host.strip("[]"), int(port)
 

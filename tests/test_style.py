@@ -41,6 +41,13 @@ def test_no_module_has_a_name_that_says_nothing() -> None:
     assert not [path for path in MODULES if FORBIDDEN.match(path.stem)]
 
 
+def test_digits_are_those_that_int_reads() -> None:
+    """`isdigit` is true for "²" and "①", for which `int` raises."""
+    asked = re.compile(r"\.(isdigit|isnumeric)\(")
+    rooms = [path for path in MODULES if path.relative_to(TOP).parts[0] != "tests"]
+    assert [path for path in rooms if asked.search(path.read_text("utf-8"))] == []
+
+
 def test_only_the_store_holds_sql() -> None:
     statement = re.compile(r"""["'](SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE TABLE) """)
     # the fault harness queries the database itself, so that it shares no mistake with the store

@@ -350,7 +350,7 @@ def number_cursor(cursor: str | None) -> int | None:
     """The cursor of a list ordered by number."""
     if cursor is None:
         return None
-    if not cursor.isdigit() or len(cursor) > 18:
+    if not cursor.isdecimal() or len(cursor) > 18:
         raise CorrectInput(f"{cursor[:40]!r} is not a cursor: use `next` of the page before.")
     return int(cursor)
 

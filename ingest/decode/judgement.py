@@ -136,7 +136,7 @@ def _object(name: str) -> str:
 def _named(name: str) -> str:
     for _ in range(MAX_DEPTH):
         path, dot, last = name.rpartition(".")
-        if not dot or not last.isdigit():
+        if not dot or not last.isdecimal():
             break
         name = path
     return name

@@ -130,7 +130,7 @@ class Cells:
             return text
         found = _NUMBER.fullmatch(text)
         if found is None or not any(
-            character.isdigit() for character in text.partition("e")[0].partition("E")[0]
+            character.isdecimal() for character in text.partition("e")[0].partition("E")[0]
         ):
             return None
         sign, whole, fraction, exponent = found.groups()

@@ -51,7 +51,7 @@ class Columns:
             i for i, one in enumerate(folded) if one == name.casefold()
         ]
         base, mark, number = name.rpartition("#")
-        if not found and mark and number.isdigit():
+        if not found and mark and number.isdecimal():
             same = [i for i, one in enumerate(folded) if one == base.casefold()]
             found = same[int(number) - 1 : int(number)] if int(number) else []
         if len(found) == 1:

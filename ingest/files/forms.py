@@ -86,7 +86,7 @@ def _other_form(given: Sequence[Any]) -> str:
         return "ISO 8601 or Unix"
     if _SERIAL.fullmatch(text):
         return "days of a spreadsheet"
-    formats = find_formats([text]) if any(letter.isdigit() for letter in text) else []
+    formats = find_formats([text]) if any(letter.isdecimal() for letter in text) else []
     return " or ".join(formats[:2])
 
 

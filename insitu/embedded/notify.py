@@ -31,6 +31,6 @@ def notify(**fields: str | int) -> bool:
 def watchdog_interval_s() -> float | None:
     """Seconds between two WATCHDOG=1, half of WatchdogSec; None if systemd expects none from this process."""
     microseconds, pid = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
-    if not microseconds.isdigit() or int(microseconds) == 0 or (pid and pid != str(os.getpid())):
+    if not microseconds.isdecimal() or int(microseconds) == 0 or (pid and pid != str(os.getpid())):
         return None
     return int(microseconds) / 2e6

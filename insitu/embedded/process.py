@@ -72,7 +72,7 @@ def holders(path: Path) -> list[Process]:
         pids = [
             int(entry.name)
             for entry in _PROC.iterdir()
-            if entry.name.isdigit() and int(entry.name) != os.getpid()
+            if entry.name.isdecimal() and int(entry.name) != os.getpid()
         ]
     except OSError:
         return []
@@ -122,7 +122,7 @@ def _facts_by_ps(pid: int) -> tuple[str, int, str]:
 def _parents() -> dict[int, int]:
     if sys.platform.startswith("linux"):
         return {
-            int(entry.name): _facts(int(entry.name))[1] for entry in _PROC.iterdir() if entry.name.isdigit()
+            int(entry.name): _facts(int(entry.name))[1] for entry in _PROC.iterdir() if entry.name.isdecimal()
         }
     done = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=False)
     pairs = [line.split() for line in done.stdout.splitlines()]

@@ -71,7 +71,7 @@ def belonging(data_dir: Path) -> list[Process]:
     name = os.fsencode(data_dir)
     mine = []
     for entry in os.scandir(PROC):
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+        if not entry.name.isdecimal() or int(entry.name) == os.getpid():
             continue
         try:
             named = name in (PROC / entry.name / "cmdline").read_bytes()

@@ -37,7 +37,7 @@ TIMES = (
     "PT0.000001S",
 )
 NUMBERS = ("0", "-1", "1e308", "nan", "inf", str(2**31), str(2**63), "9" * 400)
-TEXTS = ("\U0001f600", "é" * 1500, "%", "\x00", "../../etc/passwd")
+TEXTS = ("\u00b2", "\U0001f600", "é" * 1500, "%", "\x00", "../../etc/passwd")
 RESULTS = (1.7976931348623157e308, -1.7976931348623157e308, 1e300, 1e290, -1e290, 5e-324, -0.0)
 STREAMED = "/live/"
 SHARE = examples(quick=4, nightly=1)

@@ -28,6 +28,7 @@ AS_DEVICES_SAY = {
     "POST /api/v1/trials/{trial}/mappings/try": "the same",
     "POST /trials/{trial}/imports": "names of columns, as files have them",
     "POST /api/v1/trials/{trial}/imports": "the same",
+    "POST /trials/{trial}/protocol": "a draft comes back as it was typed, and nothing of it can be locked",
 }
 PEOPLE = ("lab", "judge", "metro", "metro-buyer", "hospital-buyer", "boreal", "hospital", "")
 

@@ -145,8 +145,20 @@ def test_lock_refuses_a_draft_until_everything_is_written(conn: Connection, cata
         lock_protocol(conn, read_protocol(json.dumps(document)), now=START, login="judge")
     assert "decisions.met.en: this is still to be written" in str(caught.value)
     assert "endpoints.main.parameters.u_meas: this is still to be written" in str(caught.value)
+    whole = written(document)
+    whole["title"]["en"] += "\u202e"
+    with pytest.raises(
+        CorrectInput, match=r"title\.en: a character that nobody sees, U\+202E: write it again"
+    ):
+        lock_protocol(conn, read_protocol(json.dumps(whole)), now=START, login="judge")
     locked = lock_protocol(conn, read_protocol(json.dumps(written(document))), now=START, login="judge")
     assert locked.version == 1
+
+
+@pytest.mark.parametrize("step", ["\u00b2", "\u2460", "-1", "01", "9" * 50])
+def test_a_field_whose_name_looks_like_a_number_is_a_field(step: str) -> None:
+    with pytest.raises(CorrectInput):
+        read_protocol(json.dumps({step: {step: 1}, "arms": [{step: 1}]}))
 
 
 def test_a_role_that_no_device_has_is_a_mark(conn: Connection, catalogue: SmallTrial) -> None:

@@ -31,7 +31,7 @@ class Lines:
         """
         found: Path = ()
         for step in path:
-            inside = (*found, int(step) if isinstance(step, str) and step.isdigit() else step)
+            inside = (*found, int(step) if isinstance(step, str) and step.isdecimal() else step)
             further = self._named.get((*found, step), inside)
             if further not in self._offsets:
                 break

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from insitu.errors import AlreadyExists, CorrectInput
+from insitu.letters import find_unseen, texts_of
 from insitu.model import AveragingScale
 from store import audit
 from store import trials as store_trials
@@ -91,8 +92,20 @@ def not_lockable(conn: Connection, protocol: Protocol) -> list[str]:
     """Problems that prevent a lock, each with its path: marks that are left, names missing from the
     catalogue, things that no design knows.
     """
-    left = [f"{where}: this is still to be written" for where in marks(protocol_document(protocol))]
-    return [*left, *oversized(protocol), *_not_in_catalogue(conn, protocol), *_not_computable(protocol)]
+    document = protocol_document(protocol)
+    left = [f"{where}: this is still to be written" for where in marks(document)]
+    hidden = [
+        f"{where}: a character that nobody sees, {unseen}: write it again instead of copying it"
+        for where, text in texts_of(document)
+        if (unseen := find_unseen(text, lines=True)) is not None
+    ]
+    return [
+        *left,
+        *hidden,
+        *oversized(protocol),
+        *_not_in_catalogue(conn, protocol),
+        *_not_computable(protocol),
+    ]
 
 
 def _not_in_catalogue(conn: Connection, protocol: Protocol) -> list[str]:
