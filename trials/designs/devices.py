@@ -54,7 +54,9 @@ def lacking(question: Question) -> Lacking | None:
     return max(found, key=lambda one: one.absence.moves, default=None)
 
 
-def check_devices(question: Question, function: Callable[[Question], Answer], answer: Answer) -> list[Statement]:
+def check_devices(
+    question: Question, function: Callable[[Question], Answer], answer: Answer
+) -> list[Statement]:
     """Blocks if a statistic leaves its interval when each device has its own level on the days it lacks."""
     if question.steady or question.fillings.of or answer.blocked or not answer.statistics:
         return []
@@ -70,6 +72,6 @@ def check_devices(question: Question, function: Callable[[Question], Answer], an
         low, high = known.interval(question.level)
         value = steady[known.statistic]
         if not low <= value <= high:
-            about = {"statistic": known.statistic, "steady": value, "value": known.value}
+            about: Evidence = {"statistic": known.statistic, "steady": value, "value": known.value}
             return [DEVICE_EXPLAINS.state(**who.told(question), **about)]
     return []

@@ -147,9 +147,7 @@ class Question:
         standing = None if cell is None else self.standing(cell[0])
         if cell is None or standing is None:
             return values
-        table = standing.of_period(cell[1])
-        known = np.isfinite(table).all(axis=1)
-        whole = mean_of_units(list(table[known]), share=0.0, scale=self.day_scale)
+        whole = mean_of_units(list(standing.of_period(cell[1])), share=0.0, scale=self.day_scale)
         return np.where(np.isfinite(values), whole, np.nan)
 
     def standing(self, role: ArmRole) -> Standing | None:

@@ -50,10 +50,10 @@ def survive(question: Question, verdict: Verdict, judge: Judge, worst: float, *,
     )
     if verdict not in (Verdict.MET, Verdict.NOT_MET):
         return Survival(verdict, [], summary)
-    if question.rules.ask_devices and (who := lacking(question)) is not None:
-        if judge(replace(question, steady=True)) is not verdict:
-            told = TIPPING_DEVICE.state(**who.told(question), verdict=str(verdict))
-            return Survival(Verdict.INCONCLUSIVE, [told], summary)
+    who = lacking(question) if question.rules.ask_devices else None
+    if who is not None and judge(replace(question, steady=True)) is not verdict:
+        told = TIPPING_DEVICE.state(**who.told(question), verdict=str(verdict))
+        return Survival(Verdict.INCONCLUSIVE, [told], summary)
     if not missing:
         return Survival(verdict, [], summary)
     turning = Turning(apart(question), verdict, judge)

@@ -64,20 +64,21 @@ class Standing:
         return cls(names, periods, seen, np.where(seen, table, of_days + own[:, None]), own)
 
     def of_period(self, period: PeriodName) -> Floats:
-        return self.table[:, self.periods[period]]
+        """Devices that were ever there, by the days of a period."""
+        return self.table[np.isfinite(self.own), self.periods[period]]
 
     def absences(self) -> list[Absence]:
         """The devices that were there at some time, and not always."""
         found = []
         for name, seen, own in zip(self.names, self.seen, self.own, strict=True):
-            lost = {period: seen[days] == 0 for period, days in self._of_days().items()}
-            shares = [float(one.mean()) for one in lost.values() if len(one)]
+            lost: dict[PeriodName, Bools] = {period: ~seen[days] for period, days in self._of_days().items()}
+            shares = [float(one.mean()) for one in lost.values()]
             if not np.isfinite(own) or not any(shares):
                 continue
             period = max(lost, key=lambda one: float(lost[one].mean()))
             moved = shares[-1] - (shares[0] if len(shares) > 1 else 0.0)
             silent = int(lost[period].sum())
-            found.append(Absence(name, period, silent, len(lost[period]), abs(moved * float(own))))
+            found.append(Absence(name, period, silent, lost[period].size, abs(moved * float(own))))
         return found
 
     def _of_days(self) -> dict[PeriodName, Bools]:
