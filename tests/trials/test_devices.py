@@ -116,7 +116,7 @@ def test_it_is_named_with_what_the_effect_would_be(role: str, hours: slice) -> N
 
 
 def test_rules_5_were_certain_and_wrong_there() -> None:
-    """What is asked changes nothing in what earlier rules computed."""
+    """Earlier rules compute as they did."""
     answer = asked(1, lost=("control", "d4", AFTER))
     question = answer.question
     assert question is not None

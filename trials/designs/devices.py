@@ -1,4 +1,6 @@
-"""Does an answer rest on which devices of an arm are there? Rules 6. docs/decisions/0039 has the measurements."""
+"""Does an answer rest on which devices of an arm are there? Rules 6. docs/decisions/0039 has the
+measurements.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Series of several devices that are not always all there, each with its own distance from the others. Pure."""
+"""Series of several devices that are not always all there, each with its own distance from the others.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -70,8 +72,10 @@ class Standing:
     def absences(self) -> list[Absence]:
         """The devices that were there at some time, and not always."""
         found = []
-        for name, seen, own in zip(self.names, self.seen, self.own, strict=True):
-            lost: dict[PeriodName, Bools] = {period: ~seen[days] for period, days in self._of_days().items()}
+        for at, (name, own) in enumerate(zip(self.names, self.own, strict=True)):
+            lost: dict[PeriodName, Bools] = {
+                period: ~self.seen[at, days] for period, days in self._of_days().items()
+            }
             shares = [float(one.mean()) for one in lost.values()]
             if not np.isfinite(own) or not any(shares):
                 continue
@@ -83,7 +87,7 @@ class Standing:
 
     def _of_days(self) -> dict[PeriodName, Bools]:
         """Period → its days that have any device."""
-        some = self.seen.any(axis=0)
+        some = np.asarray(self.seen.any(axis=0))
         at = np.arange(len(some))
         found = {}
         for period, days in self.periods.items():
