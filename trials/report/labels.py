@@ -98,7 +98,6 @@ IN_UNIT = {
     "trend_in_period": ("slope",),
     "baseline_trend": ("drift", "margin"),
     "trend_explains": ("drift", "effect"),
-    "device_explains": ("steady", "value"),
     "covariate_explains": ("shift", "half_width"),
     "carry_over": ("difference",),
     "no_carry_over": ("difference",),
