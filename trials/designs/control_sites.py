@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from insitu.model import PeriodName
 from trials.designs.before_after import difference_of_periods, effect_so_far
 from trials.designs.design import BOTH, EFFECT, Design, named
+from trials.designs.devices import DEVICE_EXPLAINS, TIPPING_DEVICE
 from trials.designs.other_choices import BLOCK_LENGTH, HAC
 from trials.designs.placebo import WHOLE, check_placebo, is_decided
 from trials.designs.question import Answer, Question, line
@@ -160,7 +161,7 @@ DESIGN = Design(
     periods=BOTH,
     statistics=named(EFFECT),
     function=answer,
-    sentences=(BASELINE_TREND, TREND_EXPLAINS, FEW_SITES, PLACEBO),
+    sentences=(BASELINE_TREND, TREND_EXPLAINS, FEW_SITES, PLACEBO, DEVICE_EXPLAINS, TIPPING_DEVICE),
     other_choices=BLOCK_LENGTH | HAC,
     lines={
         "treated_baseline": "treated",

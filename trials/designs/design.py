@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from insitu.model import PeriodName
+from trials.designs.devices import check_devices
 from trials.designs.fit import Needs, Unfit, unfit
 from trials.designs.out_of_scale import out_of_scale
 from trials.designs.question import Answer, ArmRole, Question
@@ -132,6 +133,12 @@ class Design:
             )
             for known in found.statistics
         ]
+        if self.needs_capture and question.rules.ask_devices:
+            return replace(
+                found,
+                statistics=statistics,
+                findings=found.findings + check_devices(question, self.function, found),
+            )
         return replace(found, statistics=statistics)
 
     def unfit(self, endpoint: Endpoint, scale: Scale) -> list[Unfit]:

@@ -27,6 +27,7 @@ from trials.series.aggregate import day_sums, day_values, due_units, filled_day_
 from trials.series.edges import local_grid
 from trials.series.scale import ARITHMETIC, Scale
 from trials.series.slots import Calendar, Unit, day_groups, mean_of_units, steps_of
+from trials.series.standing import Standing
 from trials.series.sums import Filling, Fillings, Sums, means_of, sums_of
 from trials.statement import Statement
 from trials.statistics.inference import INDEPENDENT, NEIGHBOURS, TRUE_LAGS, Inference
@@ -64,6 +65,10 @@ class Question:
     bare: bool = False
     """Compute only what decides: no sensitivity, no placebos, no pairs for the figure. For other choices of
     the same analysis, and for benches that ask thousands of times.
+    """
+    steady: bool = False
+    """Its arms are whole on every day that counts: a device that is not there has the level of that day, and
+    its own distance from the others (`trials.series.standing`).
     """
     made: Made = field(default_factory=dict, repr=False)
     """Cache of values made from single units; questions that hold different units may share it."""
@@ -132,7 +137,30 @@ class Question:
         number_due = np.sum([self.once("due", unit, due) for unit in units], axis=0)
         values = mean_of_units(tables, share=self.capture.day, scale=self.day_scale, due=number_due)
         values[self._partial(units, groups, len(days), "days")] = np.nan
+        if self.steady:
+            values = self._with_all(units, values)
         return days, values
+
+    def _with_all(self, units: list[Unit], values: Floats) -> Floats:
+        """Day values of a whole arm, with every device on each day that counts."""
+        cell = next((cell for cell, found in self.units.items() if found is units), None)
+        standing = None if cell is None else self.standing(cell[0])
+        if cell is None or standing is None:
+            return values
+        whole = mean_of_units(list(standing.of_period(cell[1])), share=0.0, scale=self.day_scale)
+        return np.where(np.isfinite(values), whole, np.nan)
+
+    def standing(self, role: ArmRole) -> Standing | None:
+        """The devices of an arm over all its periods; None where nobody comes or goes, and for
+        directions.
+        """
+        arms = {period: found for (of, period), found in self.units.items() if of == role and found}
+        if max((len(found) for found in arms.values()), default=0) < 2 or self.day_scale.is_circular:
+            return None
+        tables = {
+            period: {unit.name: self._day_values(unit) for unit in found} for period, found in arms.items()
+        }
+        return Standing.of(tables)
 
     def _partial(self, units: list[Unit], groups: Days, number: int, what: object) -> Days:
         """Days, or steps of the grid, that the period cuts too short to count. `what`: which groups."""

@@ -5,13 +5,14 @@ calls plausible, and the tipping point says how bad they would have to be. Pure.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
 from insitu.arrays import Floats
 from insitu.model import PeriodName, Verdict
 from trials.designs import Question
+from trials.designs.devices import TIPPING_DEVICE, lacking
 from trials.evaluation import MissingSummary, TippingPoint
 from trials.judge.beside import levels
 from trials.judge.completion import Cell, apart, fill, is_paired, patterns_of
@@ -47,7 +48,13 @@ def survive(question: Question, verdict: Verdict, judge: Judge, worst: float, *,
     summary = MissingSummary(
         missing=missing, planned=planned, worst_percentile=worst, verdict_without=verdict
     )
-    if verdict not in (Verdict.MET, Verdict.NOT_MET) or not missing:
+    if verdict not in (Verdict.MET, Verdict.NOT_MET):
+        return Survival(verdict, [], summary)
+    who = lacking(question) if question.rules.ask_devices else None
+    if who is not None and judge(replace(question, steady=True)) is not verdict:
+        told = TIPPING_DEVICE.state(**who.told(question), verdict=str(verdict))
+        return Survival(Verdict.INCONCLUSIVE, [told], summary)
+    if not missing:
         return Survival(verdict, [], summary)
     turning = Turning(apart(question), verdict, judge)
     turned = next((name for name in found if turning.turns(name, worst, adjusted=True)), None)

@@ -119,6 +119,14 @@ class Rules:
         return self.version >= 6
 
     @property
+    def ask_devices(self) -> bool:
+        """A verdict must not rest on who is there: where devices of an arm come or go, each is put in with
+        its own usual level, and the design answers again. Before rules 6 the mean of an arm moved with
+        them, unseen.
+        """
+        return self.version >= 6
+
+    @property
     def true_lags(self) -> bool:
         """The true lags between values decide how much they resemble each other. Before rules 2
         neighbouring days alone did, so that values every second day or every week counted as independent.
