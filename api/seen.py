@@ -37,7 +37,11 @@ async def require_seen(request: Request) -> None:
         form = await request.form()
         require_seen_texts({name: form.getlist(name) for name in form})
     elif kind.endswith("json") and (body := await request.body()):
-        require_seen_texts(json.loads(body))
+        try:
+            document = json.loads(body)
+        except (ValueError, RecursionError):
+            return  # the route itself refuses it
+        require_seen_texts(document)
 
 
 def require_seen_texts(document: Any) -> None:
