@@ -91,13 +91,6 @@ FINDINGS = _named(
         "The series of {arm} agree to the last digit: they are one series, not two.",
     ),
     Sentence(
-        "clock_off",
-        "blocking",
-        "From {start} to {end} the results of {device} agree better with {beside} when they are moved by "
-        "{minutes} min: check the clocks and time zones of both, which end of its interval a time marks, and "
-        "whether {device} responds slowly. Import corrected times or declare the stamp, then evaluate again.",
-    ),
-    Sentence(
         "covariate_missing",
         "blocking",
         "No device of the endpoint's arms measured {covariate} in the {period} period.",

@@ -1,5 +1,5 @@
 """A clock that is off shows where two devices are compared step by step: worlds written with NumPy and SciPy
-alone, in five minutes of which a device makes hours. The oracle is SciPy's rank correlation.
+alone, in five minutes, whose means over an hour a device sends. The oracle is SciPy's rank correlation.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def test_summer_time_is_found_in_the_part_that_has_it(from_day: int) -> None:
 
 
 def agreement(candidate: Floats, reference: Floats, steps: int) -> float:
-    """Rank correlation with the candidate moved by so many hours, over hours that both have."""
+    """Rank correlation with the candidate moved by `steps` hours, over hours that both have."""
     moved = np.roll(candidate, steps)
     both = np.isfinite(moved) & np.isfinite(reference)
     return float(spearmanr(moved[both], reference[both]).statistic)

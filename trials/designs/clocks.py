@@ -15,14 +15,13 @@ import numpy as np
 
 from insitu.arrays import Bools, Floats, Ints
 from trials.designs.question import Question
-from trials.sentences import finding
 from trials.series.scale import Scale
-from trials.statement import Statement
+from trials.statement import Sentence, Statement
 from trials.statistics.intervals import t_quantile, varies
 
 HOUR: Final = timedelta(hours=1)
 MOVES: Final = (1, 2, 3)
-"""By so many steps, and by so many hours, a series is moved to either side."""
+"""Steps, and hours, by which a series is moved to either side."""
 PARTS: Final = (1, 2, 4, 8)
 """Numbers of equal parts of the days that are asked, each by itself."""
 MIN_DAYS: Final = 7
@@ -30,6 +29,15 @@ ALARMS: Final = 0.005
 """Probability of a false alarm in one endpoint, over all devices, moves and parts."""
 LEAST: Final = 0.1
 """Share of the mean square by which two series must agree better, to be told."""
+CLOCK_OFF = Sentence(
+    "clock_off",
+    "blocking",
+    "From {start} to {end} the results of {device} agree better with {beside} when they are moved by "
+    "{minutes} min: check the clocks and time zones of both, which end of its interval a time marks, and "
+    "whether {device} responds slowly. Import corrected times or declare the stamp, then evaluate again.",
+)
+SENTENCES = (CLOCK_OFF,)
+"""The findings that the designs with it state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +72,7 @@ def clock_findings(
     ]
     if found:
         move, device, beside = max(found, key=lambda one: one[0].gained)
-        yield finding(
-            "clock_off",
+        yield CLOCK_OFF.state(
             device=device,
             beside=beside,
             minutes=round(move.steps * question.endpoint.grid.about_s() / 60),
