@@ -17,6 +17,7 @@ from insitu.arrays import Floats
 from insitu.model import AveragingScale, Verdict
 from insitu.spacing import Spacing
 from trials.designs import DESIGNS, Answer, ask
+from trials.designs.rehearsal import of_answer
 from trials.judge.answers import judged
 from trials.plan.rules import Rules
 from trials.statement import Statement
@@ -201,3 +202,10 @@ def test_what_is_filled_in_for_missing_hours_tells_no_time() -> None:
     candidate[rng.random(len(candidate)) < 0.1] = np.nan
     answer = asked(candidate, hourly(fine), targets={"bias": (-6, 6)})
     assert judged(answer).verdict is Verdict.MET
+
+
+def test_a_forecast_says_that_clocks_are_to_be_checked() -> None:
+    rng = np.random.default_rng(8)
+    fine = air(rng, 0.8)
+    seen = of_answer(asked(noisy(rng, hourly(fine, 1)), hourly(fine)))
+    assert [one.code for one in seen.notes] == ["clock_off"]
