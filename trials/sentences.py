@@ -338,6 +338,9 @@ NOTES = _named(
         "incomplete", "note", "The protocol lacks an arm, a period or a design that is known.", Kind.NOTE
     ),
     Sentence(
+        "clock_off", "note", "So far two devices agree better moved in time: check their clocks.", Kind.NOTE
+    ),
+    Sentence(
         "blinded",
         "note",
         "The endpoint is blinded: what the days so far say of its value is withheld.",

@@ -7,6 +7,8 @@ sensitivity. error = candidate − reference.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
@@ -14,12 +16,13 @@ from pydantic import TypeAdapter
 from insitu.arrays import Floats
 from insitu.model import PeriodName
 from trials.designs import directions, other_choices
+from trials.designs.clocks import clock_findings
 from trials.designs.design import REPORTING, Design, Statistic, named
 from trials.designs.question import Answer, Known, Question, line, too_wide
 from trials.evaluation import Pair
 from trials.sentences import finding
 from trials.series.slots import Unit, mean_of_units
-from trials.statement import Sentence
+from trials.statement import Sentence, Statement
 from trials.statistics.intervals import (
     IDENTITY,
     LOG,
@@ -68,6 +71,7 @@ def answer(question: Question) -> Answer:
         result.findings.append(
             finding("too_few_days", days=len(numbers), period="reporting", needed=MIN_DAYS)
         )
+    result.findings += _clocks(question, candidates, references)
     if result.blocked:
         return result
     if question.scale.is_circular:
@@ -196,6 +200,15 @@ def _pairs(question: Question, candidates: list[Unit], references: list[Unit]) -
         ys.append(values[both])
         xs.append(reference[both])
     return np.concatenate(days), np.concatenate(ys), np.concatenate(xs)
+
+
+def _clocks(question: Question, candidates: list[Unit], references: list[Unit]) -> Iterator[Statement]:
+    """A doubt if a candidate agrees better with the references when it is moved in time."""
+    days, (of_candidates, of_references) = question.on_grid(candidates, references)
+    reference = mean_of_units(of_references, share=0.0, scale=question.scale)
+    beside = question.endpoint.arms["reference"]
+    named = zip(candidates, of_candidates, strict=True)
+    return clock_findings(question, days, [(unit.name, beside, values, reference) for unit, values in named])
 
 
 def _sums(days: Ints, numbers: Ints, y: Floats, x: Floats) -> Floats:

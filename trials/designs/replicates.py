@@ -6,17 +6,21 @@ sums, with the day jackknife.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 from insitu.arrays import Floats
 from insitu.model import PeriodName
 from trials.designs import other_choices
+from trials.designs.clocks import clock_findings
 from trials.designs.design import REPORTING, Design, Statistic, named
 from trials.designs.question import Answer, Known, Question, at_any_level, line, too_wide
 from trials.sentences import finding
 from trials.series.scale import Scale
-from trials.statement import Kind, Sentence
+from trials.series.slots import Unit, mean_of_units
+from trials.statement import Kind, Sentence, Statement
 from trials.statistics.intervals import LOG, MIN_DAYS, DayJackknife, OfSums, bootstrap, varies
 
 Days = NDArray[np.int64]
@@ -59,6 +63,7 @@ def answer(question: Question) -> Answer:
         result.findings.append(finding("constant_series", arm=arm))
     elif not varies(1 + _ranges(table, question.scale)):
         result.findings.append(finding("identical_units", arm=arm))
+    result.findings += _clocks(question, units, tables, day_of_step)
     if result.blocked:
         return result
     sums = _sums(days, numbers, table, question.scale)
@@ -104,6 +109,17 @@ def _bootstrapped(question: Question, result: Answer, known: Known, sums: Floats
     other = Known(known.statistic, known.value, at_any_level(ends), known.unit, "day_bootstrap", known.n)
     result.sensitivity.append(("day_bootstrap", other.estimate(question.level)))
     other_choices.of_sums(question, result, known, sums, statistic, (2 * block,))
+
+
+def _clocks(question: Question, units: list[Unit], tables: list[Floats], days: Days) -> Iterator[Statement]:
+    """A doubt if a unit agrees better with the mean of the others when it is moved in time."""
+    pairs = []
+    for number, (unit, values) in enumerate(zip(units, tables, strict=True)):
+        others = [table for place, table in enumerate(tables) if place != number]
+        mean = mean_of_units(others, share=1.0, scale=question.scale)
+        names = ", ".join(other.name for other in units if other is not unit)
+        pairs.append((unit.name, names, values, mean))
+    return clock_findings(question, days, pairs)
 
 
 def _ranges(table: Floats, scale: Scale) -> Floats:

@@ -127,6 +127,13 @@ class Rules:
         return self.version >= 6
 
     @property
+    def doubt_clocks(self) -> bool:
+        """Two series that are compared step by step must not agree better when one is moved in time. Before
+        rules 6 a device whose clock was an hour off agreed badly, and nothing said why.
+        """
+        return self.version >= 6
+
+    @property
     def true_lags(self) -> bool:
         """The true lags between values decide how much they resemble each other. Before rules 2
         neighbouring days alone did, so that values every second day or every week counted as independent.

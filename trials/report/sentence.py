@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from trials.designs import DESIGNS, early_look
+from trials.designs import DESIGNS, clocks, early_look
 from trials.sentences import SHARED
 from trials.statement import Kind, Sentence, Statement, Value
 
@@ -20,7 +20,8 @@ def sentences(kind: Kind) -> Iterator[Sentence]:
         reason = design.reason_not_foretold
         if reason is not None and reason.kind is kind:
             yield reason
-    yield from (sentence for sentence in early_look.SENTENCES if sentence.kind is kind)
+    shared = (*clocks.SENTENCES, *early_look.SENTENCES)
+    yield from (sentence for sentence in shared if sentence.kind is kind)
 
 
 def rounded(value: float) -> str:
