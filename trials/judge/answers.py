@@ -11,7 +11,7 @@ from trials.designs import DESIGNS, Answer, Question
 from trials.evaluation import MissingSummary
 from trials.judge.gate import captured_days, is_captured
 from trials.judge.missing import missingness, survive
-from trials.judge.verdicts import verdict_of
+from trials.judge.verdicts import left_open, verdict_of
 from trials.plan.parts import WORST_PERCENTILE
 from trials.sentences import finding
 from trials.statement import Statement
@@ -49,7 +49,8 @@ def judged(answer: Answer, *, worst_percentile: float = WORST_PERCENTILE, tell: 
 
 def _verdict(question: Question, answer: Answer) -> Verdict:
     known = {one.statistic: one for one in answer.statistics}
-    return verdict_of(question.endpoint, known, question.level, blocked=not known)[1]
+    found = verdict_of(question.endpoint, known, question.level, blocked=not known)[1]
+    return left_open(answer, found)
 
 
 def _gate(question: Question) -> Iterator[Statement]:
