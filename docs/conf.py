@@ -116,6 +116,7 @@ NAVIGATION = {
             "0035-a-catalogue-moves-with-its-numbers",
             "0036-an-lden-weighs-its-parts",
             "0037-characters-that-nobody-sees",
+            "0040-the-week-and-what-lasts",
         ],
     },
 }

@@ -217,24 +217,21 @@ def _carry_over(
     if len(lasting) < MIN_PAIRS or len(shorter.differences) < MIN_PAIRS:
         result.findings.append(CARRY_OVER_UNCHECKED.state())
         return
-    ends = _effect(question, lasting).interval(question.level)
-    told = {"difference": float(np.mean(lasting)), "low": ends[0], "high": ends[1]}
-    is_seen = ends[0] > 0 or ends[1] < 0
+    halves = _effect(question, lasting)
+    low, high = halves.interval(question.level)
+    told = {"difference": halves.value, "low": low, "high": high}
+    is_seen = doubts.excludes_none(halves, question.level)
     if is_seen:
         result.findings.append(CARRY_OVER.state(**told))
+    doubt = doubts.Doubt()
+    if question.rules.doubt_blocks:
+        per_lasting = _per_lasting(question, values, blocks, states)
+        doubt = doubts.doubt_lasting(question, result.statistics[0], halves, per_lasting)
+    _add(result, doubt)
+    if not is_seen and not doubt.findings:
+        result.findings.append(NO_CARRY_OVER.state(**told))
     known = _effect(question, shorter.differences, shorter.widening(question))
     result.sensitivity.append(("first_days_out", known.estimate(question.level)))
-    effect = result.statistics[0]
-    interval = effect.interval(question.level)
-    possible = effect.value
-    if question.rules.doubt_blocks:
-        possible = doubts.hidden_by(effect.value, ends, _per_lasting(question, values, blocks, states))
-    if doubts.turns_at(question, interval, possible) and possible != effect.value:
-        _add(result, doubts.Doubt([doubts.CARRY_OVER_HIDES.state(**told, effect=possible)], is_open=True))
-    elif not is_seen and not interval[0] <= possible <= interval[1]:
-        result.findings.append(doubts.CARRY_OVER_OPEN.state(**told, effect=possible))
-    elif not is_seen:
-        result.findings.append(NO_CARRY_OVER.state(**told))
 
 
 def _lasting(values: Floats, blocks: list[Bools], states: list[bool]) -> Floats:

@@ -1,5 +1,5 @@
 """What may pass for the effect of a crossover, or hide it: the week, and a state that lasts beyond a switch.
-By rules 6 a verdict that either can turn stays open.
+By rules 6 a verdict stays open that the week can turn, or a lasting state that shows.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from insitu.arrays import Bools, Floats, Ints
 from insitu.model import Verdict
 from trials.designs.design import EFFECT
-from trials.designs.question import Question
+from trials.designs.question import Known, Question
 from trials.plan.parts import Block
 from trials.statement import Kind, Sentence, Statement
 from trials.statistics import criteria, weekdays
@@ -49,12 +49,18 @@ CARRY_OVER_OPEN = Sentence(
     "direction of the state before. A state that lasts as long as that leaves possible would make the effect "
     "{effect}.",
 )
+CARRY_OVER_TURNS = Sentence(
+    "carry_over_turns",
+    "warning",
+    "Carry-over cannot be excluded: the first halves of blocks differ by {difference} [{low}, {high}] in the "
+    "direction of the state before. A state that lasts as long as that leaves possible would make the effect "
+    "{effect}, on the other side of the bound.",
+)
 CARRY_OVER_HIDES = Sentence(
     "carry_over_hides",
     "warning",
-    "What was before a switch may last into the block: the first halves of blocks differ by {difference} "
-    "[{low}, {high}] in its direction. Without that the effect may be {effect}, on the other side of the bound: "
-    "the verdict stays open.",
+    "Without what lasts beyond a switch the effect may be {effect}, on the other side of the bound: the verdict "
+    "stays open.",
 )
 SENTENCES = (
     WEEKDAYS_DIFFER,
@@ -62,6 +68,7 @@ SENTENCES = (
     WEEKDAYS_APART,
     WEEKDAYS_PLANNED_APART,
     CARRY_OVER_OPEN,
+    CARRY_OVER_TURNS,
     CARRY_OVER_HIDES,
 )
 FADES: Final = 0.5
@@ -106,9 +113,27 @@ def hidden_by(effect: float, lasting: tuple[float, float], per_lasting: float) -
     return max(possible, key=lambda one: abs(one - effect), default=effect)
 
 
-def turns_at(question: Question, interval: tuple[float, float], effect: float) -> bool:
-    """Whether an effect lies on the other side of a bound than the interval, which lies on one."""
-    return _turns(question, interval, (effect, effect))
+def doubt_lasting(question: Question, effect: Known, lasting: Known, per_lasting: float) -> Doubt:
+    """`lasting`: first minus second halves of blocks; `per_lasting`: as in `hidden_by`. No findings where a
+    state that lasts leaves the effect within its interval. The verdict stays open if that also shows at half
+    the α, since a sound trial may show it by chance.
+    """
+    interval, (low, high) = effect.interval(question.level), lasting.interval(question.level)
+    possible = hidden_by(effect.value, (low, high), per_lasting)
+    told = {"difference": lasting.value, "low": low, "high": high}
+    if possible != effect.value and _turns(question, interval, (possible, possible)):
+        if excludes_none(lasting, (1 + question.level) / 2):
+            return Doubt([CARRY_OVER_HIDES.state(effect=possible)], is_open=True)
+        return Doubt([CARRY_OVER_TURNS.state(**told, effect=possible)])
+    if not interval[0] <= possible <= interval[1] and not excludes_none(lasting, question.level):
+        return Doubt([CARRY_OVER_OPEN.state(**told, effect=possible)])
+    return Doubt()
+
+
+def excludes_none(known: Known, level: float) -> bool:
+    """Whether the interval at this level lies on one side of 0."""
+    low, high = known.interval(level)
+    return low > 0 or high < 0
 
 
 def _turns(question: Question, interval: tuple[float, float], other: tuple[float, float]) -> bool:

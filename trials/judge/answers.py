@@ -36,7 +36,7 @@ def judged(answer: Answer, *, worst_percentile: float = WORST_PERCENTILE, tell: 
     stopped = list(_gate(question))
     if stopped:
         return Judged(Verdict.NOT_EVALUABLE, stopped, None)
-    verdict = Verdict.NOT_EVALUABLE if answer.blocked else _verdict(question, answer)
+    verdict = Verdict.NOT_EVALUABLE if answer.blocked else left_open(answer, _verdict(question, answer))
     bare = replace(question, bare=True)
 
     def judge(filled: Question) -> Verdict:
@@ -49,8 +49,7 @@ def judged(answer: Answer, *, worst_percentile: float = WORST_PERCENTILE, tell: 
 
 def _verdict(question: Question, answer: Answer) -> Verdict:
     known = {one.statistic: one for one in answer.statistics}
-    found = verdict_of(question.endpoint, known, question.level, blocked=not known)[1]
-    return left_open(answer, found)
+    return verdict_of(question.endpoint, known, question.level, blocked=not known)[1]
 
 
 def _gate(question: Question) -> Iterator[Statement]:

@@ -219,7 +219,7 @@ def _survival(units: Units, endpoint: Endpoint, level: float, verdict: Verdict) 
         answer = _looked(units.inputs, endpoint, DESIGNS[endpoint.design].answer(filled))
         known = {one.statistic: one for one in answer.statistics}
         _, found, _ = verdict_of(endpoint, known, level, blocked=not known, rule=rule)
-        return left_open(answer, found)
+        return found
 
     worst = units.inputs.protocol.worst_percentile
     told = survive(question, verdict, judge, worst, tell=endpoint.rank == "primary")
