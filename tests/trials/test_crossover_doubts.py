@@ -1,5 +1,6 @@
-"""What may pass for the effect of a crossover: the week, and a state that lasts. The oracles draw the state of a
-device hour by hour, and count weekdays from dates.
+"""The week, which may pass for the effect of a crossover, and a state that lasts, which may hide it.
+
+The oracles follow the state of a device hour by hour, and count weekdays from dates.
 """
 
 from __future__ import annotations

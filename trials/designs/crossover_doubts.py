@@ -1,4 +1,4 @@
-"""What may pass for the effect of a crossover, or hide it: the week, and a state that lasts beyond a switch.
+"""The week may pass for the effect of a crossover, and a state that lasts beyond a switch may hide it.
 By rules 6 a verdict stays open that the week can turn, or a lasting state that shows.
 """
 
@@ -20,14 +20,14 @@ from trials.statistics import criteria, weekdays
 WEEKDAYS_DIFFER = Sentence(
     "weekdays_differ",
     "warning",
-    "Days on and days off have {share} % of their weekdays in common. With a level for each weekday the effect "
-    "is {effect} [{low}, {high}].",
+    "Days on and days off have {share} % of their weekdays in common. With a level for each weekday the "
+    "effect is {effect} [{low}, {high}].",
 )
 WEEK_EXPLAINS = Sentence(
     "week_explains",
     "warning",
-    "Days on and days off have {share} % of their weekdays in common. With a level for each weekday the effect "
-    "is {effect} [{low}, {high}], which gives another verdict: the verdict stays open.",
+    "Days on and days off have {share} % of their weekdays in common. With a level for each weekday the "
+    "effect is {effect} [{low}, {high}], which gives another verdict: the verdict stays open.",
 )
 WEEKDAYS_APART = Sentence(
     "weekdays_apart",
@@ -38,29 +38,29 @@ WEEKDAYS_APART = Sentence(
 WEEKDAYS_PLANNED_APART = Sentence(
     "weekdays_planned_apart",
     "warning",
-    "Planned days on and days off have {share} % of their weekdays in common: a rhythm of the week passes for "
-    "the effect. Draw the order within each pair by lot, or plan blocks of whole weeks.",
+    "Planned days on and days off have {share} % of their weekdays in common: a rhythm of the week passes"
+    " for the effect. Draw the order within each pair by lot, or plan blocks of whole weeks.",
     Kind.NOTE,
 )
 CARRY_OVER_OPEN = Sentence(
     "carry_over_open",
     "note",
-    "Carry-over cannot be excluded: the first halves of blocks differ by {difference} [{low}, {high}] in the "
-    "direction of the state before. A state that lasts as long as that leaves possible would make the effect "
-    "{effect}.",
+    "Carry-over cannot be excluded: the first halves of blocks differ by {difference} [{low}, {high}] in "
+    "the direction of the state before. A state that lasts as long as that leaves possible would make the"
+    " effect {effect}.",
 )
 CARRY_OVER_TURNS = Sentence(
     "carry_over_turns",
     "warning",
-    "Carry-over cannot be excluded: the first halves of blocks differ by {difference} [{low}, {high}] in the "
-    "direction of the state before. A state that lasts as long as that leaves possible would make the effect "
-    "{effect}, on the other side of the bound.",
+    "Carry-over cannot be excluded: the first halves of blocks differ by {difference} [{low}, {high}] in "
+    "the direction of the state before. A state that lasts as long as that leaves possible would make the"
+    " effect {effect}, on the other side of the bound.",
 )
 CARRY_OVER_HIDES = Sentence(
     "carry_over_hides",
     "warning",
-    "Without what lasts beyond a switch the effect may be {effect}, on the other side of the bound: the verdict "
-    "stays open.",
+    "Without what lasts beyond a switch the effect may be {effect}, on the other side of the bound: the "
+    "verdict stays open.",
 )
 SENTENCES = (
     WEEKDAYS_DIFFER,
@@ -106,8 +106,8 @@ def planned_week(days: Ints, weights: Floats) -> list[Statement]:
 
 
 def hidden_by(effect: float, lasting: tuple[float, float], per_lasting: float) -> float:
-    """The effect furthest from the estimate that a state which lasts leaves possible: effect + c·`per_lasting`
-    with c in `lasting`. A state that lasts has the sign of its effect.
+    """The effect furthest from the estimate that a state which lasts leaves possible:
+    effect + c·`per_lasting` with c in `lasting`. A state that lasts has the sign of its effect.
     """
     possible = [effect + per_lasting * c for c in lasting if c * (effect + per_lasting * c) > 0]
     return max(possible, key=lambda one: abs(one - effect), default=effect)
