@@ -237,6 +237,20 @@ DEVIATIONS = _named(
     _deviation("window_afterwards", "A window ({kind}, {target}) was declared after it had begun."),
     _deviation("unplanned_swap", "{old} was replaced by {new} on {day}."),
     _deviation(
+        "replaced_at_the_change",
+        "{device} replaced another device on {day}, within two days of the change: the step from one to the "
+        "other passes for an effect.",
+    ),
+    _deviation(
+        "sensor_at_the_change",
+        "{device} had a new sensor on {day}, within two days of the change: its step passes for an effect.",
+    ),
+    _deviation(
+        "calibrated_at_the_change",
+        "A sensor of {device} was calibrated on {day}, within two days of the change: its step passes for an "
+        "effect.",
+    ),
+    _deviation(
         "unblinded_early",
         "Endpoint {endpoint} was unblinded on {unblinded_at}, before the reporting period "
         "had ended: {reason}",

@@ -155,6 +155,11 @@ class Rules:
         return self.version >= 5
 
     @property
+    def tell_touched(self) -> bool:
+        """An evaluation tells which instruments were touched when the change was made."""
+        return self.version >= 6
+
+    @property
     def tell_counts(self) -> bool:
         """An estimate tells days, pairs and units apart."""
         return self.version >= 2
