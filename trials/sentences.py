@@ -236,19 +236,10 @@ DEVIATIONS = _named(
     _deviation("device_not_deployed", "{device} was not deployed during the whole trial as planned."),
     _deviation("window_afterwards", "A window ({kind}, {target}) was declared after it had begun."),
     _deviation("unplanned_swap", "{old} was replaced by {new} on {day}."),
+    _deviation("replaced_at_the_change", "{device} took a place on {day}, about when the change was made."),
+    _deviation("sensor_at_the_change", "{device} had a new sensor on {day}, about when the change was made."),
     _deviation(
-        "replaced_at_the_change",
-        "{device} replaced another device on {day}, within two days of the change: the step from one to the "
-        "other passes for an effect.",
-    ),
-    _deviation(
-        "sensor_at_the_change",
-        "{device} had a new sensor on {day}, within two days of the change: its step passes for an effect.",
-    ),
-    _deviation(
-        "calibrated_at_the_change",
-        "A sensor of {device} was calibrated on {day}, within two days of the change: its step passes for an "
-        "effect.",
+        "calibrated_at_the_change", "{device} was calibrated on {day}, about when the change was made."
     ),
     _deviation(
         "unblinded_early",

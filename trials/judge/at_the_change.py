@@ -1,4 +1,4 @@
-"""Instruments that were touched when the change was made: the step of a new sensor passes for an effect. Pure."""
+"""Instruments that were touched when the change was made: their step passes for an effect. Pure."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Whether on and off of block pairs fall on the same weekdays, and the effect within those that both have.
 
 A rhythm of the week is part of each pair's on − off where the two have different weekdays. With an order
-drawn by lot it scatters from pair to pair, and the interval holds it; with a fixed one it is the same in every
-pair and passes for the effect. docs/decisions/0040 has the figures.
+drawn by lot it scatters from pair to pair, and the interval holds it; with a fixed one it is the same in
+every pair and passes for the effect. docs/decisions/0040 has the figures.
 """
 
 from __future__ import annotations
