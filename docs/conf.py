@@ -118,6 +118,7 @@ NAVIGATION = {
             "0037-characters-that-nobody-sees",
             "0038-clocks-are-asked",
             "0039-a-verdict-is-asked-who-was-there",
+            "0040-the-week-and-what-lasts",
         ],
     },
 }

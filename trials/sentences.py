@@ -236,6 +236,11 @@ DEVIATIONS = _named(
     _deviation("device_not_deployed", "{device} was not deployed during the whole trial as planned."),
     _deviation("window_afterwards", "A window ({kind}, {target}) was declared after it had begun."),
     _deviation("unplanned_swap", "{old} was replaced by {new} on {day}."),
+    _deviation("replaced_at_the_change", "{device} took a place on {day}, about when the change was made."),
+    _deviation("sensor_at_the_change", "{device} had a new sensor on {day}, about when the change was made."),
+    _deviation(
+        "calibrated_at_the_change", "{device} was calibrated on {day}, about when the change was made."
+    ),
     _deviation(
         "unblinded_early",
         "Endpoint {endpoint} was unblinded on {unblinded_at}, before the reporting period "

@@ -19,6 +19,7 @@ from trials.judge.compute import compute
 from trials.judge.expectations import EndpointOutlook, Outlook
 from trials.judge.outlook import outlook, seen_period
 from trials.package.writing import write_tables
+from trials.plan.parts import Block
 from trials.report.sentence import sentence_of
 from trials.series.inputs import TrialInputs, Unblinding
 from trials.statistics.power import Basis, half_width, smallest_effect
@@ -210,6 +211,30 @@ def test_a_crossover_is_foretold_from_its_schedule_laid_over_the_days_so_far() -
     assert found.criteria[0].planned is not None
     assert found.criteria[0].planned.half_width == pytest.approx(half_width(basis=basis, days=30, level=0.95))
     assert [note.code for note in one(outlook(crossover(5))).notes] == ["too_few_pairs"]
+
+
+def test_a_schedule_that_follows_the_week_has_a_warning_before_it_is_locked() -> None:
+    """Six weeks, on for the last three days of each; then the same blocks in two orders."""
+    given = crossover(2)
+    (made,) = given.protocol.endpoints
+
+    def noted(first_on: list[bool]) -> list[str]:
+        weeks = [START + (40 + 7 * n) * DAY for n in range(len(first_on))]
+        blocks = [
+            Block(start=begin, end=end, on=on)
+            for week, first in zip(weeks, first_on, strict=True)
+            for begin, end, on in (
+                (week, week + 4 * DAY, first),
+                (week + 4 * DAY, week + 7 * DAY, not first),
+            )
+        ]
+        planned = given.protocol.model_copy(
+            update={"endpoints": [made.model_copy(update={"schedule": blocks})]}
+        )
+        return [note.code for _, _, note in outlook(replace(given, protocol=planned)).warnings()]
+
+    assert "weekdays_planned_apart" in noted([False] * 6)
+    assert "weekdays_planned_apart" not in noted([False, True] * 3)
 
 
 @pytest.mark.parametrize("design", NOT_FORETOLD)

@@ -7,8 +7,9 @@ beyond a switch (carry-over) do not cancel, and are tested.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from insitu.arrays import Floats
 from insitu.model import PeriodName
 from insitu.times import to_whole_second_us
+from trials.designs import crossover_doubts as doubts
 from trials.designs.design import EFFECT, REPORTING, Design, named
 from trials.designs.question import Answer, Known, Question, line
 from trials.designs.rehearsal import Rehearsal, Seen, candidate_days, of_days
@@ -23,7 +25,7 @@ from trials.evaluation import Line
 from trials.plan.parts import Block
 from trials.sentences import finding
 from trials.series.slots import Calendar
-from trials.statement import Kind, Sentence
+from trials.statement import Kind, Sentence, Statement
 from trials.statistics import block_pairs
 from trials.statistics.intervals import reach_of_share, t_quantile, varies
 from trials.statistics.metrics.permutation import sign_flip_p
@@ -103,11 +105,21 @@ def answer(question: Question) -> Answer:
     if result.blocked:
         return result
     wider = found.widening(question)
-    result.statistics.append(_effect(question, differences, wider, planned=len(schedule) // 2))
+    effect = _effect(question, differences, wider, planned=len(schedule) // 2)
+    result.statistics.append(effect)
+    if question.rules.doubt_blocks:
+        _add(
+            result, doubts.doubt_week(question, days, values, found.weights, effect.interval(question.level))
+        )
     p = sign_flip_p(differences=differences, seed=question.seed)
     result.findings.append(PERMUTATION.state(pairs=pairs, p=p, smallest=2.0 / 2**pairs))
     _carry_over(question, result, values, blocks, states)
     return result
+
+
+def _add(result: Answer, doubt: doubts.Doubt) -> None:
+    result.findings += doubt.findings
+    result.is_open = result.is_open or doubt.is_open
 
 
 class PairDifferences(NamedTuple):
@@ -200,22 +212,52 @@ def _carry_over(
     The sign is that of the effect: a device that lowers the level leaves the first half of the next off block
     lower.
     """
-    lasting = []
+    lasting = _lasting(values, blocks, states)
+    shorter = _pair_differences(question, values, blocks, states, skip=1)
+    if len(lasting) < MIN_PAIRS or len(shorter.differences) < MIN_PAIRS:
+        result.findings.append(CARRY_OVER_UNCHECKED.state())
+        return
+    halves = _effect(question, lasting)
+    low, high = halves.interval(question.level)
+    told = {"difference": halves.value, "low": low, "high": high}
+    is_seen = doubts.excludes_none(halves, question.level)
+    if is_seen:
+        result.findings.append(CARRY_OVER.state(**told))
+    doubt = doubts.Doubt()
+    if question.rules.doubt_blocks:
+        per_lasting = _per_lasting(question, values, blocks, states)
+        doubt = doubts.doubt_lasting(question, result.statistics[0], halves, per_lasting)
+    _add(result, doubt)
+    if not is_seen and not doubt.findings:
+        result.findings.append(NO_CARRY_OVER.state(**told))
+    known = _effect(question, shorter.differences, shorter.widening(question))
+    result.sensitivity.append(("first_days_out", known.estimate(question.level)))
+
+
+def _lasting(values: Floats, blocks: list[Bools], states: list[bool]) -> Floats:
+    """First half minus second half of each block that follows the other state, + in the direction of the
+    state before.
+    """
+    found = []
     for at in range(1, len(blocks)):
         inside = values[blocks[at]]
         half = len(inside) // 2
         early, late = inside[:half], inside[len(inside) - half :]
         if states[at] != states[at - 1] and np.isfinite(early).any() and np.isfinite(late).any():
-            lasting.append((np.nanmean(early) - np.nanmean(late)) * (-1.0 if states[at] else 1.0))
-    shorter = _pair_differences(question, values, blocks, states, skip=1)
-    if len(lasting) < MIN_PAIRS or len(shorter.differences) < MIN_PAIRS:
-        result.findings.append(CARRY_OVER_UNCHECKED.state())
-        return
-    low, high = _effect(question, np.array(lasting)).interval(question.level)
-    sentence = CARRY_OVER if low > 0 or high < 0 else NO_CARRY_OVER
-    result.findings.append(sentence.state(difference=float(np.mean(lasting)), low=low, high=high))
-    known = _effect(question, shorter.differences, shorter.widening(question))
-    result.sensitivity.append(("first_days_out", known.estimate(question.level)))
+            found.append((np.nanmean(early) - np.nanmean(late)) * (-1.0 if states[at] else 1.0))
+    return np.array(found)
+
+
+def _per_lasting(question: Question, values: Floats, blocks: list[Bools], states: list[bool]) -> float:
+    """How much of the effect the estimate lacks, for each unit by which the first halves differ, if a state
+    lasts (`lasting_state`).
+    """
+    made = np.where(
+        np.isfinite(values), doubts.lasting_state(question.endpoint.schedule or [], blocks), np.nan
+    )
+    lacks = 1.0 - float(_pair_differences(question, made, blocks, states).differences.mean())
+    seen = float(_lasting(made, blocks, states).mean())
+    return lacks / seen if seen > 0 else 0.0
 
 
 def _switched(
@@ -248,7 +290,31 @@ def foretell(rehearsal: Rehearsal) -> Seen:
         every = (schedule[-1].end - schedule[0].start) / DAY / (len(schedule) / 2)
         return Seen({"effect": Basis(sd, pair_days=every, freedom=float(apart))}, count)
 
-    return of_days(days, values, use)
+    seen = of_days(days, values, use)
+    return replace(seen, notes=[*seen.notes, *_planned_week(question)])
+
+
+def _planned_week(question: Question) -> list[Statement]:
+    """Whether on and off are planned for the same weekdays, by the local days wholly in each block."""
+    schedule, units = question.endpoint.schedule or [], question.arm("candidate", PeriodName.REPORTING)
+    zone = next((unit.calendar.time_zone for unit in units), None)
+    if len(schedule) < 2 * MIN_PAIRS or zone is None:
+        return []
+    spans = [_whole_dates(block, ZoneInfo(zone)) for block in schedule]
+    first = min(start for start, _ in spans)
+    weights = np.zeros((len(schedule) // 2, max(end for _, end in spans) - first))
+    for at, (start, end) in enumerate(spans[: 2 * len(weights)]):
+        weights[at // 2, start - first : end - first] = (1.0 if schedule[at].on else -1.0) / max(
+            1, end - start
+        )
+    return doubts.planned_week(first + np.arange(weights.shape[1]), weights)
+
+
+def _whole_dates(block: Block, zone: ZoneInfo) -> tuple[int, int]:
+    """Ordinals of the first local day wholly in the block, and of the one after the last."""
+    start, end = block.start.astimezone(zone), block.end.astimezone(zone)
+    first = start.toordinal() + (start.time() > time.min)
+    return first, max(first, end.toordinal())
 
 
 def _planned(schedule: list[Block]) -> PairDifferences:
@@ -303,6 +369,7 @@ DESIGN = Design(
         CARRY_OVER,
         NO_CARRY_OVER,
         CARRY_OVER_UNCHECKED,
+        *doubts.SENTENCES,
     ),
     other_choices={"first_days_out": "first day of each block left out"},
     lines={"on": "on", "off": "off"},

@@ -329,6 +329,8 @@ class Answer:
     sensitivity: list[tuple[str, Estimate]] = field(default_factory=list)
     question: Question | None = field(default=None, repr=False)
     """The question on plain arrays (`designs.ask`); None in an evaluation, which has its inputs."""
+    is_open: bool = False
+    """A finding says why what its intervals decide stays open all the same."""
 
     def statistic(self, name: str) -> Known:
         """The statistic of that name. CorrectInput lists the statistics, or the findings that block them."""

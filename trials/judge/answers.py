@@ -11,7 +11,7 @@ from trials.designs import DESIGNS, Answer, Question
 from trials.evaluation import MissingSummary
 from trials.judge.gate import captured_days, is_captured
 from trials.judge.missing import missingness, survive
-from trials.judge.verdicts import verdict_of
+from trials.judge.verdicts import left_open, verdict_of
 from trials.plan.parts import WORST_PERCENTILE
 from trials.sentences import finding
 from trials.statement import Statement
@@ -36,7 +36,7 @@ def judged(answer: Answer, *, worst_percentile: float = WORST_PERCENTILE, tell: 
     stopped = list(_gate(question))
     if stopped:
         return Judged(Verdict.NOT_EVALUABLE, stopped, None)
-    verdict = Verdict.NOT_EVALUABLE if answer.blocked else _verdict(question, answer)
+    verdict = Verdict.NOT_EVALUABLE if answer.blocked else left_open(answer, _verdict(question, answer))
     bare = replace(question, bare=True)
 
     def judge(filled: Question) -> Verdict:

@@ -34,7 +34,7 @@ from trials.judge.missing import Survival, missingness, survive
 from trials.judge.older_rules import without_counts
 from trials.judge.scales import scale_findings
 from trials.judge.summaries import stream_summary
-from trials.judge.verdicts import Rule, at_the_end, judged, verdict_of
+from trials.judge.verdicts import DECIDED, Rule, at_the_end, judged, left_open, verdict_of
 from trials.judge.versions import summaries
 from trials.plan import profiles
 from trials.plan.endpoint import Endpoint
@@ -44,8 +44,6 @@ from trials.sentences import finding
 from trials.series.inputs import TrialInputs, fingerprint
 from trials.statement import Statement
 from trials.statistics import criteria
-
-DECIDED = (Verdict.MET, Verdict.NOT_MET)
 
 
 def compute(inputs: TrialInputs) -> Evaluation:
@@ -181,6 +179,7 @@ def _endpoint(
     blocked = any(f.severity == "blocking" for f in findings)
     known = {k.statistic: k for k in answer.statistics} if not blocked else {}
     results, verdict, more = verdict_of(endpoint, known, level, blocked=blocked, rule=_rule(inputs, endpoint))
+    verdict = left_open(answer, verdict)
     survived = Survival(verdict, [])
     if inputs.rules.judge_missing and is_asked:
         survived = _survival(units, endpoint, level, verdict)

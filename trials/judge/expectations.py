@@ -79,8 +79,11 @@ class Outlook(Shown):
     endpoints: list[EndpointOutlook]
 
     def warnings(self) -> Iterator[tuple[str, str, Statement]]:
-        """(endpoint, statistic, why its verdict will probably be inconclusive)."""
+        """(endpoint, its design or statistic, why its verdict will probably be inconclusive or wrong)."""
         for endpoint in self.endpoints:
+            yield from (
+                (endpoint.name, endpoint.design, n) for n in endpoint.notes if n.severity == "warning"
+            )
             for criterion in endpoint.criteria:
                 yield from (
                     (endpoint.name, criterion.statistic, n)

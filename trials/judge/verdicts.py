@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from insitu.model import Verdict
-from trials.designs import Known
+from trials.designs import Answer, Known
 from trials.evaluation import CriterionResult, Estimate
 from trials.plan.endpoint import Endpoint
 from trials.plan.parts import Criterion, Target
@@ -17,6 +18,9 @@ from trials.statistics import criteria
 
 Rule = Callable[[str, float, float, Target], Verdict]
 """(statistic, ends of its interval, target) → verdict."""
+
+
+DECIDED: Final = (Verdict.MET, Verdict.NOT_MET)
 
 
 def at_the_end(_statistic: str, low: float, high: float, target: Target) -> Verdict:
@@ -61,6 +65,11 @@ def verdict_of(
         _together(endpoint.criteria, pairs, statistics) for statistics in alternatives(endpoint.criteria)
     ]
     return results, criteria.all_of([one for one, _ in joined], [other for _, other in joined]), more
+
+
+def left_open(answer: Answer, verdict: Verdict) -> Verdict:
+    """`inconclusive` in place of a decided verdict on an answer that stays open."""
+    return Verdict.INCONCLUSIVE if answer.is_open and verdict in DECIDED else verdict
 
 
 def alternatives(planned: Sequence[Criterion]) -> list[list[str]]:

@@ -134,6 +134,13 @@ class Rules:
         return self.version >= 6
 
     @property
+    def doubt_blocks(self) -> bool:
+        """A verdict on blocks on and off stays open where their weekdays, or a state that lasts beyond a
+        switch, may turn it. Before rules 6 weekdays were not compared, and carry-over was only printed.
+        """
+        return self.version >= 6
+
+    @property
     def true_lags(self) -> bool:
         """The true lags between values decide how much they resemble each other. Before rules 2
         neighbouring days alone did, so that values every second day or every week counted as independent.
@@ -161,6 +168,11 @@ class Rules:
     def tell_ended(self) -> bool:
         """An evaluation tells which windows were ended when results had been seen."""
         return self.version >= 5
+
+    @property
+    def tell_touched(self) -> bool:
+        """An evaluation tells which instruments were touched when the change was made."""
+        return self.version >= 6
 
     @property
     def tell_counts(self) -> bool:

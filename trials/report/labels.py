@@ -101,6 +101,11 @@ IN_UNIT = {
     "covariate_explains": ("shift", "half_width"),
     "carry_over": ("difference",),
     "no_carry_over": ("difference",),
+    "carry_over_open": ("difference", "effect"),
+    "carry_over_turns": ("difference", "effect"),
+    "carry_over_hides": ("effect",),
+    "weekdays_differ": ("effect",),
+    "week_explains": ("effect",),
     "within_guard_band": ("width",),
 }
 """Code of a finding → its numbers in the unit of the endpoint."""
