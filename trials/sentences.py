@@ -20,6 +20,10 @@ def _cause(code: str, text: str) -> Sentence:
     return Sentence(code, "note", text, Kind.CAUSE)
 
 
+def _note(code: str, text: str) -> Sentence:
+    return Sentence(code, "note", text, Kind.NOTE)
+
+
 FINDINGS = _named(
     Sentence(
         "too_few_days",
@@ -319,24 +323,18 @@ CAUSES = _named(
     _cause("other_rules", "Rules of computation: {before} then, {after} now."),
 )
 NOTES = _named(
-    Sentence(
+    _note(
         "too_few_days",
-        "note",
         "Only {days} days before the reporting period count; at least {needed} are needed to "
         "foretell anything.",
-        Kind.NOTE,
     ),
-    Sentence(
+    _note(
         "constant_series",
-        "note",
         "The results so far do not vary: nothing can be foretold from them.",
-        Kind.NOTE,
     ),
-    Sentence(
+    _note(
         "too_few_effective_days",
-        "note",
         "The days so far resemble each other too much to foretell anything: wait for more of them.",
-        Kind.NOTE,
     ),
     Sentence("no_overlap", "note", "Candidate and reference share too few intervals so far.", Kind.NOTE),
     Sentence(
@@ -345,11 +343,9 @@ NOTES = _named(
     Sentence(
         "clock_off", "note", "So far two devices agree better moved in time: check their clocks.", Kind.NOTE
     ),
-    Sentence(
+    _note(
         "blinded",
-        "note",
         "The endpoint is blinded: what the days so far say of its value is withheld.",
-        Kind.NOTE,
     ),
     Sentence("statistic", "note", "Nothing is foretold of this statistic.", Kind.NOTE),
     Sentence(
@@ -359,11 +355,9 @@ NOTES = _named(
         "chance of {chance} % if the true value is {assumed}.",
         Kind.NOTE,
     ),
-    Sentence(
+    _note(
         "on_the_bound",
-        "note",
         "The target begins where nothing happens: no number of days tells nothing from its bound.",
-        Kind.NOTE,
     ),
     Sentence(
         "not_reachable",
