@@ -79,6 +79,13 @@ class Package:
     def arms(self) -> dict[str, Any]:
         return {arm["name"]: arm for arm in self.protocol["arms"]}
 
+    def middles(self, datastream: str) -> pd.Series:
+        """The middle of the interval that each result stands for: a stamp may mark its beginning or its end."""
+        (stream,) = (one for one in self.catalogue["datastreams"] if one["datastream"] == datastream)
+        half = pd.Timedelta(stream["every"]) / 2
+        moved = {"begin": half, "instant": pd.Timedelta(0), "end": -half}[stream["stamp"]]
+        return self.observations[datastream]["phenomenon_time"] + moved
+
     def interval(self, arm: str, prop: str) -> str:
         return next(
             SPANS[m["interval"]]
@@ -201,16 +208,18 @@ class Arm:
             table = self.package.observations.get(f"{who}/{self.prop}")
             if table is None:
                 continue
-            times = table["phenomenon_time"]
+            times = self.package.middles(f"{who}/{self.prop}")
             stays = (times >= max(start, since)) & (times < min(end, until or end))
             planned = any(plan["property"] == self.prop for plan in self.package.protocol["checks"])
             usable = {PASS} if planned else {NOT_EVALUATED}
             parts.append(
-                table[stays & table["flag"].isin(usable | ({SUSPECT} if self.suspect_too else set()))]
+                table.assign(middle=times)[
+                    stays & table["flag"].isin(usable | ({SUSPECT} if self.suspect_too else set()))
+                ]
             )
         rows = pd.concat(parts)
         mean = mean_by(self.scale)
-        slot = rows["phenomenon_time"].dt.floor(span)
+        slot = rows["middle"].dt.floor(span)
         if not slot.duplicated().any():
             return pd.Series(rows["result"].to_numpy(), index=slot)
         return rows["result"].groupby(slot.to_numpy()).agg(lambda values: mean(values.to_numpy()))
