@@ -80,7 +80,7 @@ class Package:
         return {arm["name"]: arm for arm in self.protocol["arms"]}
 
     def middles(self, datastream: str) -> pd.Series:
-        """The middle of the interval that each result stands for: a stamp may mark its beginning or its end."""
+        """The middle of the interval that each result stands for: a stamp may mark its begin or its end."""
         (stream,) = (one for one in self.catalogue["datastreams"] if one["datastream"] == datastream)
         half = pd.Timedelta(stream["every"]) / 2
         moved = {"begin": half, "instant": pd.Timedelta(0), "end": -half}[stream["stamp"]]
