@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -53,17 +53,20 @@ class ViewChange(BaseModel):
     place: int | None = Field(default=None, ge=1, le=views.MOST_VIEWS)
 
 
+_A_WALL: Final[dict[str, Any]] = {
+    "wall": 4,
+    "name": "Entrance hall",
+    "trials": ["platform-air"],
+    "sites": [],
+    "created_at": "2026-03-02T08:00:00Z",
+    "expires_at": "2026-05-31T08:00:00Z",
+    "last_opened_at": None,
+    "works": True,
+}
+
+
 class WallOut(BaseModel):
-    model_config = example(
-        wall=4,
-        name="Entrance hall",
-        trials=["platform-air"],
-        sites=[],
-        created_at="2026-03-02T08:00:00Z",
-        expires_at="2026-05-31T08:00:00Z",
-        last_opened_at=None,
-        works=True,
-    )
+    model_config = example(**_A_WALL)
 
     wall: int
     name: str
@@ -78,18 +81,7 @@ class WallOut(BaseModel):
 
 
 class OwnedWallOut(WallOut):
-    model_config = example(
-        wall=4,
-        name="Entrance hall",
-        trials=["platform-air"],
-        sites=[],
-        created_at="2026-03-02T08:00:00Z",
-        expires_at="2026-05-31T08:00:00Z",
-        last_opened_at=None,
-        works=True,
-        login="operator",
-        organisation="Metro operator",
-    )
+    model_config = example(**_A_WALL, login="operator", organisation="Metro operator")
 
     login: str
     """Of the person whose rights it has."""

@@ -24,8 +24,6 @@ from trials.plan.parts import WORST_PERCENTILE
 OPENING: Final = 50
 """The first replications of a cell, by which a later measurement is compared with an earlier one."""
 DIGITS: Final = 9
-BY_STEPS: Final = ("before_after", "adjusted_before_after")
-"""Designs that rules 4 ask for a step, and rules 5 for its place."""
 SILENCE, POWER, FORECASTS, SEASONS = "silence", "random loss", "forecasts", "seasons"
 """Groups of cells that belong to no world."""
 
@@ -68,7 +66,7 @@ class OfWorld:
 
     @property
     def since(self) -> int:
-        return 5 if self.world.design in BY_STEPS else 3
+        return 6
 
     def replicate(self, numbers: Iterable[int]) -> list[dict[str, Ends]]:
         return intervals.replicate(self.world, self.cell, numbers)
@@ -130,7 +128,7 @@ class OfLooks:
 
     @property
     def since(self) -> int:
-        return 5 if self.world.design in BY_STEPS else 3
+        return 6
 
     def replicate(self, numbers: Iterable[int]) -> list[tuple[int, bool, bool]]:
         return looks.replicate(self.world, self.cell, numbers)
@@ -175,7 +173,7 @@ class OfSilence:
 
     @property
     def since(self) -> int:
-        return 5
+        return 6
 
     def replicate(self, numbers: Iterable[int]) -> list[tuple[Verdict, Verdict]]:
         return missing.replicate(self.cell, numbers, WORST_PERCENTILE)
@@ -220,7 +218,7 @@ class OfForecast:
 
     @property
     def since(self) -> int:
-        return 3
+        return 6
 
     def replicate(self, numbers: Iterable[int]) -> list[Verdict | None]:
         return forecasts.replicate(self.cell, numbers)
@@ -258,7 +256,7 @@ class OfSeason:
 
     @property
     def since(self) -> int:
-        return 5
+        return 6
 
     def replicate(self, numbers: Iterable[int]) -> list[Verdict]:
         return seasons.replicate(self.cell, numbers)

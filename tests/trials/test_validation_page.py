@@ -223,13 +223,13 @@ def test_one_group_is_measured_and_the_others_stay(
 
 
 def test_a_row_is_of_today_if_nothing_has_changed_for_it_since() -> None:
-    """Rules 4 changed what is missing, and no limit beside it."""
+    """Rules 6 ask every design something new: clocks, who was there, weeks."""
     silence = next(one for one in list_entries() if isinstance(one, OfSilence))
-    row = replace(measured(), rules=3, drawn=2)
-    assert is_of_now(row, SHORT)
-    assert not is_of_now(row, silence)
-    assert not is_of_now(replace(row, rules=2), SHORT)
-    assert not is_of_now(replace(row, seed=1), SHORT)
+    row = replace(measured(), rules=6, drawn=2)
+    for entry in (SHORT, silence):
+        assert is_of_now(row, entry)
+        assert not is_of_now(replace(row, rules=5), entry)
+        assert not is_of_now(replace(row, seed=1), entry)
 
 
 def test_a_row_says_by_which_rules_it_was_drawn_though_it_is_kept(tmp_path: Path) -> None:
