@@ -84,7 +84,7 @@ bench: .venv/runtime
 nightly: .venv/dev
 	.venv/bin/python -m pytest -m nightly
 	.venv/bin/python -m pytest -n $(WORKERS) -m "not nightly and not alone" --hypothesis-profile=nightly \
-		$$(grep -rl --include='test_*.py' 'examples(quick' tests)
+		$$(grep -rlE --include='test_*.py' 'examples\(quick|some_of\(' tests)
 
 # The schema, the rollups and every named query on TimescaleDB (needs node, and the network once).
 test-timescale: .venv/dev

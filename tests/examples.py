@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 from hypothesis import settings
+
+Case = TypeVar("Case")
 
 NIGHTLY = "nightly"
 """Hypothesis profile of `make nightly`."""
@@ -11,3 +16,10 @@ NIGHTLY = "nightly"
 def examples(*, quick: int, nightly: int) -> int:
     """Number of examples by the profile that is loaded: tests are collected after it."""
     return nightly if settings.get_current_profile_name() == NIGHTLY else quick
+
+
+def some_of(cases: Sequence[Case], *, every: int) -> list[Case]:
+    """The first, and from it one in `every`; all in `make nightly`. For cases that ask the same of a mechanism
+    that costs seconds each.
+    """
+    return list(cases[:: examples(quick=every, nightly=1)])

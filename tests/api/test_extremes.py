@@ -40,7 +40,7 @@ NUMBERS = ("0", "-1", "1e308", "nan", "inf", str(2**31), str(2**63), "9" * 400)
 TEXTS = ("\u00b2", "\U0001f600", "é" * 1500, "%", "\x00", "../../etc/passwd")
 RESULTS = (1.7976931348623157e308, -1.7976931348623157e308, 1e300, 1e290, -1e290, 5e-324, -0.0)
 STREAMED = "/live/"
-SHARE = examples(quick=4, nightly=1)
+SHARE = examples(quick=9, nightly=1)
 """Each parameter is tried with one in this many of the ends, another part for the next one."""
 BODIES = (b"", b"\xff\xfe\x00", b"{", b"null", b"[]", b"{}", b'"x"', b"[" * 20_000, b'{"reason": NaN}')
 

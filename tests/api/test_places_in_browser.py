@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.api.conftest import new_session, server
 from tests.api.test_plans import DEVICE, PAGE, SITE, devices, enter
+from tests.examples import some_of
 from tests.pictures import HEIGHT, WIDTH
 
 pytestmark = [pytest.mark.browser, pytest.mark.long]
@@ -174,7 +175,7 @@ def test_plan_and_map_work_without_a_script(
     assert not troubles, "\n".join(troubles)
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
+@pytest.mark.parametrize(("width", "scheme"), some_of([(390, "dark"), (1280, "light")], every=2))
 def test_no_violation_no_error_and_nothing_wider_than_the_screen(
     browser: Browser, address: str, own_world_url: str, metro: httpx.Client, width: int, scheme: Any
 ) -> None:

@@ -18,6 +18,7 @@ from store.database import connect
 from tests.api.conftest import server
 from tests.api.test_oidc import CLIENT
 from tests.api.test_people_pages import browser, keep, violations
+from tests.examples import some_of
 from tests.fix_provider import Gate, open_gate, running_mock, set_claims
 
 __all__ = ["browser"]
@@ -59,7 +60,7 @@ def invite(url: str, language: str) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("width", "scheme", "language", "words"),
-    [(390, "dark", "fr", "Saisissez votre code"), (1280, "light", "en", "Enter your code")],
+    some_of([(390, "dark", "fr", "Saisissez votre code"), (1280, "light", "en", "Enter your code")], every=2),
 )
 def test_a_person_comes_by_the_provider_adds_a_factor_and_comes_again_with_a_code(
     browser: Browser,

@@ -22,7 +22,7 @@ from store.database import connect
 from tests.api.conftest import new_session, server
 from tests.api.test_people_pages import browser, keep, open_page, violations
 from tests.api.world import World
-from tests.examples import examples
+from tests.examples import examples, some_of
 
 __all__ = ["browser"]
 pytestmark = [pytest.mark.browser, pytest.mark.long, pytest.mark.timeout(600)]
@@ -67,8 +67,13 @@ def poll(page: Page) -> None:
     page.wait_for_function("document.readyState === 'complete'")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 720), (1920, 1080)])
+@pytest.mark.parametrize(
+    ("width", "height", "scheme"),
+    some_of(
+        [(*size, scheme) for size in ((390, 844), (1280, 720), (1920, 1080)) for scheme in ("light", "dark")],
+        every=3,
+    ),
+)
 def test_no_wall_has_a_violation_and_a_wide_one_needs_no_scrolling(
     browser: Browser, own_world_url: str, data_dir: Path, width: int, height: int, scheme: Any
 ) -> None:
@@ -94,7 +99,7 @@ def test_no_wall_has_a_violation_and_a_wide_one_needs_no_scrolling(
             assert troubles == []
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1280, "dark")])
+@pytest.mark.parametrize(("width", "scheme"), some_of([(390, "light"), (1280, "dark")], every=2))
 def test_the_page_of_views_has_no_violation(
     browser: Browser, own_world_url: str, data_dir: Path, width: int, scheme: Any
 ) -> None:
@@ -122,7 +127,7 @@ def test_the_page_of_views_has_no_violation(
         page.context.close()
 
 
-@pytest.mark.parametrize(("width", "height"), [(1280, 720), (1920, 1080), (3840, 2160)])
+@pytest.mark.parametrize(("width", "height"), some_of([(1280, 720), (1920, 1080), (3840, 2160)], every=2))
 def test_a_wall_of_many_sites_counts_what_finds_no_room(
     browser: Browser, own_world_url: str, data_dir: Path, world: World, width: int, height: int
 ) -> None:
@@ -255,7 +260,7 @@ def test_hours_on_a_wall_take_no_memory(browser: Browser, own_world_url: str, da
     """Twenty minutes of questions, every night two hours, a device changing before each; the heap and the
     elements after the first quarter are compared with those at the end.
     """
-    questions = examples(quick=120, nightly=720)
+    questions = examples(quick=80, nightly=720)
     with (
         server(own_world_url, data_dir) as address,
         connect(own_world_url, application="tests") as conn,

@@ -12,7 +12,7 @@ import pytest
 
 from cli.verbs import VERBS
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.nightly
 
 TOP = Path(__file__).parents[2]
 PROGRAM = """

@@ -424,7 +424,7 @@ def test_a_backup_that_is_killed_at_any_step_never_looks_whole(
         assert hashes(restored.url) == before
 
 
-EARLY_SKIPPED, LATE_SKIPPED = examples(quick=8, nightly=0), examples(quick=5, nightly=0)
+EARLY_SKIPPED, LATE_SKIPPED = examples(quick=12, nightly=0), examples(quick=9, nightly=0)
 """Each step takes a start of a server."""
 
 

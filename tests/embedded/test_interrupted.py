@@ -24,6 +24,7 @@ from insitu.embedded.postgres import Postgres
 from insitu.embedded.process import Process, is_running, kill_tree
 from insitu.errors import AlreadyRunning, CorrectInput, InsituError
 from tests.embedded.test_broker import Client, device
+from tests.examples import some_of
 from tests.fix_database import quick_folder
 
 pytestmark = pytest.mark.long
@@ -139,7 +140,7 @@ def written(data: Path) -> int:
     return sum(len(names) for place in data.glob("pg.new-*") for _, _, names in os.walk(place))
 
 
-@pytest.mark.parametrize("files", [1, 60, 300, 700, 950])
+@pytest.mark.parametrize("files", some_of([1, 60, 300, 700, 950], every=2))
 def test_a_first_start_that_is_killed_while_initdb_writes_begins_anew(folder: Path, files: int) -> None:
     code = (
         "import sys, time; from pathlib import Path; from insitu.embedded.postgres import Postgres\n"
@@ -300,7 +301,7 @@ def test_a_halted_session_outlives_neither_a_stop_nor_the_death_of_its_server(da
     server.stop()
 
 
-@pytest.mark.parametrize("steps", [1, 5, 20, 40])
+@pytest.mark.parametrize("steps", some_of([5, 1, 20, 40], every=2))
 def test_a_start_that_is_closed_midway_leaves_nothing_running_and_the_next_one_works(
     folder: Path, steps: int
 ) -> None:

@@ -28,6 +28,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from insitu.embedded.broker import free_port
 from tests.end_to_end.running import INSITU, Up
+from tests.examples import some_of
 from tests.fix_charts import lay_charts
 from tests.stack import wait_until
 from tests.test_cli import documented_registration
@@ -259,7 +260,7 @@ def test_a_child_that_is_killed_is_there_again(site: Site, name: str) -> None:
     wait_until(again, f"another {name}", BACK_S)
 
 
-@pytest.mark.parametrize("name", ["nats-server", "cli ingest", "cli serve"])
+@pytest.mark.parametrize("name", some_of(["nats-server", "cli ingest", "cli serve"], every=2))
 def test_a_child_that_hangs_is_noticed_within_seconds_and_replaced(site: Site, name: str) -> None:
     wait_until(lambda: site.readyz() == 200, "readiness", BACK_S)
     old = site.up.child(name)

@@ -25,7 +25,7 @@ from tests.end_to_end.running import INSITU, Up
 from tests.stack import wait_until
 from tests.test_cli import documented_registration
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,6 @@ def test_from_an_empty_folder_to_a_value_on_a_page_and_through_a_restart(up: Up,
         assert "37.25" not in client.get(page).text.replace(",", ".")
 
 
-@pytest.mark.long
 def test_a_simulated_fleet_joins_a_running_installation_with_its_truth(up: Up) -> None:
     truth = up.folder / "truth.json"
     said = up.cli(

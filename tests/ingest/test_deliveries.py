@@ -22,6 +22,7 @@ from insitu.model import Message
 from store.database import Connection
 from store.deliveries import drop_deliveries
 from store.shards import hold_for_batch
+from tests.examples import some_of
 from tests.fix_catalogue import SmallTrial
 from tests.ingest.test_batch import T0, ingest, message, sums
 from tests.stack import DeviceClient, Stack, wait_until
@@ -53,8 +54,9 @@ def settle(stack: Stack, at_least: int) -> int:
 # -- the broker's life
 
 
-@pytest.mark.parametrize("end", ["kill", "stop"])
-@pytest.mark.parametrize("in_flight", [False, True])
+@pytest.mark.parametrize(
+    ("end", "in_flight"), some_of([("kill", True), ("kill", False), ("stop", False), ("stop", True)], every=2)
+)
 def test_constant_values_before_and_after_a_broker_restart_are_all_stored(
     stack: Stack, end: str, in_flight: bool
 ) -> None:
@@ -103,8 +105,10 @@ def test_constant_values_survive_many_lives_of_the_broker(stack: Stack) -> None:
     assert 150 <= settle(stack, 150) <= 300
 
 
-@pytest.mark.parametrize("point", ["before_commit", "after_commit"])
-@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize(
+    ("point", "times"),
+    some_of([("before_commit", 2), ("before_commit", 1), ("after_commit", 1), ("after_commit", 2)], every=2),
+)
 def test_constant_values_through_a_kill_of_the_ingestor_are_exactly_stored(
     stack: Stack, point: str, times: int
 ) -> None:

@@ -17,6 +17,7 @@ import pytest
 from insitu.embedded.broker import Broker
 from insitu.embedded.postgres import Postgres
 from store.database import connect, migrate
+from tests.examples import some_of
 from tests.fix_catalogue import enter_small_trial
 from tests.stack import NOW, Stack, wait_until
 
@@ -41,8 +42,10 @@ def results(stack: Stack) -> list[float]:
     return [result for (result,) in stack.rows("SELECT result FROM observation ORDER BY phenomenon_time")]
 
 
-@pytest.mark.parametrize("point", ["before_commit", "after_commit"])
-@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize(
+    ("point", "times"),
+    some_of([("before_commit", 3), ("before_commit", 1), ("after_commit", 1), ("after_commit", 3)], every=2),
+)
 def test_an_ingestor_killed_around_its_commit_loses_and_doubles_nothing(
     stack: Stack, point: str, times: int
 ) -> None:
@@ -185,7 +188,7 @@ def pause_all(server: Postgres, signal_number: int) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("busy", [False, True])
+@pytest.mark.parametrize("busy", some_of([True, False], every=2))
 def test_an_ingestor_ends_within_ten_seconds_of_its_signal_while_the_database_hangs(
     durable: Stack, own_database: Postgres, busy: bool
 ) -> None:

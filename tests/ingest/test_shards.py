@@ -26,6 +26,7 @@ from store.catalogue.devices import add_device
 from store.catalogue.trials import add_trial
 from store.database import Connection, connect
 from store.ledger import recount
+from tests.examples import some_of
 from tests.stack import NOW, Stack, wait_until
 
 pytestmark = pytest.mark.long
@@ -157,7 +158,7 @@ def test_trials_spread_over_shards_and_come_back_without_a_loss(two_trials: Stac
     require_every_message(two_trials, *publishers)
 
 
-@pytest.mark.parametrize("moment", ["granted", "marked", "drained", "let_go"])
+@pytest.mark.parametrize("moment", some_of(["granted", "marked", "drained", "let_go"], every=2))
 def test_an_ingestor_that_dies_at_any_moment_of_a_move_loses_nothing(two_trials: Stack, moment: str) -> None:
     two_trials.stop()
     child = two_trials.start(INSITU_FAILPOINT=f"{moment}:1")
@@ -445,7 +446,7 @@ def test_a_session_that_the_broker_fills_up_goes_on_and_says_so(stack: Stack) ->
     device.close()
 
 
-@pytest.mark.parametrize("amid", ["nothing", "a batch"])
+@pytest.mark.parametrize("amid", some_of(["a batch", "nothing"], every=2))
 def test_an_ingestor_that_is_paused_beyond_its_lease_is_replaced_and_changes_nothing_when_it_wakes(
     stack: Stack, database_url: str, amid: str
 ) -> None:

@@ -53,7 +53,7 @@ def silent(rng: np.random.Generator, phi: float, share: float) -> Floats:
 @pytest.mark.long
 @pytest.mark.parametrize(
     "cell",
-    [one for one in missing.cells() if one.share in (0.1, 0.15)][:: examples(quick=3, nightly=1)],
+    [one for one in missing.cells() if one.share in (0.1, 0.15)][:: examples(quick=5, nightly=1)],
     ids=str,
 )
 def test_silence_because_of_the_value_makes_no_wrong_verdict(cell: missing.Silent) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import timedelta
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from insitu.times import to_us
 from store.database import Connection
 from store.observations import merge, series
 from store.quality import flags_of
+from tests.examples import some_of
 from tests.fix_catalogue import START, SmallTrial
 from tests.fix_running import receive, results
 from tests.trials.world import criterion, endpoint, protocol_json
@@ -63,10 +65,9 @@ def flags(conn: Connection, datastream: int) -> tuple[list[int], list[tuple[str,
 
 
 @pytest.mark.parametrize(
-    "late", [[], [120, 121, 122], [50, 51, 120]], ids=["in time", "late", "late within a run"]
+    ("fail_h", "every", "late"),
+    some_of(list(product([12, 60], [1, 7, 26], [[], [120, 121, 122], [50, 51, 120]])), every=5),
 )
-@pytest.mark.parametrize("every", [1, 7, 26], ids=["hourly", "every seven hours", "every 26 hours"])
-@pytest.mark.parametrize("fail_h", [12, 60], ids=["half a day", "longer than two days"])
 def test_checks_that_run_as_data_come_in_find_what_one_run_over_everything_finds(
     conn: Connection, catalogue: SmallTrial, late: list[int], every: int, fail_h: int
 ) -> None:

@@ -341,7 +341,7 @@ ACTS = {
 }
 
 
-@pytest.mark.parametrize("seed", range(examples(quick=4, nightly=300)))
+@pytest.mark.parametrize("seed", range(examples(quick=2, nightly=300)))
 def test_nobody_can_tell_a_database_that_packs_from_one_that_does_not(
     twins: tuple[Connection, Connection, SmallTrial], seed: int
 ) -> None:
