@@ -121,7 +121,8 @@ def misspaced(french: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "text", ["non ; oui", "non\u00a0; oui", "quoi ?", "oui !", "a : b", "a: b", "« a\u00a0»", "«\u00a0a »", "{n} %"]
+    "text",
+    ["non ; oui", "non\u00a0; oui", "quoi ?", "oui !", "a : b", "a: b", "« a\u00a0»", "«\u00a0a »", "{n} %"],
 )
 def test_a_wrong_space_in_french_is_found(text: str) -> None:
     assert misspaced(text)
