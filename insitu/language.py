@@ -101,7 +101,12 @@ def _number(value: float, digits: int, fixed: bool, language: Language) -> str:
 def _moment(when: datetime, style: str, time_zone: str, language: Language) -> str:
     """`when` in UTC: elsewhere the two hours when clocks are set back are equal to each other."""
     text: str = format_datetime(when, style, tzinfo=zone_or_utc(time_zone), locale=LOCALES[language])
-    return _CLOCK.sub(_write_clock, text) if language == "fr" else text
+    return _first_day(_CLOCK.sub(_write_clock, text)) if language == "fr" else text
+
+
+def _first_day(text: str) -> str:
+    """The first of a month as French says it."""
+    return "1er" + text[1:] if text.startswith("1 ") else text
 
 
 def _write_clock(found: re.Match[str]) -> str:
@@ -164,9 +169,8 @@ class Reader:
         return f"{self.written_day(local)} at {clock}"
 
     def written_day(self, when: datetime | date) -> str:
-        """A date in words, or the local date of a time; the first of a month as French says it."""
-        text = self.day(when)
-        return "1er" + text[1:] if self.language == "fr" and text.startswith("1 ") else text
+        """A date in words, or the local date of a time."""
+        return self.day(when)
 
     def day(self, when: datetime | date, style: str = "long") -> str:
         """A date, or the local date of a time."""
@@ -174,4 +178,4 @@ class Reader:
         if isinstance(when, datetime):
             local = when.astimezone(zone_or_utc(self.time_zone)).date()
         text: str = format_date(local, style, locale=LOCALES[self.language])
-        return text
+        return _first_day(text) if self.language == "fr" else text
