@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache, lru_cache
 from io import BytesIO
+from math import copysign
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -147,7 +148,7 @@ class Reader:
         if value is None:
             return "–"
         # to the cache, 0.0 and -0.0 are the same number
-        write = _number if value else _number.__wrapped__
+        write = _number if value or copysign(1, value) > 0 else _number.__wrapped__
         return write(value, digits, fixed, self.language)
 
     def moment(self, when: datetime | None, style: str = "medium") -> str:
