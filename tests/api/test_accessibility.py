@@ -72,7 +72,7 @@ def test_settings_and_an_audit_fill_it(world_url: str, data_dir: Path, tmp_path:
     with server(world_url, data_dir, **settings) as address:  # type: ignore[arg-type]
         french, english = get(address), get(address, "en")
     assert "Lab &lt;i&gt; s’engage" in french
-    assert "par Auditor &lt;b&gt;, révèle que 91,5 %" in french
+    assert "par Auditor &lt;b&gt;, révèle que 91,5\u00a0%" in french
     assert "found that 91.5 %" in english
     assert ("Un titre manque." in french, "A heading is missing." in english) == (True, True)
     assert 'href="mailto:access@example.org"' in french
