@@ -59,5 +59,5 @@ def test_columns_find_their_fields_by_name(conn: Connection, columns: str, step:
     "columns", ["'need' AS state, '' AS note", "'need' AS state, '' AS note, NULL AS b4"]
 )
 def test_a_column_that_is_missing_or_unknown_is_a_defect(conn: Connection, columns: str) -> None:
-    with pytest.raises(TypeError, match="b4|before"):
+    with pytest.raises(TypeError, match=r"b4|before"):
         rows(conn, Step, f"SELECT {columns}")
