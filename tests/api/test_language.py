@@ -111,7 +111,7 @@ _SPACED: Final = re.compile(
     r"|«(?!\u00a0)|(?<!\u00a0)»"
     r"|[}\d] %(?!\w)"
 )
-"""What French does not write before a high mark, or inside quotation marks."""
+"""Spaces that French has neither before a high mark nor inside quotation marks."""
 
 
 def misspaced(french: str) -> list[str]:

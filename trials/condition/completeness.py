@@ -71,8 +71,8 @@ def plan_spans(facts: DeviceFacts, now: datetime) -> list[Span]:
 
 
 class _Plan(NamedTuple):
-    """`due`: of each datastream its planned days, as (place of the day, day, intervals planned). `planned`: of
-    each day, how many datastreams have any. `full` and `nothing` are the shares that most days have.
+    """`due`: of each datastream its planned days, as (place of the day, day, intervals planned). `planned`:
+    of each day, how many datastreams have any. `full` and `nothing` are the shares that most days have.
     """
 
     due: tuple[tuple[tuple[int, date, int], ...], ...]
