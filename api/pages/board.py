@@ -165,7 +165,7 @@ def explain(page: Page, condition: Condition) -> str:
     if condition.state is DeviceState.IN_WINDOW and window is not None:
         word = page.t(WINDOWS[window.kind])  # type: ignore[index]  # a StrEnum's member is its text
         until = page.t(" until {when}", when=page.moment(window.end)) if window.end else ""
-        return f"{word}{until}: {window.reason}"
+        return f"{word}{until}{page.colon}{window.reason}"
     if condition.state is DeviceState.RETIRED:
         return page.t("since {when}", when=page.moment(condition.retired_at))
     causes = [_sentence(page, cause) for cause in condition.causes]
