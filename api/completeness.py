@@ -98,7 +98,7 @@ def completeness_of_site(site: str, devices: Devices, now: datetime, *, each: bo
     return Completeness(
         group_all(here),
         [
-            Lines("trial", group_days(here, lambda device, day: (trials[device.device_id],))),
+            Lines("trial", group_days(here, lambda device, place: (trials[device.device_id],))),
             *_devices(
                 here, {one.row.device_id: f"{one.row.trial}/{one.row.device}" for one in stood if each}
             ),
@@ -118,6 +118,10 @@ def load_devices(
 
 def _at(device: DeviceDays, site: str) -> DeviceDays:
     """The same, with a plan on the days alone on which the device belongs to the site."""
+    if device.only is not None:
+        if device.only[0] == site:
+            return device
+        return replace(device, days=tuple(one._replace(share=None) for one in device.days))
     days = tuple(
         one if device.places.get(one.day, ("", ""))[0] == site else one._replace(share=None)
         for one in device.days
@@ -128,7 +132,7 @@ def _at(device: DeviceDays, site: str) -> DeviceDays:
 def _devices(days: Sequence[DeviceDays], codes: dict[int, str]) -> Iterator[Lines]:
     """Nothing without `codes`."""
     if codes:
-        yield Lines("device", group_days(days, lambda device, day: (codes[device.device_id],)))
+        yield Lines("device", group_days(days, lambda device, place: (codes[device.device_id],)))
 
 
 def write_completeness(found: Completeness) -> str:

@@ -135,7 +135,7 @@ def _whole(text: str, way: _Way) -> str | None:
         return exact[text]
     field = _FIELD.fullmatch(text)
     if field is not None and field[2] in exact:  # before a comma in it takes it apart
-        return f"{field[1]} : {exact[field[2]]}"
+        return f"{field[1]}\u00a0: {exact[field[2]]}"
     for form in forms:
         found = form.fit(text)
         if found is not None:
@@ -162,12 +162,12 @@ def _in_parts(text: str, way: _Way) -> str:
             parts = text.split(between)
             said = [_apart(part, way) if " " in part.strip() else part for part in parts]
             if said != parts:
-                return (" ; " if between == "; " else between).join(said)
+                return ("\u202f; " if between == "; " else between).join(said)
     field = _FIELD.fullmatch(text)
     if field is not None:
         said_of = _say(field[2], way.deeper())
         if said_of != field[2]:
-            return f"{field[1]} : {said_of}"
+            return f"{field[1]}\u00a0: {said_of}"
     ended = _ended(text, way)
     if ended is not None:
         return ended

@@ -111,7 +111,8 @@ class Page:
         return self.reader.number(number, digits)
 
     def percent(self, share: float | None) -> str:
-        return "–" if share is None else f"{self.number(round(100 * share), 0)} %"
+        space = "\u00a0" if self.language == "fr" else " "
+        return "–" if share is None else f"{self.number(round(100 * share), 0)}{space}%"
 
     def pick(self, texts: dict[str, str] | str | None) -> str:
         return self.reader.pick(texts) if texts else ""

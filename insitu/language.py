@@ -6,11 +6,13 @@ appears in English, and a test fails for it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache, lru_cache
 from io import BytesIO
+from math import copysign
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -81,6 +83,7 @@ def write_unit(ucum: str) -> str:
 
 
 _LONGEST: Final = 1e15
+_CLOCK: Final = re.compile(r"\b(\d\d):(\d\d)(?::(\d\d))?\b")
 
 
 @lru_cache(maxsize=10_000, typed=True)
@@ -99,7 +102,19 @@ def _number(value: float, digits: int, fixed: bool, language: Language) -> str:
 def _moment(when: datetime, style: str, time_zone: str, language: Language) -> str:
     """`when` in UTC: elsewhere the two hours when clocks are set back are equal to each other."""
     text: str = format_datetime(when, style, tzinfo=zone_or_utc(time_zone), locale=LOCALES[language])
-    return text
+    return _first_day(_CLOCK.sub(_write_clock, text)) if language == "fr" else text
+
+
+def _first_day(text: str) -> str:
+    """The first of a month as French says it."""
+    return "1er" + text[1:] if text.startswith("1 ") else text
+
+
+def _write_clock(found: re.Match[str]) -> str:
+    """15:44 as French writes it: 15 h 44; with seconds 15 h 44 min 12 s."""
+    hours, minutes, seconds = found.groups()
+    text = f"{int(hours)}\u00a0h\u00a0{minutes}"
+    return f"{text}\u00a0min\u00a0{seconds}\u00a0s" if seconds else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +148,7 @@ class Reader:
         if value is None:
             return "–"
         # to the cache, 0.0 and -0.0 are the same number
-        write = _number if value else _number.__wrapped__
+        write = _number if value or copysign(1, value) > 0 else _number.__wrapped__
         return write(value, digits, fixed, self.language)
 
     def moment(self, when: datetime | None, style: str = "medium") -> str:
@@ -149,13 +164,14 @@ class Reader:
         if when is None:
             return "–"
         local = when.astimezone(zone_or_utc(self.time_zone))
-        between = " à " if self.language == "fr" else " at "
-        return self.written_day(local) + between + f"{local:%H:%M}"
+        clock = f"{local:%H:%M}"
+        if self.language == "fr":
+            return f"{self.written_day(local)} à {_CLOCK.sub(_write_clock, clock)}"
+        return f"{self.written_day(local)} at {clock}"
 
     def written_day(self, when: datetime | date) -> str:
-        """A date in words, or the local date of a time; the first of a month as French says it."""
-        text = self.day(when)
-        return "1er" + text[1:] if self.language == "fr" and text.startswith("1 ") else text
+        """A date in words, or the local date of a time."""
+        return self.day(when)
 
     def day(self, when: datetime | date, style: str = "long") -> str:
         """A date, or the local date of a time."""
@@ -163,4 +179,4 @@ class Reader:
         if isinstance(when, datetime):
             local = when.astimezone(zone_or_utc(self.time_zone)).date()
         text: str = format_date(local, style, locale=LOCALES[self.language])
-        return text
+        return _first_day(text) if self.language == "fr" else text

@@ -7,6 +7,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 FIRST: Final = datetime(1900, 1, 1, tzinfo=UTC)
 LAST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 """A time that people give lies in between. At the ends of the calendar another zone, or one more day, is no
@@ -21,7 +22,7 @@ def to_datetime(time_us: int) -> datetime:
 
 def to_us(when: datetime) -> int:
     """Exact, unlike `timestamp()`."""
-    return (when - _EPOCH) // timedelta(microseconds=1)
+    return (when - _EPOCH) // _MICROSECOND
 
 
 def to_whole_second_us(when: datetime) -> int:

@@ -33,6 +33,7 @@ WORST_FIRST: Final = (
     DeviceState.ONLINE,
     DeviceState.RETIRED,
 )
+_RANK: Final = {state: rank for rank, state in enumerate(WORST_FIRST)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ def list_seen(
     rows = list_devices(conn, viewer, now=page.now, trial=trial, site=site, device_ids=device_ids)
     judged = conditions_of(conn, context, viewer, rows, page.now, with_days=with_days)
     seen = [Seen(row, judged[row.device_id]) for row in rows]
-    return sorted(seen, key=lambda one: (WORST_FIRST.index(one.state), one.row.trial, one.row.device))
+    return sorted(seen, key=lambda one: (_RANK[one.judged.condition.state], one.row.trial, one.row.device))
 
 
 def list_shown(
@@ -164,7 +165,7 @@ def explain(page: Page, condition: Condition) -> str:
     if condition.state is DeviceState.IN_WINDOW and window is not None:
         word = page.t(WINDOWS[window.kind])  # type: ignore[index]  # a StrEnum's member is its text
         until = page.t(" until {when}", when=page.moment(window.end)) if window.end else ""
-        return f"{word}{until}: {window.reason}"
+        return f"{word}{until}{page.colon}{window.reason}"
     if condition.state is DeviceState.RETIRED:
         return page.t("since {when}", when=page.moment(condition.retired_at))
     causes = [_sentence(page, cause) for cause in condition.causes]

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 _YEARS: Final = 3
 _ANSWERS: Final = dict.fromkeys(PROVISIONS, "met") | {
-    "software_updates": "partly: on site, by cable",
-    "personal_data": "not_applicable: it measures no people",
+    "software_updates": "partly: sur place, par câble",
+    "personal_data": "not_applicable: il ne mesure personne",
 }
 
 
@@ -23,15 +23,20 @@ def agreement_of(scenario: Scenario, start: datetime) -> Agreement:
     signed = start.date()
     until: date = signed.replace(year=signed.year + _YEARS, day=1)
     uses = [
-        Use(party=scenario.host, data="results, flags, reports", purpose="decide what to buy", until=until),
-        Use(party=scenario.company, data="results of its own devices", purpose="its product", until=until),
+        Use(
+            party=scenario.host,
+            data="résultats, qualité, rapports",
+            purpose="décider de l’achat",
+            until=until,
+        ),
+        Use(party=scenario.company, data="résultats de ses appareils", purpose="son produit", until=until),
     ]
     if scenario.evaluator:
-        uses.append(Use(party=scenario.evaluator, data="all", purpose="evaluate the trial", until=until))
+        uses.append(Use(party=scenario.evaluator, data="toutes", purpose="évaluer l’essai", until=until))
     models = sorted({group.model for group in scenario.groups})
     return Agreement(
         signed_on=signed,
         use=tuple(uses),
-        trade_secrets="none",
+        trade_secrets="aucun",
         security=tuple(Sheet(model=model, answers=_ANSWERS) for model in models),
     )

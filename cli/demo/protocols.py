@@ -35,7 +35,7 @@ def protocol_of(scenario: Scenario, *, start: datetime, middle: datetime, end: d
         "missing_data": {
             "en": "A missing interval is left out, never filled in; a day counts with 75 % of its planned "
             "intervals.",
-            "fr": "Un intervalle manquant est laissé de côté, jamais reconstitué ; un jour compte avec 75 % "
+            "fr": "Un intervalle manquant est laissé de côté, jamais reconstitué ; un jour compte avec 75 % "
             "de ses intervalles prévus.",
         },
         "seed": 20260301,
@@ -144,7 +144,7 @@ _PLATFORM: dict[str, Any] = {
         },
         {
             "en": "the host does not buy; the company may come back with a stronger unit.",
-            "fr": "l’hôte n’achète pas ; l’entreprise peut revenir avec une unité plus puissante.",
+            "fr": "l’hôte n’achète pas ; l’entreprise peut revenir avec une unité plus puissante.",
         },
     ),
 }
@@ -203,7 +203,7 @@ _WARD: dict[str, Any] = {
         {"en": "the host may equip its other wards.", "fr": "l’hôte peut équiper ses autres services."},
         {
             "en": "the host does not buy; the company is told by how much it fell short.",
-            "fr": "l’hôte n’achète pas ; l’entreprise apprend combien il a manqué.",
+            "fr": "l’hôte n’achète pas ; l’entreprise apprend combien il a manqué.",
         },
     ),
 }

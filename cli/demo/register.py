@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cli.demo.agreements import agreement_of
 from cli.people import add_account, new_password
@@ -155,12 +155,25 @@ def give_credentials(
     return logins
 
 
+_NAMES: Final = {
+    Role.LAB: "Équipe du laboratoire",
+    Role.OPERATOR: "Exploitation",
+    Role.BUYER: "Achats",
+    Role.EVALUATOR: "Évaluation",
+    Role.COMPANY: "Entreprise",
+    Role.AUDITOR: "Audit",
+}
+"""The lab of the demo is a French one."""
+
+
 def add_people(conn: Connection, scenarios: Sequence[Scenario], *, now: datetime) -> list[SignIn]:
     """Add one account of each role for the participants of the first scenario, and a buyer for each other
     host, with new passwords.
     """
-    add_organisation(conn, code="lab-demo", name="Innovation lab (demo)", kind=OrganisationKind.LAB, now=now)
-    add_organisation(conn, code="audit-demo", name="Auditors (demo)", kind=OrganisationKind.AUDITOR, now=now)
+    add_organisation(
+        conn, code="lab-demo", name="Laboratoire d’innovation (démo)", kind=OrganisationKind.LAB, now=now
+    )
+    add_organisation(conn, code="audit-demo", name="Auditeurs (démo)", kind=OrganisationKind.AUDITOR, now=now)
     first = scenarios[0]
     hosts = list(dict.fromkeys(scenario.host for scenario in scenarios))
     accounts = [
@@ -178,7 +191,7 @@ def add_people(conn: Connection, scenarios: Sequence[Scenario], *, now: datetime
         add_account(
             conn,
             login=login,
-            name=f"Demo {role}",
+            name=f"{_NAMES[role]} (démo)",
             organisation=organisation,
             role=role,
             password=password,

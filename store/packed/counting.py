@@ -21,6 +21,10 @@ _AROUND_US: Final = 230 * 86_400_000_000
 """Midnights around the span: a packed day reaches 33 days beyond it, and half an interval of a year."""
 
 
+_DAY_BITS: Final = 22
+"""The ordinal of a day has fewer."""
+
+
 class Counts(NamedTuple):
     """A row for each datastream and local day; `day`: its ordinal."""
 
@@ -42,15 +46,24 @@ class _Key(NamedTuple):
     """From the time of a result to the middle of its interval."""
 
 
-class _Packed(NamedTuple):
-    """The packed days of a datastream: spans in µs since 1970, and their counts."""
+class _Owned(NamedTuple):
+    """Datastreams in order, and the device of each."""
 
-    device_id: int
-    datastream_id: int
+    streams: NDArray[np.int32]
+    devices: NDArray[np.int32]
+
+
+class _Packed(NamedTuple):
+    """Packed days of some datastreams: spans in µs since 1970, and their counts."""
+
+    streams: NDArray[np.int32]
     starts: Ints
     ends: Ints
     n: NDArray[np.int32]
     failed: NDArray[np.int32]
+
+    def at(self, which: NDArray[Any]) -> _Packed:
+        return _Packed._make(column[which] for column in self)
 
 
 def count_days(
@@ -61,23 +74,11 @@ def count_days(
     A datastream with packed days that are no local days (months, or days of another time zone) is read again,
     all of it by one statement, so that each of its results counts once.
     """
-    packed: dict[_Key, list[_Packed]] = {}
-    parts: list[Counts] = []
-    for n, failed, starts, ends, device, stream, zone, shift, *others in read_rows(
-        conn, statement, parameters
-    ):
-        counts = int_array(n), int_array(failed)
-        if device is None or stream is None or zone is None or shift is None:
-            devices, streams, days = map(int_array, others)
-            parts.append(Counts(devices, streams, days + 1, *counts))  # it counts from 0001-01-01
-        else:
-            key = _Key(zone.decode(), round(struct.unpack(">d", shift)[0] * 1e6))
-            (device_id,), (number,) = struct.unpack(">i", device), struct.unpack(">i", stream)
-            one = _Packed(device_id, number, time_array(starts), time_array(ends), *counts)
-            packed.setdefault(key, []).append(one)
+    owned, packed, parts = _read(conn, statement, parameters)
     cut: dict[_Key, dict[int, int]] = {}
-    for key, several in packed.items():
-        whole, cut[key] = _whole_days(several, key, to_us(start), to_us(end))
+    for key, owners in owned.items():
+        mine = packed if len(owned) == 1 else packed.at(np.isin(packed.streams, owners.streams))
+        whole, cut[key] = _whole_days(mine, owners, key, to_us(start), to_us(end))
         parts.append(whole)
     if any(cut.values()):
         again = [number for streams in cut.values() for number in streams]
@@ -86,13 +87,48 @@ def count_days(
     return _in_order(parts)
 
 
+def _read(
+    conn: Connection, statement: str, parameters: dict[str, Any]
+) -> tuple[dict[_Key, _Owned], _Packed, list[Counts]]:
+    """The rows of the statement: the datastreams of each key, what is packed, and counts of what is not."""
+    owned: dict[_Key, _Owned] = {}
+    packed, counts = _packed_of(None, None, None, None, None), _counts_of(None, None, None, None, None)
+    for zone, shift, devices, streams, starts, ends, days, n, failed in read_rows(
+        conn, statement, parameters
+    ):
+        if zone is not None and shift is not None:
+            key = _Key(zone.decode(), round(struct.unpack(">d", shift)[0] * 1e6))
+            numbers = int_array(streams)
+            order = np.argsort(numbers)
+            owned[key] = _Owned(numbers[order], int_array(devices)[order])
+        elif starts is not None:
+            packed = _packed_of(streams, starts, ends, n, failed)
+        else:
+            counts = _counts_of(devices, streams, days, n, failed)
+    return owned, packed, [counts]
+
+
+def _packed_of(
+    streams: bytes | None, starts: bytes | None, ends: bytes | None, n: bytes | None, failed: bytes | None
+) -> _Packed:
+    return _Packed(int_array(streams), time_array(starts), time_array(ends), int_array(n), int_array(failed))
+
+
+def _counts_of(
+    devices: bytes | None, streams: bytes | None, days: bytes | None, n: bytes | None, failed: bytes | None
+) -> Counts:
+    """The statement counts days from 0001-01-01."""
+    return Counts(
+        int_array(devices), int_array(streams), int_array(days) + 1, int_array(n), int_array(failed)
+    )
+
+
 def _whole_days(
-    several: Sequence[_Packed], key: _Key, start_us: int, end_us: int
+    packed: _Packed, owners: _Owned, key: _Key, start_us: int, end_us: int
 ) -> tuple[Counts, dict[int, int]]:
     """(counts of packed days that are local days, device by datastream of those that have others too)."""
-    sizes = [len(one.n) for one in several]
-    devices, streams = (np.repeat([one[at] for one in several], sizes) for at in (0, 1))
-    starts, ends, n, failed = (np.concatenate([one[at] for one in several]) for at in range(2, 6))
+    streams, starts, ends, n, failed = packed
+    devices = owners.devices[np.searchsorted(owners.streams, streams)]
     ordinals, midnights = midnights_us(start_us - _AROUND_US, end_us + _AROUND_US, key.time_zone)
     at = np.searchsorted(midnights, starts + key.shift_us, side="right") - 1
     begins_inside = midnights[at] >= start_us
@@ -101,8 +137,8 @@ def _whole_days(
     is_cut = ~is_day & (ends + key.shift_us > first)
     counted = is_day & begins_inside
     cut = dict(zip(streams[is_cut].tolist(), devices[is_cut].tolist(), strict=True))
-    found = Counts(devices, streams, ordinals[at], n, failed).at(counted)
-    return found, cut
+    found = Counts(devices, streams, ordinals[at], n, failed)
+    return found if counted.all() else found.at(counted), cut
 
 
 def _counted(
@@ -128,8 +164,11 @@ def _counted(
 def _in_order(parts: Sequence[Counts]) -> Counts:
     """By device, datastream and day; the parts of a day are added."""
     all_of = Counts._make(np.concatenate(column) for column in zip(*parts, strict=True))
-    all_of = all_of.at(np.lexsort((all_of.day, all_of.datastream_id, all_of.device_id)))
-    same = np.all([key[1:] == key[:-1] for key in all_of[:3]], axis=0)
+    by_day = all_of.datastream_id.astype(np.int64) << _DAY_BITS | all_of.day
+    all_of = all_of.at(np.argsort(by_day, kind="stable"))  # quick for what is nearly in order, as this is
+    if np.any(all_of.device_id[1:] < all_of.device_id[:-1]):
+        all_of = all_of.at(np.argsort(all_of.device_id, kind="stable"))
+    same = (all_of.datastream_id[1:] == all_of.datastream_id[:-1]) & (all_of.day[1:] == all_of.day[:-1])
     if not same.any():
         return all_of
     first = np.flatnonzero(np.r_[True, ~same])

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import NamedTuple
 
+import numpy as np
+
 from insitu.errors import NotFound
 from insitu.model import AveragingScale, DatastreamRole, Stamp
 from store.database import Connection, row, rows
@@ -108,6 +110,8 @@ def count_by_day(conn: Connection, device_ids: Sequence[int], start: datetime, e
     """
     parameters = {"device_ids": list(device_ids), "start": start, "end": end}
     columns = count_days(conn, _SQL.daily_counts, parameters, start, end)
-    devices, streams, ordinals, n, failed = (column.tolist() for column in columns)
-    days = {ordinal: date.fromordinal(ordinal) for ordinal in set(ordinals)}
-    return DayCounts(devices, streams, [days[ordinal] for ordinal in ordinals], n, failed)
+    first = int(columns.day.min(initial=date.max.toordinal()))
+    last = int(columns.day.max(initial=0))
+    dates = np.array([date.fromordinal(day) for day in range(first, last + 1)], object)
+    devices, streams, days, n, failed = columns._replace(day=dates[columns.day - first])
+    return DayCounts(devices.tolist(), streams.tolist(), days.tolist(), n.tolist(), failed.tolist())

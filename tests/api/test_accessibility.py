@@ -58,7 +58,7 @@ def test_without_an_audit_it_is_not_conformant_and_says_why(client: SignIn) -> N
     assert "non conforme avec le référentiel" in text
     assert "Seuls des tests automatiques ont été passés." in text
     assert "Aucun contact n’est encore renseigné" in text
-    assert "Accessibilité : non conforme" in text
+    assert "Accessibilité\u00a0: non conforme" in text
 
 
 def test_settings_and_an_audit_fill_it(world_url: str, data_dir: Path, tmp_path: Path) -> None:
@@ -72,11 +72,11 @@ def test_settings_and_an_audit_fill_it(world_url: str, data_dir: Path, tmp_path:
     with server(world_url, data_dir, **settings) as address:  # type: ignore[arg-type]
         french, english = get(address), get(address, "en")
     assert "Lab &lt;i&gt; s’engage" in french
-    assert "par Auditor &lt;b&gt;, révèle que 91,5 %" in french
+    assert "par Auditor &lt;b&gt;, révèle que 91,5\u00a0%" in french
     assert "found that 91.5 %" in english
     assert ("Un titre manque." in french, "A heading is missing." in english) == (True, True)
     assert 'href="mailto:access@example.org"' in french
-    assert "Accessibilité : partiellement conforme" in french
+    assert "Accessibilité\u00a0: partiellement conforme" in french
     assert "Aucun audit" not in french
 
 

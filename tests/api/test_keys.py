@@ -32,7 +32,7 @@ def test_the_page_shows_every_key_in_both_languages(lab: tuple[str, Path]) -> No
     address, folder = lab
     for language, present, revoked in (
         ("en", "Present key", "Revoked: packages that it signed from"),
-        ("fr", "Clé actuelle", "Révoquée : les dossiers qu’elle a signés à partir du"),
+        ("fr", "Clé actuelle", "Révoquée\u00a0: les dossiers qu’elle a signés à partir du"),
     ):
         text = httpx.get(f"{address}/keys", headers={"accept-language": language}).text
         for key in list_keys(folder):

@@ -4,6 +4,7 @@ import ast
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -100,3 +101,42 @@ def test_the_two_hours_that_are_one_on_the_clock_are_told_apart() -> None:
             True,
         ]
         assert written[0] != written[1]
+
+
+_ROOMS: Final = _API.parent
+_SPACED: Final = re.compile(
+    r"(?<!\u202f)[;?](?![\w;=&])"  # a thin space before them, unless they belong to an address or a name
+    r"|(?<![\u202f(])!(?!=)"
+    r"|[ \u202f]:(?!\w)|[\w}»)]:(?= |$)"
+    r"|«(?!\u00a0)|(?<!\u00a0)»"
+    r"|[}\d] %(?!\w)"
+)
+"""Spaces that French has neither before a high mark nor inside quotation marks."""
+
+
+def misspaced(french: str) -> list[str]:
+    """The places of a French text that have another space than French has there; code is none."""
+    prose = re.sub(r"`[^`]*`", "x", french)
+    return [prose[max(0, one.start() - 20) : one.end() + 10] for one in _SPACED.finditer(prose)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["non ; oui", "non\u00a0; oui", "quoi ?", "oui !", "a : b", "a: b", "« a\u00a0»", "«\u00a0a »", "{n} %"],
+)
+def test_a_wrong_space_in_french_is_found(text: str) -> None:
+    assert misspaced(text)
+
+
+def test_french_has_its_spaces_everywhere() -> None:
+    """A narrow no-break space before ; ! ?, a no-break space before : and % and inside « »."""
+    files = sorted(_ROOMS.glob("*/**/locale/**/fr.po"))
+    assert len(files) >= 5
+    wrong = [
+        f"{path.relative_to(_ROOMS)}: {place!r}"
+        for path in files
+        for english, french in catalogue(path.parent, "fr").items()
+        if english
+        for place in misspaced(french)
+    ]
+    assert not wrong, "\n".join(wrong)

@@ -272,7 +272,7 @@ def test_the_page_of_a_trial_shows_plan_capture_and_what_to_expect_in_both_langu
     page = client.get(PAGE).text
     assert "À quoi s’attendre" in page
     assert "Tranché à 0" in page
-    assert "Prévu : 75 % des intervalles sur 75 % des jours" in page
+    assert "Prévu\u00a0: 75\u00a0% des intervalles sur 75\u00a0% des jours" in page
 
 
 def test_of_a_blinded_endpoint_no_value_of_its_own_is_foretold(own_client: SignIn, world: World) -> None:

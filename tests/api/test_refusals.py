@@ -146,28 +146,30 @@ def test_a_row_that_the_database_refuses_is_told_in_french(state: str) -> None:
         ),
         (
             "There is no protocol of 'x' that you may lock, or you may not see it.",
-            "Introuvable, ou pas visible pour vous : un protocole de 'x' que vous puissiez verrouiller.",
+            "Introuvable, ou pas visible pour vous\u00a0: un protocole de 'x' que vous puissiez verrouiller.",
         ),
         (
             "The protocol cannot be locked:\n  endpoints: none is primary\n"
             "  arms: two arms have the same name",
-            "Le protocole ne peut pas être verrouillé :\n  endpoints : aucun n’est principal (primary)\n"
-            "  arms : deux bras ont le même nom",
+            "Le protocole ne peut pas être verrouillé\u00a0:\n"
+            "  endpoints\u00a0: aucun n’est principal (primary)\n"
+            "  arms\u00a0: deux bras ont le même nom",
         ),
         (
             "body.name: Field required; body.days: Input should be less than or equal to 7",
-            "body.name : ce champ est obligatoire ; body.days : un nombre d’au plus 7 est attendu",
+            "body.name\u00a0: ce champ est obligatoire\u202f; "
+            "body.days\u00a0: un nombre d’au plus 7 est attendu",
         ),
         (
             "site s1 is entered already: name cannot change: it cannot change; enter it under another code.",
-            "site s1 est déjà entré : name cannot change : cela ne peut pas changer ; entrez-le sous un "
-            "autre code.",
+            "site s1 est déjà entré\u00a0: name cannot change\u00a0: cela ne peut pas changer\u202f; "
+            "entrez-le sous un autre code.",
         ),
         (
             "'Furlong' is no unit of UCUM: look it up at https://ucum.org (ug/m3, Cel, %, hPa, m/s, "
             "[ppb], dB, 1 for a bare number).",
-            "'Furlong' n’est pas une unité UCUM : cherchez-la sur https://ucum.org (ug/m3, Cel, %, hPa, m/s, "
-            "[ppb], dB, 1 pour un nombre sans unité).",
+            "'Furlong' n’est pas une unité UCUM\u00a0: cherchez-la sur https://ucum.org (ug/m3, Cel, %, "
+            "hPa, m/s, [ppb], dB, 1 pour un nombre sans unité).",
         ),
         ("A sentence that nobody wrote.", "A sentence that nobody wrote."),
         ("", ""),

@@ -305,7 +305,7 @@ def test_what_was_refused_is_mapped_tried_and_replayed_and_a_file_is_imported(
     assert "20" in page.inner_text("section:has(#outcome)")
     reader.look("12-tried")
     page.click("button:has-text('Enregistrer')")
-    page.wait_for_selector("text=Les associations sont enregistrées.")
+    page.wait_for_selector("text=Les correspondances sont enregistrées.")
     page.click("button:has-text('Relire')")
     page.wait_for_url("**/rejects?*")
     assert "3" in page.inner_text(".notice.good")

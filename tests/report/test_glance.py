@@ -249,6 +249,6 @@ def test_the_moment_of_evaluation_is_written_in_the_zone_of_the_trial() -> None:
     when = datetime(2026, 6, 1, 22, 30, tzinfo=UTC)
     document = changed(time_zone="Europe/Paris", evaluated_at=when.isoformat())
     assert facts(document)["Evaluated at"] == "2 June 2026 at 00:30"
-    assert facts(document, "fr")["Évalué le"] == "2 juin 2026 à 00:30"
+    assert facts(document, "fr")["Évalué le"] == "2 juin 2026 à 0\u00a0h\u00a030"
     first = changed(time_zone="Europe/Paris", evaluated_at=(when - timedelta(days=1)).isoformat())
-    assert facts(first, "fr")["Évalué le"] == "1er juin 2026 à 00:30"
+    assert facts(first, "fr")["Évalué le"] == "1er juin 2026 à 0\u00a0h\u00a030"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import numpy as np
@@ -229,6 +229,60 @@ def test_the_mean_is_over_datastreams_and_those_without_an_interval_do_not_count
     two = (stream(), stream("pm25", 2), stream("co2", 3, expected_interval_s=None))
     given = replace(facts(5), streams=two, counts=full(yesterday))
     assert {one.day: one.share for one in shares(given)}[yesterday] == 0.5
+
+
+def by_minutes(given: DeviceFacts) -> list[float | None]:
+    """Completeness of the last 14 days of UTC, minute by minute: the oracle of `share_days`."""
+    found: list[float | None] = []
+    for back in range(13, -1, -1):
+        midnight = datetime.combine(TODAY, time(), UTC) - back * DAY
+        minutes = [midnight + timedelta(minutes=m) for m in range(1440)]
+        due = [
+            at
+            for at in minutes
+            if at < NOW
+            and any(stay.start <= at and (stay.end is None or at < stay.end) for stay in given.stays)
+            and not any(gap.start <= at and (gap.end is None or at < gap.end) for gap in given.windows)
+        ]
+        shares = []
+        for one in given.streams:
+            planned = int(len(due) * 60 / one.expected_interval_s) if one.expected_interval_s else 0
+            came = sum(
+                n - failed
+                for number, day, n, failed in given.counts
+                if (number, day) == (one.datastream_id, midnight.date())
+            )
+            shares += [min(1.0, came / planned)] if planned else []
+        found.append(sum(shares) / len(shares) if shares else None)
+    return found
+
+
+def test_devices_of_a_fleet_share_no_plan_that_is_not_theirs() -> None:
+    """Devices with stays, windows, intervals and counts by chance, some of them alike, judged together."""
+    chance = np.random.default_rng(14)
+
+    def device(number: int) -> DeviceFacts:
+        starts = NOW - chance.integers(0, 20, 2) * DAY - chance.integers(0, 3) * HOUR
+        first, second = sorted(starts.tolist())
+        streams = tuple(
+            stream(name, 10 * number + place, expected_interval_s=every)
+            for place, name in enumerate("abc"[: chance.integers(1, 4)])
+            for every in [[900.0, 600.0, None][chance.integers(0, 3)]]
+        )
+        counts = tuple(
+            DayCount(one.datastream_id, TODAY - back * DAY, int(chance.integers(20, 160)), int(back % 3))
+            for one in streams
+            for back in range(15)
+            if chance.random() < 0.8
+        )
+        closed = (window(-5 * DAY, -5 * DAY + 30 * HOUR),) if chance.random() < 0.5 else ()
+        stays = (Stay("a", first, second), Stay("b", second, None))
+        made = replace(facts(5), device_id=number, time_zone="UTC", streams=streams, stays=stays)
+        return replace(made, windows=closed, counts=counts)
+
+    fleet = [device(number) for number in range(8)]
+    for given, judged in zip(fleet, judge_devices(fleet, NOW, simulated=False), strict=True):
+        assert [one.share for one in judged.days] == pytest.approx(by_minutes(given))
 
 
 def test_the_share_since_the_start_is_of_all_that_was_planned() -> None:

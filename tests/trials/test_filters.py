@@ -50,7 +50,7 @@ def test_the_report_names_aggregation_and_filter_in_both_languages() -> None:
         "centile 95 des moyennes sur 2\u202fh, 22:00–06:00, lundi, mardi, hors jours fériés, appareils "
         "candidate-1"
     )
-    assert f"Valeur du jour : {quoi}." in fr
+    assert f"Valeur du jour\u00a0: {quoi}." in fr
     assert f"Dioxyde d’azote ({quoi})" in fr
     assert f"limit_compliance, {what})" in summary(evaluation)
 

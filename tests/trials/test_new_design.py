@@ -205,7 +205,7 @@ def test_a_report_of_a_new_design_has_its_words_in_both_languages(language: Lang
     assert any(series_name in str(block.spec) for block in model.blocks if hasattr(block, "spec"))
     blocks = {
         "en": "day-block bootstrap, days a block: 6",
-        "fr": "bootstrap par blocs de jours, jours par bloc : 6",
+        "fr": "bootstrap par blocs de jours, jours par bloc\u00a0: 6",
     }
     assert any(blocks[language] in cell for cell in tables)
     assert not [text for text in texts if "{" in text]

@@ -450,7 +450,7 @@ def test_the_readme_has_the_verdict_and_the_sentences_beside_it_in_both_language
     qualified = {"verdict": Verdict.MET, "after_the_fact": True, "afterwards": [sentence]}
     text = readme(found.model_copy(update=qualified), "0")
     assert "Its verdict: **met, criteria set after the fact**. Locked late.\n" in text
-    assert "Son verdict : **atteint, critères fixés après coup**. Verrouillé tard.\n" in text
+    assert "Son verdict\u00a0: **atteint, critères fixés après coup**. Verrouillé tard.\n" in text
     plain = readme(found.model_copy(update={"verdict": Verdict.NOT_MET}), "0")
     assert "Its verdict: **not met**.\n" in plain
     look = readme(found.model_copy(update={"interim": True}), "0")

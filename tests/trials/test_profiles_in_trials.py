@@ -134,7 +134,7 @@ def test_a_draft_of_a_profile_has_its_targets_its_grid_and_what_it_asks_beside()
     assert [list(profiles.differences(plan, e)) for e in plan.endpoints] == [[], []]
     assert (
         plan.endpoints[0].criteria[0].justification.fr
-        == "Cible : US EPA, EPA/600/R-20/280 (2021), tableau ES-2."
+        == "Cible\u00a0: US EPA, EPA/600/R-20/280 (2021), tableau ES-2."
     )
     assert not [path for path in marks(document) if "justification" in path]
     objective = read_protocol(
@@ -196,7 +196,7 @@ def test_the_report_names_the_profile_its_source_and_its_validity_in_both_langua
         "compared with the text of annex I."
     ]
     assert any(
-        text.startswith("Cibles : Directive 2008/50/CE") and "valables 2008-06-11/2026-12-12" in text
+        text.startswith("Cibles\u00a0: Directive 2008/50/CE") and "valables 2008-06-11/2026-12-12" in text
         for text in said["fr"]
     )
     assert any(text.startswith(f"Les cibles de {DIRECTIVE}/no2 valent dans") for text in said["fr"])

@@ -7,7 +7,7 @@ Declared windows leave the denominator. A day with no planned interval has no sh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import pairwise
@@ -64,49 +64,75 @@ def plan_spans(facts: DeviceFacts, now: datetime) -> list[Span]:
     """When the device should have sent: deployed, not retired, outside declared windows, up to `now`."""
     now_us = to_us(now)
     last = min(now_us, to_us(facts.retired_at)) if facts.retired_at else now_us
-    deployed = [_span(stay.start, stay.end, last) for stay in facts.stays]
-    windows = [_span(window.start, window.end, now_us) for window in facts.windows]
-    return _without(_merged(deployed), _merged(windows))
+    deployed = _merged([_span(stay.start, stay.end, last) for stay in facts.stays])
+    if not facts.windows:
+        return deployed
+    return _without(deployed, _merged([_span(window.start, window.end, now_us) for window in facts.windows]))
+
+
+class _Plan(NamedTuple):
+    """`due`: of each datastream its planned days, as (place of the day, day, intervals planned). `planned`:
+    of each day, how many datastreams have any. `full` and `nothing` are the shares that most days have.
+    """
+
+    due: tuple[tuple[tuple[int, date, int], ...], ...]
+    planned: tuple[int, ...]
+    full: tuple[DayShare, ...]
+    nothing: tuple[DayShare, ...]
 
 
 def share_days(facts: DeviceFacts, spans: Sequence[Span], days: Sequence[LocalDay]) -> tuple[DayShare, ...]:
     """Each day's share of the intervals planned in `spans`: the mean over the device's datastreams."""
-    usable = {(number, day): n - failed for number, day, n, failed in facts.counts}
-    streams = [(s.datastream_id, s.expected_interval_s) for s in facts.streams if s.expected_interval_s]
-    planned = _planned_in(streams)
+    if not days:
+        return ()
+    low, high = days[0].start_us, days[-1].end_us
+    inside = tuple([(max(start, low), min(end, high)) for start, end in spans if end > low and start < high])
+    streams = [s for s in facts.streams if s.expected_interval_s]
+    plan = _plan_days(inside, tuple([s.expected_interval_s or 0.0 for s in streams]), tuple(days))
+    usable: dict[int, dict[date, int]] = {s.datastream_id: {} for s in facts.streams}
+    for number, day, n, failed in facts.counts:
+        if (of_day := usable.get(number)) is not None:
+            of_day[day] = n - failed
+    shares = [0.0] * len(days)
+    for stream, due_days in zip(streams, plan.due, strict=True):
+        of_day = usable[stream.datastream_id]
+        for at, day, due in due_days:  # a fleet asks for thousands of days: no generator, few calls
+            n = of_day.get(day, 0)
+            shares[at] += 1.0 if n >= due else n / due
     found = []
-    for day, start_us, end_us, whole_s in days:  # a fleet asks for thousands of days: no generator, few calls
-        seconds = overlap_us(spans, start_us, end_us) / 1e6
-        shares, number = 0.0, 0
-        for datastream_id, due in planned(seconds, whole_s) if seconds else ():
-            number += 1
-            n = usable.get((datastream_id, day), 0)
-            shares += 1.0 if n >= due else n / due
-        found.append(DayShare(day, shares / number if number else None))
+    for share, planned, full, nothing in zip(shares, plan.planned, plan.full, plan.nothing, strict=True):
+        if not planned:
+            found.append(nothing)
+        else:
+            found.append(full if share == planned else DayShare(full.day, share / planned))
     return tuple(found)
 
 
-def _planned_in(
-    streams: Sequence[tuple[int, float]],
-) -> Callable[[float, float], list[tuple[int, int]]]:
-    """A function of the seconds of a local day and the length of the whole day: (datastream, intervals
-    planned) of each that has any. Most days of a device are alike, so it keeps what it said.
+@lru_cache(maxsize=1024)
+def _plan_days(spans: tuple[Span, ...], expected: tuple[float, ...], days: tuple[LocalDay, ...]) -> _Plan:
+    """The plan of datastreams with these expected intervals (s). Most devices of a fleet have the same.
 
     Intervals of more than an hour follow the local clock: a day of 23 hours has one of a day, too.
     """
-    kept: dict[tuple[float, float], list[tuple[int, int]]] = {}
-
-    def planned(seconds: float, whole_s: float) -> list[tuple[int, int]]:
-        known = kept.get((seconds, whole_s))
-        if known is None:
-            known = kept[seconds, whole_s] = [
-                (datastream_id, due)
-                for datastream_id, expected in streams
-                if (due := int(seconds * (86_400 / whole_s if expected > 3600 else 1.0) / expected + 1e-9))
-            ]
-        return known
-
-    return planned
+    seconds = [overlap_us(spans, day.start_us, day.end_us) / 1e6 for day in days]
+    due = tuple(
+        tuple(
+            (at, day.day, number)
+            for at, (day, covered) in enumerate(zip(days, seconds, strict=True))
+            if (number := int(covered * (86_400 / day.whole_s if every > 3600 else 1.0) / every + 1e-9))
+        )
+        for every in expected
+    )
+    planned = [0] * len(days)
+    for of_stream in due:
+        for at, _, _ in of_stream:
+            planned[at] += 1
+    return _Plan(
+        due,
+        tuple(planned),
+        full=tuple(DayShare(day.day, 1.0) for day in days),
+        nothing=tuple(DayShare(day.day, None) for day in days),
+    )
 
 
 def mean_share(days: Sequence[DayShare]) -> float | None:
@@ -148,7 +174,7 @@ def _span(start: datetime, end: datetime | None, last_us: int) -> Span:
 def _merged(spans: Sequence[Span]) -> list[Span]:
     """Disjoint and in order; drops empty ones."""
     merged: list[Span] = []
-    for start, end in sorted(spans):
+    for start, end in sorted(spans) if len(spans) > 1 else spans:
         if start >= end:
             continue
         if merged and start <= merged[-1][1]:

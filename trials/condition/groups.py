@@ -33,11 +33,17 @@ ALL: Final = ""
 
 @dataclass(frozen=True, slots=True)
 class DeviceDays:
-    """The last DAYS local days of one device, today included, in order. `places`: of each day with a plan."""
+    """The last DAYS local days of one device, today included, in order. `only`: its place, if it has but one;
+    else `places` has that of each day with a plan.
+    """
 
     device_id: int
     days: tuple[DayShare, ...]
+    only: Place | None
     places: Mapping[date, Place]
+
+    def place_of(self, day: date) -> Place | None:
+        return self.only or self.places.get(day)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +60,19 @@ class GroupShare:
 
 def judge_days(facts: DeviceFacts, now: datetime, shares: tuple[DayShare, ...] | None = None) -> DeviceDays:
     """Shares and places of one device. `shares`: of the same days, where they are known."""
+    stood = {(stay.site, stay.position) for stay in facts.stays}
+    if shares is not None and len(stood) == 1:
+        return DeviceDays(facts.device_id, shares, stood.pop(), {})
     spans, days = plan_spans(facts, now), list_days(now, facts.time_zone, DAYS)
     if shares is None:
         shares = share_days(facts, spans, days)
-    stood = {(stay.site, stay.position) for stay in facts.stays}
-    if len(stood) == 1:
-        (only,) = stood
-        return DeviceDays(facts.device_id, shares, {one.day: only for one in shares if one.share is not None})
     places = {
         day.day: place
         for day, share in zip(days, shares, strict=True)
         if share.share is not None
         and (place := _longest(facts.stays, spans, (day.start_us, day.end_us), to_us(now))) is not None
     }
-    return DeviceDays(facts.device_id, shares, places)
+    return DeviceDays(facts.device_id, shares, None, places)
 
 
 def _longest(stays: Sequence[Stay], spans: Sequence[Span], day: Span, now_us: int) -> Place | None:
@@ -83,20 +88,32 @@ def _longest(stays: Sequence[Stay], spans: Sequence[Span], day: Span, now_us: in
 
 
 def group_days(
-    devices: Iterable[DeviceDays], groups_of: Callable[[DeviceDays, date], Iterable[str]]
+    devices: Iterable[DeviceDays], groups_of: Callable[[DeviceDays, Place | None], Iterable[str]]
 ) -> list[GroupShare]:
-    """By name. `groups_of`: the groups to which a day of a device belongs."""
+    """By name. `groups_of`: the groups to which a day of a device at this place belongs."""
     shares: dict[str, dict[date, list[float]]] = {}
     members: dict[str, set[int]] = {}
     days: set[date] = set()
     for device in devices:
-        for day in device.days:
-            days.add(day.day)
-            if day.share is None:
+        columns: list[dict[date, list[float]]] | None = None
+        for day, share in device.days:
+            if share is None:
+                days.add(day)
                 continue
-            for name in groups_of(device, day.day):
-                shares.setdefault(name, {}).setdefault(day.day, []).append(day.share)
-                members.setdefault(name, set()).add(device.device_id)
+            if columns is None or device.only is None:  # most devices have one place: asked once
+                names = groups_of(device, device.place_of(day))
+                columns = [shares.setdefault(name, {}) for name in names]
+                for name in names:
+                    members.setdefault(name, set()).add(device.device_id)
+            for column in columns:
+                if (known := column.get(day)) is None:
+                    column[day] = [share]
+                else:
+                    known.append(share)
+            if not columns:
+                days.add(day)
+    for column in shares.values():
+        days.update(column)
     return [_group(name, shares[name], len(members[name]), sorted(days)) for name in sorted(shares)]
 
 
@@ -111,17 +128,12 @@ def _group(
 
 def group_all(devices: Iterable[DeviceDays]) -> GroupShare | None:
     """All of them together; None if nothing was planned."""
-    return next(iter(group_days(devices, lambda device, day: (ALL,))), None)
+    return next(iter(group_days(devices, lambda device, place: (ALL,))), None)
 
 
 def group_sites(devices: Iterable[DeviceDays]) -> list[GroupShare]:
     """By the code of the site."""
-    return group_days(devices, lambda device, day: _site(device, day))
-
-
-def _site(device: DeviceDays, day: date) -> tuple[str, ...]:
-    place = device.places.get(day)
-    return () if place is None else (place[0],)
+    return group_days(devices, lambda device, place: () if place is None else (place[0],))
 
 
 def group_arms(
@@ -138,10 +150,9 @@ def group_arms(
             for place in stays.get(device_id, ()):
                 at.setdefault(place, set()).add(name)
 
-    def arms_of(device: DeviceDays, day: date) -> set[str]:
+    def arms_of(device: DeviceDays, place: Place | None) -> set[str]:
         if device.device_id in own:
             return own[device.device_id]
-        place = device.places.get(day)
         return set() if place is None else at.get(place, set())
 
     return group_days(devices, arms_of)

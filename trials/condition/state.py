@@ -87,11 +87,11 @@ def _judge(facts: DeviceFacts, now: datetime, calendar: Sequence[LocalDay], *, s
         window=window,
         retired_at=retired_at,
         clock_offset=offset,
-        silent_streams=frozenset(stream.datastream_id for stream in silent),
+        silent_streams=frozenset([stream.datastream_id for stream in silent]),
         days=days,
         share=mean_share(days),
         planned=count_planned(facts.streams, spans),
-        latest_at=max((one.latest_at for one in facts.streams if one.latest_at is not None), default=None),
+        latest_at=max([one.latest_at for one in facts.streams if one.latest_at is not None], default=None),
     )
 
 
@@ -141,6 +141,8 @@ def _taken_away_at(facts: DeviceFacts, now: datetime) -> datetime | None:
 
 def _find_window(facts: DeviceFacts, now: datetime) -> WindowFacts | None:
     """The window at `now` of the device, its trial, or the site where it is, or was last."""
+    if not facts.windows:
+        return None
     latest = max(facts.stays, key=lambda stay: (stay.start <= now, stay.start), default=None)
     sites = {None} if latest is None else {None, latest.site}
     windows = [

@@ -107,7 +107,8 @@ class Writer:
             return "–"
         if estimate.low == estimate.high == estimate.value:
             return self._("no sampling error")
-        return f"[{self.near(estimate.low, estimate)} ; {self.near(estimate.high, estimate)}]"
+        between = "\u202f; " if self.reader.language == "fr" else " ; "
+        return f"[{self.near(estimate.low, estimate)}{between}{self.near(estimate.high, estimate)}]"
 
     def counted(self, estimate: Estimate) -> str:
         """How many days, pairs and devices the estimate rests on."""

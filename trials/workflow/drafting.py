@@ -128,7 +128,7 @@ def draft(
         "endpoints": [_main(template, about, unit, named, streams)],
         "missing_data": {
             "en": "Missing intervals are left out; nothing is filled in.",
-            "fr": "Les intervalles manquants sont exclus ; rien n'est complété.",
+            "fr": "Les intervalles manquants sont exclus\u202f; rien n’est complété.",
         },
         "roles": facts.people,
         "decisions": {

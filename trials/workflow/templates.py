@@ -66,10 +66,10 @@ def _criterion(statistic: str, justification: dict[str, str], **more: Any) -> Do
 
 _WHY = mark(
     "why this margin and no other; change the number",
-    "pourquoi cette marge et pas une autre ; changez le nombre",
+    "pourquoi cette marge et pas une autre\u202f; changez le nombre",
 )
 _LIMIT = mark(
-    "which text sets this limit; change the number", "quel texte fixe cette limite ; changez le nombre"
+    "which text sets this limit; change the number", "quel texte fixe cette limite\u202f; changez le nombre"
 )
 _PM25 = profiles.entry("us-epa-air-sensors/pm25")
 TEMPLATES: dict[str, Template] = {

@@ -20,10 +20,11 @@ LEFT JOIN LATERAL (
 WHERE m.device_id = ANY(%(device_ids)s::int[]) ORDER BY m.device_id, m.name;
 
 -- name: daily_counts
--- Observations of some devices by datastream and local day of their trial, and how many of them failed a check. Of packed days: for each
--- datastream their spans and counts, with what shifts a time to the middle of its interval. Then one row for all that is not packed,
--- already by day: that of the middle of the interval, without a day that began before `start`. As arrays, because a row costs more
--- than a value. Where clocks go back at midnight, a day begins the first time.
+-- Observations of some devices by datastream and local day of their trial, and how many of them failed a check. First one row for each
+-- time zone and shift of a time to the middle of its interval: the datastreams that have them. Then one row for all packed days:
+-- their datastreams, spans and counts. Then one for all that is not packed, already by day: that of the middle of the interval,
+-- without a day that began before `start`. As arrays, because a row costs more than a value, and an array for each datastream more
+-- than one for all. Where clocks go back at midnight, a day begins the first time.
 WITH trials AS MATERIALIZED (
          SELECT t.trial_id, known_zone(t.time_zone) AS time_zone FROM trial t
          WHERE t.trial_id IN (SELECT d.trial_id FROM device d WHERE d.device_id = ANY(%(device_ids)s::int[]))),
@@ -52,22 +53,23 @@ WITH trials AS MATERIALIZED (
              WHERE p.datastream_id = s.datastream_id AND p.start_time < %(start)s::timestamptz
                AND p.start_time > %(start)s::timestamptz - interval '33 days' ORDER BY p.start_time DESC LIMIT 1) q
          WHERE q.end_time > %(start)s::timestamptz),
-     packed AS (
-         SELECT p.datastream_id, array_agg(p.start_time) AS starts, array_agg(p.end_time) AS ends, array_agg(p.n) AS n,
-                array_agg(p.failed) AS failed
-         FROM inside p GROUP BY 1),
      others AS (
          SELECT s.device_id, o.datastream_id, z.first_day, z.first_bucket, width_bucket(o.phenomenon_time + s.shift, z.midnights) AS bucket,
                 count(*)::int AS n, (count(*) FILTER (WHERE o.flag = 4))::int AS failed
          FROM streams s JOIN zones z USING (time_zone) JOIN observation o USING (datastream_id)
          WHERE o.phenomenon_time >= %(start)s::timestamptz AND o.phenomenon_time < %(end)s::timestamptz GROUP BY 1, 2, 3, 4, 5)
-SELECT p.n, p.failed, p.starts, p.ends, s.device_id, s.datastream_id, s.time_zone, extract(epoch FROM s.shift)::float8 AS shift_s,
-       NULL::int[] AS devices, NULL::int[] AS streams, NULL::int[] AS days
-FROM packed p JOIN streams s USING (datastream_id)
+SELECT s.time_zone, extract(epoch FROM s.shift)::float8 AS shift_s, array_agg(s.device_id) AS devices,
+       array_agg(s.datastream_id) AS streams, NULL::timestamptz[] AS starts, NULL::timestamptz[] AS ends, NULL::int[] AS days,
+       NULL::int[] AS n, NULL::int[] AS failed
+FROM streams s GROUP BY s.time_zone, s.shift
 UNION ALL
-SELECT array_agg(o.n), array_agg(o.failed), NULL, NULL, NULL, NULL, NULL, NULL, array_agg(o.device_id), array_agg(o.datastream_id),
-       array_agg(o.first_day + o.bucket - date '0001-01-01')
-FROM others o WHERE o.bucket >= o.first_bucket;
+SELECT NULL, NULL, NULL, array_agg(p.datastream_id), array_agg(p.start_time), array_agg(p.end_time), NULL, array_agg(p.n),
+       array_agg(p.failed)
+FROM inside p HAVING count(*) > 0
+UNION ALL
+SELECT NULL, NULL, array_agg(o.device_id), array_agg(o.datastream_id), NULL, NULL,
+       array_agg(o.first_day + o.bucket - date '0001-01-01'), array_agg(o.n), array_agg(o.failed)
+FROM others o WHERE o.bucket >= o.first_bucket HAVING count(*) > 0;
 
 -- name: stream_owner
 -- Trial and device of a datastream.

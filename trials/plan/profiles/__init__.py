@@ -276,7 +276,7 @@ def criteria(found: Entry, asked: Asked) -> list[dict[str, Any]]:
     source = found.source
     why = {
         "en": f"Target of {source.document}, {source.section.en}.",
-        "fr": f"Cible : {source.document}, {source.section.fr}.",
+        "fr": f"Cible\u00a0: {source.document}, {source.section.fr}.",
     }
     return [
         {

@@ -41,7 +41,8 @@ def _exclusion(w: Writer, given: dict[str, Any]) -> str:
     settles = given.get("settles")
     after = "" if settles is None else f" + {settles}"
     event, strategy = (w._(WORDS[given[key]]) for key in ("event", "strategy"))
-    return f"{event}{after}: {strategy}. {w.pick(given['reason'])}"
+    colon = "\u00a0: " if w.reader.language == "fr" else ": "
+    return f"{event}{after}{colon}{strategy}. {w.pick(given['reason'])}"
 
 
 def protocol(w: Writer) -> None:
