@@ -8,6 +8,7 @@ sensitivity. error = candidate − reference.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from trials.designs import directions, other_choices
 from trials.designs.clocks import clock_findings
 from trials.designs.design import REPORTING, Design, Statistic, named
 from trials.designs.question import Answer, Known, Question, line, too_wide
+from trials.designs.trends import Span, note_trend
 from trials.evaluation import Pair
 from trials.sentences import finding
 from trials.series.slots import Unit, mean_of_units
@@ -91,6 +93,7 @@ def _lines(question: Question, result: Answer, days: Ints, numbers: Ints, y: Flo
     sums = _sums(days, numbers, y, x)
     shift = (float(x.mean()), float(y.mean()))
     zero = not question.rules.every_scale or not question.scale.is_level
+    wanted = {criterion.statistic for criterion in question.endpoint.criteria}
     for name, statistic, scale in [*_statistics(shift), *_at_limit(question, shift)]:
         if name == "nrmse" and not _ratio_scale(sums, shift[0]):
             continue
@@ -119,6 +122,9 @@ def _lines(question: Question, result: Answer, days: Ints, numbers: Ints, y: Flo
             basis=jack,
         )
         result.statistics.append(known)
+        if scale is IDENTITY and name in wanted:
+            ends = {name: partial(float.__add__, jack.estimate)}
+            note_trend(question, result, "reporting", jack.spread, Span.of(numbers, numbers), ends)
         if not question.bare:
             _bootstrapped(question, result, known, sums, statistic)
             other_choices.of_sums(question, result, known, sums, statistic, (2 * _block(len(numbers)),))

@@ -37,5 +37,6 @@ def _result(evaluation: Evaluation, language: int) -> str:
     word = (_INTERIM if evaluation.interim else _WORDS[evaluation.verdict])[language]
     if evaluation.after_the_fact and not evaluation.interim:
         word = _QUALIFIED[language].format(verdict=word)
-    sentences = [(one.text.en, one.text.fr)[language] for one in evaluation.afterwards or []]
+    beside = (*(evaluation.afterwards or []), *(evaluation.cautions or []))
+    sentences = [(one.text.en, one.text.fr)[language] for one in beside]
     return " ".join([f"**{word}**.", *sentences])

@@ -175,6 +175,18 @@ class Rules:
         return self.version >= 6
 
     @property
+    def ask_piles(self) -> bool:
+        """An evaluation tells where results have one exact value far too often, and a verdict that turns
+        without them stays open. Before rules 6 the end of a range, or a code for an error, was a value.
+        """
+        return self.version >= 6
+
+    @property
+    def tell_trends(self) -> bool:
+        """An evaluation tells where a trend within a period reaches across a bound."""
+        return self.version >= 6
+
+    @property
     def tell_counts(self) -> bool:
         """An estimate tells days, pairs and units apart."""
         return self.version >= 2

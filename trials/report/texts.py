@@ -26,7 +26,7 @@ def summary(evaluation: Evaluation) -> str:
         f"{evaluation.trial}: {_word(evaluation)}"
         + (" (interim look: not a verdict)" if evaluation.interim else "")
     ]
-    lines += [f"  {one.text.en}" for one in evaluation.afterwards or []]
+    lines += [f"  {one.text.en}" for one in (*(evaluation.afterwards or []), *(evaluation.cautions or []))]
     for endpoint in evaluation.endpoints:
         planned = next(
             Endpoint.model_validate(e) for e in evaluation.protocol["endpoints"] if e["name"] == endpoint.name

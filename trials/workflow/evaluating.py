@@ -51,6 +51,7 @@ def keep(
             "causes": causes(before, evaluation) or None,
         }
         evaluation = evaluation.model_copy(update=found)
+    beside = (*(evaluation.afterwards or []), *(evaluation.cautions or []))
     document = canonical(document_of(evaluation))
     sha256 = hashlib.sha256(document).hexdigest()
     number = store_trials.save_evaluation(
@@ -63,7 +64,7 @@ def keep(
         interim=evaluation.interim,
         blinded=bool(evaluation.blinded),
         after_the_fact=bool(evaluation.after_the_fact),
-        afterwards=[one.text.model_dump() for one in evaluation.afterwards or []],
+        afterwards=[one.text.model_dump() for one in beside],
         inputs_sha256=evaluation.inputs_sha256,
         sha256=sha256,
         document=document.decode(),

@@ -1,0 +1,147 @@
+"""Results that have one exact value far too often, and what the verdict is without them. Rules 6. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from insitu.arrays import Bools
+from insitu.model import Flag, Verdict
+from insitu.times import to_whole_second_us
+from trials.designs import DESIGNS
+from trials.evaluation import EndpointResult, Sensitivity
+from trials.judge.experimental_units import Units
+from trials.judge.verdicts import DECIDED
+from trials.plan.endpoint import Endpoint
+from trials.quality.piles import Pile, find_piles
+from trials.series.inputs import StreamInput, TrialInputs
+from trials.statement import Sentence, Statement
+
+VALUES_PILE: Final = Sentence(
+    "values_pile",
+    "warning",
+    "{number} of {results} results of {device} ({share} %) are exactly {value} {unit} ({where}), far more than "
+    "any value near it: the end of a range, a negative result set to 0, or a code for an error. They were used "
+    "as they are. Ask the maker of the device; in a protocol the checks codes and gross_range keep such "
+    "results out.",
+)
+PILE_TURNS: Final = Sentence(
+    "pile_turns",
+    "warning",
+    "Inconclusive because of these results: with them the verdict is “{verdict_with}”, and “{verdict_without}” "
+    "if they are taken for missing ones.",
+)
+SENTENCES: Final = (VALUES_PILE, PILE_TURNS)
+WITHOUT: Final = "without_piles"
+"""Name of the other choice."""
+_NEVER_RESTS: Final = re.compile(
+    r"([kmunp]?g|mol|[mun]mol)/(m3|l|L)|\[(ppm|ppb|ppth|pptr|pH)\]|\[?ppm\]?|\[?ppb\]?|Cel|K|\[degF\]"
+    r"|[hkM]?Pa|m?bar|m?m\[Hg\]|d?B(\[.*\])?(\(.*\))?"
+)
+"""Units of quantities that have no 0 and no end of a range in which they rest: concentrations, temperatures,
+pressures, levels, pH.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A pile among the results of a datastream that count."""
+
+    stream: str
+    """Its key."""
+    device: str
+    pile: Pile
+    results: int
+
+    def told(self, unit: str) -> Statement:
+        return VALUES_PILE.state(
+            device=self.device,
+            number=self.pile.number,
+            results=self.results,
+            share=round(100 * self.pile.number / self.results, 1),
+            value=self.pile.value,
+            unit=unit,
+            where=str(self.pile.where),
+        )
+
+
+def piles_of(units: Units, endpoint: Endpoint) -> list[Found]:
+    """Of the arms of an endpoint, over the periods of its design. None of totals, of states that hold, and of
+    directions.
+    """
+    inputs, scale = units.inputs, units.scale_of(endpoint.property)
+    if not inputs.rules.ask_piles or scale.is_total or scale.is_held or scale.is_circular:
+        return []
+    found = []
+    for name in dict.fromkeys(endpoint.arms.values()):
+        usable = units.usable(endpoint.property, name)
+        for device in inputs.protocol.arm(name).devices:
+            for stream in inputs.series_of(device, endpoint.property):
+                result = stream.result[_counts(inputs, endpoint, stream, usable)]
+                rests = _NEVER_RESTS.fullmatch(stream.unit) is None
+                found += [
+                    Found(stream.key(), stream.device, pile, len(result))
+                    for pile in find_piles(result, rests=rests)
+                ]
+    return list(dict.fromkeys(found))
+
+
+def _counts(inputs: TrialInputs, endpoint: Endpoint, stream: StreamInput, usable: Sequence[int]) -> Bools:
+    """Results in the periods of the endpoint's design that no check keeps out."""
+    inside = np.zeros(len(stream.time_us), bool)
+    for name in DESIGNS[endpoint.design].periods:
+        period = inputs.protocol.period(name)
+        if period is not None:
+            start, end = to_whole_second_us(period.start), to_whole_second_us(period.end)
+            inside |= (stream.time_us >= start) & (stream.time_us < end)
+    return inside & np.isin(stream.flag, usable)
+
+
+def without(inputs: TrialInputs, found: Sequence[Found]) -> TrialInputs:
+    """The same inputs with the results of the piles as failed ones."""
+    values: dict[str, list[float]] = {}
+    for one in found:
+        values.setdefault(one.stream, []).append(one.pile.value)
+    streams = [
+        replace(stream, flag=_failed(stream, values[stream.key()])) if stream.key() in values else stream
+        for stream in inputs.streams
+    ]
+    return replace(inputs, streams=streams)
+
+
+def _failed(stream: StreamInput, values: Sequence[float]) -> np.ndarray[tuple[int], np.dtype[np.int8]]:
+    return np.where(np.isin(stream.result, values), np.int8(Flag.FAIL), stream.flag)
+
+
+def beside_piles(result: EndpointResult, found: Sequence[Found], other: EndpointResult) -> EndpointResult:
+    """The result with what was found, and with `other`, the result without the piles, among its other
+    choices. A decided verdict that `other` does not share is open.
+    """
+    turns = result.verdict in DECIDED and other.verdict is not result.verdict
+    findings = [*result.findings, *(one.told(result.unit) for one in found)]
+    if turns:
+        findings.append(
+            PILE_TURNS.state(verdict_with=str(result.verdict), verdict_without=str(other.verdict))
+        )
+    return result.model_copy(
+        update={
+            "verdict": Verdict.INCONCLUSIVE if turns else result.verdict,
+            "findings": findings,
+            "sensitivity": [*result.sensitivity, *_as_choice(other)],
+        }
+    )
+
+
+def _as_choice(other: EndpointResult) -> Iterator[Sensitivity]:
+    for criterion in other.criteria:
+        if criterion.estimate is not None:
+            yield Sensitivity(
+                name=WITHOUT,
+                statistic=criterion.statistic,
+                estimate=criterion.estimate,
+                verdict=criterion.verdict,
+            )
