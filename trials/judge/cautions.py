@@ -22,6 +22,12 @@ WORDS: Final = {
         "{title} : au sein de la période {period} il y a une tendance, en ligne droite de {begin} à {end}. À "
         "l’une des extrémités le verdict serait autre.",
     ),
+    "exclusions_turn": (
+        "{title}: {intervals} planned intervals were left out for events. With them the verdict would be "
+        "another.",
+        "{title} : {intervals} intervalles prévus ont été écartés pour des événements. Avec eux le verdict "
+        "serait autre.",
+    ),
     "values_pile": (
         "{title}: {number} of {results} results of {device} are exactly {value}, far more than any value near "
         "it, as at the end of a range or by a code for an error. They were used as they are.",

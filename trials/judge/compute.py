@@ -27,7 +27,7 @@ from trials.judge.code import code_versions
 from trials.judge.completion import patterns_of
 from trials.judge.crowded import crowded_findings
 from trials.judge.deviations import deviations, swaps
-from trials.judge.exclusions import exclusion_findings
+from trials.judge.exclusions import beside_exclusions, exclusion_findings, is_asked, left_in
 from trials.judge.experimental_units import Units
 from trials.judge.gate import check_gate
 from trials.judge.looks import is_early, looks, planned_days, so_far
@@ -145,7 +145,7 @@ def _judged_endpoints(
     @cache
     def at(number: int, level: float) -> EndpointResult:
         found = _endpoint(units, planned[number], gate, gate_findings, level)
-        return _asked_piles(units, planned[number], found, level)
+        return _asked_otherwise(units, planned[number], found, level)
 
     planned, confidence = units.inputs.protocol.endpoints, units.inputs.protocol.confidence
     levels = {number: confidence for number, endpoint in enumerate(planned) if endpoint.rank != "secondary"}
@@ -156,15 +156,23 @@ def _judged_endpoints(
     return [at(number, levels[number]) for number in range(len(planned))]
 
 
-def _asked_piles(units: Units, endpoint: Endpoint, result: EndpointResult, level: float) -> EndpointResult:
-    """The result beside the one without results that pile at one value. A look is no verdict, and is not
-    asked; nor is what is withheld.
+def _asked_otherwise(
+    units: Units, endpoint: Endpoint, result: EndpointResult, level: float
+) -> EndpointResult:
+    """The result beside the one without results that pile at one value, and the one with all that was left
+    out. A look is no verdict, and is not asked; nor is what is withheld.
     """
-    piles = [] if result.blinded or units.inputs.whole is not None else piles_of(units, endpoint)
-    if not piles:
+    if result.blinded or units.inputs.whole is not None:
         return result
-    others = Units(without(units.inputs, piles))
-    return beside_piles(result, piles, _endpoint(others, endpoint, *check_gate(others), level))
+
+    def other(inputs: TrialInputs) -> EndpointResult:
+        others = Units(inputs)
+        return _endpoint(others, endpoint, *check_gate(others), level)
+
+    if is_asked(units.inputs, result):
+        result = beside_exclusions(result, other(left_in(units.inputs)))
+    piles = piles_of(units, endpoint)
+    return beside_piles(result, piles, other(without(units.inputs, piles))) if piles else result
 
 
 def _endpoint(
@@ -188,8 +196,8 @@ def _endpoint(
     if blinded:
         findings.append(finding("blinded"))
     answer = Answer()
-    is_asked = not any(f.severity == "blocking" for f in findings)
-    if is_asked:
+    is_open = not any(f.severity == "blocking" for f in findings)
+    if is_open:
         answer = _answer(units, endpoint, level)
         findings += answer.findings
     blocked = any(f.severity == "blocking" for f in findings)
@@ -197,7 +205,7 @@ def _endpoint(
     results, verdict, more = verdict_of(endpoint, known, level, blocked=blocked, rule=_rule(inputs, endpoint))
     verdict = left_open(answer, verdict)
     survived = Survival(verdict, [])
-    if inputs.rules.judge_missing and is_asked:
+    if inputs.rules.judge_missing and is_open:
         survived = _survival(units, endpoint, level, verdict)
         verdict, findings = survived.verdict, findings + survived.findings
     if inputs.whole is None:

@@ -14,6 +14,7 @@ from insitu.model import Flag, Verdict
 from insitu.times import to_whole_second_us
 from trials.designs import DESIGNS
 from trials.evaluation import EndpointResult, Sensitivity
+from trials.judge.exclusions import Stretch, left_out
 from trials.judge.experimental_units import Units
 from trials.judge.verdicts import DECIDED
 from trials.plan.endpoint import Endpoint
@@ -78,10 +79,12 @@ def piles_of(units: Units, endpoint: Endpoint) -> list[Found]:
         return []
     found = []
     for name in dict.fromkeys(endpoint.arms.values()):
-        usable = units.usable(endpoint.property, name)
-        for device in inputs.protocol.arm(name).devices:
+        usable, arm = units.usable(endpoint.property, name), inputs.protocol.arm(name)
+        for device in arm.devices:
+            gone = [one for of in left_out(inputs, device, arm.site).values() for one in of]
             for stream in inputs.series_of(device, endpoint.property):
-                result = stream.result[_counts(inputs, endpoint, stream, usable)]
+                counts = _counts(inputs, endpoint, stream, usable) & ~_within(stream, gone)
+                result = stream.result[counts]
                 rests = _NEVER_RESTS.fullmatch(stream.unit) is None
                 found += [
                     Found(stream.key(), stream.device, pile, len(result))
@@ -99,6 +102,15 @@ def _counts(inputs: TrialInputs, endpoint: Endpoint, stream: StreamInput, usable
             start, end = to_whole_second_us(period.start), to_whole_second_us(period.end)
             inside |= (stream.time_us >= start) & (stream.time_us < end)
     return inside & np.isin(stream.flag, usable)
+
+
+def _within(stream: StreamInput, stretches: Sequence[Stretch]) -> Bools:
+    """Results in any of the stretches."""
+    inside = np.zeros(len(stream.time_us), bool)
+    for start, end in stretches:
+        of_one = stream.time_us >= to_whole_second_us(start)
+        inside |= of_one if end is None else of_one & (stream.time_us < to_whole_second_us(end))
+    return inside
 
 
 def without(inputs: TrialInputs, found: Sequence[Found]) -> TrialInputs:

@@ -182,6 +182,16 @@ class Rules:
         return self.version >= 6
 
     @property
+    def ask_exclusions(self) -> bool:
+        """An evaluation tells where a verdict rests on what rules for events leave out."""
+        return self.version >= 6
+
+    @property
+    def tell_corrected(self) -> bool:
+        """An evaluation tells which results were replaced after the lock, or when results had been seen."""
+        return self.version >= 6
+
+    @property
     def tell_trends(self) -> bool:
         """An evaluation tells where a trend within a period reaches across a bound."""
         return self.version >= 6

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -18,6 +18,7 @@ from store.catalogue.sensors import list_trial_sensors
 from store.catalogue.sites import list_sites
 from store.catalogue.trials import get_trial
 from store.catalogue.windows import list_windows
+from store.corrections import corrections_by_file
 from store.database import Connection
 from store.erasures import erased_results
 from store.imports import list_withdrawals
@@ -34,6 +35,7 @@ from trials.plan.protocol import Protocol
 from trials.plan.reading import read_protocol
 from trials.plan.rules import Rules
 from trials.series.inputs import (
+    CorrectionSummary,
     EarlierEvaluation,
     ErasureSummary,
     Placement,
@@ -104,6 +106,11 @@ def load_inputs(
         withdrawals=_withdrawals(conn, trial, now),
         sensors=_sensors(conn, trial, {stream.device for stream in streams}),
         erasures=_erasures(conn, trial, now),
+        corrections=[
+            CorrectionSummary(**asdict(one))
+            for one in corrections_by_file(conn, trial, now)
+            if one.datastream in {f"{s.device}/{s.name}" for s in streams}
+        ],
         rules=rules or Rules(),
     )
 
