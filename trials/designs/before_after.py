@@ -157,7 +157,7 @@ def _trends(
     before: tuple[Days, Floats],
     after: tuple[Days, Floats],
 ) -> None:
-    """What the effect and the ratio would be with either end of a period that has a trend."""
+    """Notes the trend of each period, with the effect and the ratio at either end of it."""
     was, now = periods.before.mean, periods.after.mean
     has_ratio = any(known.statistic == "ratio" for known in result.statistics)
     baseline = {"effect": lambda off: now - (was + off)} | (

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from trials.evaluation import Caution, EndpointResult
+from trials.evaluation import Caution, EndpointResult, Evaluation
 from trials.plan.values import Text
 from trials.statement import Statement, Value
 
@@ -37,6 +37,12 @@ WORDS: Final = {
     ),
 }
 """Code of a finding → (English, French)."""
+
+
+def beside_the_verdict(evaluation: Evaluation) -> list[Text]:
+    """All sentences that stand there: about what was set afterwards, and about data that may mislead."""
+    afterwards = [one.text for one in evaluation.afterwards or []]
+    return afterwards + [one.text for one in evaluation.cautions or []]
 
 
 def cautions(endpoints: Sequence[EndpointResult]) -> Iterator[Caution]:

@@ -8,7 +8,7 @@ from typing import Final
 from insitu.model import PeriodName
 from trials.judge.versions import parsed
 from trials.series.inputs import TrialInputs
-from trials.statement import Kind, Sentence, Statement
+from trials.statement import Evidence, Kind, Sentence, Statement
 
 AFTER_LOCK: Final = Sentence(
     "corrected_after_lock",
@@ -40,7 +40,7 @@ def corrected_afterwards(inputs: TrialInputs) -> Iterator[Statement]:
     for one in inputs.corrections:
         if all(one.last < period.start or one.first >= period.end for period in inputs.protocol.periods):
             continue
-        told = {
+        told: Evidence = {
             "corrected": one.results,
             "datastream": one.datastream,
             "corrected_at": one.corrected_at.isoformat(timespec="minutes"),

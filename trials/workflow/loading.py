@@ -106,13 +106,18 @@ def load_inputs(
         withdrawals=_withdrawals(conn, trial, now),
         sensors=_sensors(conn, trial, {stream.device for stream in streams}),
         erasures=_erasures(conn, trial, now),
-        corrections=[
-            CorrectionSummary(**asdict(one))
-            for one in corrections_by_file(conn, trial, now)
-            if one.datastream in {f"{s.device}/{s.name}" for s in streams}
-        ],
+        corrections=_corrections(conn, trial, streams, now),
         rules=rules or Rules(),
     )
+
+
+def _corrections(
+    conn: Connection, trial: str, streams: Sequence[TrialDatastream], now: datetime
+) -> list[CorrectionSummary]:
+    """Of the datastreams that an evaluation needs."""
+    needed = {f"{stream.device}/{stream.name}" for stream in streams}
+    found = corrections_by_file(conn, trial, now)
+    return [CorrectionSummary(**asdict(one)) for one in found if one.datastream in needed]
 
 
 def _withdrawals(conn: Connection, trial: str, now: datetime) -> list[WithdrawalSummary]:
