@@ -133,7 +133,10 @@ def test_a_limit_is_not_met_by_readings_that_stop_below_the_truth() -> None:
         assert "values_pile" in said(new)
         assert new.cautions is not None
         assert new.cautions[0].code == "values_pile"
-        assert f"{Counter(values.tolist())[21.5]} of 1440 results of candidate-1" in new.cautions[0].text.en
+        assert (
+            f"{Counter(values.tolist())[21.5]} of 1440 results of candidate-1 in the reporting period are"
+            in new.cautions[0].text.en
+        )
         assert new.verdict is not Verdict.MET
         turned += old.verdict is Verdict.MET
         numbers = [[c.estimate for c in the(one).criteria] for one in (old, new)]
@@ -149,7 +152,7 @@ def test_a_code_makes_a_verdict_open_that_turns_without_it_and_a_check_keeps_it_
     assert said(with_codes) >= {"values_pile", "pile_turns"}
     assert with_codes.verdict is Verdict.INCONCLUSIVE
     assert said(without) & {"values_pile", "pile_turns"} == set()
-    other = [one for one in the(with_codes).sensitivity if one.name == "without_piles"]
+    other = [one for one in the(with_codes).sensitivity if one.name == "piles_otherwise"]
     assert [one.estimate for one in other] == [one.estimate for one in the(without).criteria]
 
 

@@ -29,9 +29,9 @@ WORDS: Final = {
         "serait autre.",
     ),
     "values_pile": (
-        "{title}: {number} of {results} results of {device} are exactly {value}, far more than any value near "
+        "{title}: {number} of {results} results of {device} in the {period} period are exactly {value}, far more than any value near "
         "it, as at the end of a range or by a code for an error. They were used as they are.",
-        "{title} : {number} résultats de {device} sur {results} valent exactement {value}, bien plus que les "
+        "{title} : {number} résultats de {device} sur {results} pendant la période {period} valent exactement {value}, bien plus que les "
         "valeurs voisines, comme à l’extrémité d’une plage ou par un code d’erreur. Ils ont été utilisés "
         "tels quels.",
     ),

@@ -33,7 +33,7 @@ from trials.judge.gate import check_gate
 from trials.judge.looks import is_early, looks, planned_days, so_far
 from trials.judge.missing import Survival, missingness, survive
 from trials.judge.older_rules import without_counts
-from trials.judge.piles import beside_piles, piles_of, without
+from trials.judge.piles import beside_piles, otherwise, piles_of
 from trials.judge.scales import scale_findings
 from trials.judge.summaries import stream_summary
 from trials.judge.trends import trend_findings
@@ -159,7 +159,7 @@ def _judged_endpoints(
 def _asked_otherwise(
     units: Units, endpoint: Endpoint, result: EndpointResult, level: float
 ) -> EndpointResult:
-    """The result beside the one without results that pile at one value, and the one with all that was left
+    """The result beside the one in which piles of one value are others, and the one with all that was left
     out. A look is no verdict, and is not asked; nor is what is withheld.
     """
     if result.blinded or units.inputs.whole is not None:
@@ -172,7 +172,7 @@ def _asked_otherwise(
     if is_asked(units.inputs, result):
         result = beside_exclusions(result, other(left_in(units.inputs)))
     piles = piles_of(units, endpoint)
-    return beside_piles(result, piles, other(without(units.inputs, piles))) if piles else result
+    return beside_piles(result, piles, other(otherwise(units.inputs, piles))) if piles else result
 
 
 def _endpoint(

@@ -1,4 +1,4 @@
-"""Results that have one exact value far too often, and what the verdict is without them. Rules 6. Pure."""
+"""Results that have one exact value far too often, and what the verdict is if they were others. Rules 6. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from insitu.arrays import Bools
-from insitu.model import Flag, Verdict
+from insitu.model import Flag, PeriodName, Verdict
 from insitu.times import to_whole_second_us
 from trials.designs import DESIGNS
 from trials.evaluation import EndpointResult, Sensitivity
@@ -25,7 +25,8 @@ from trials.statement import Sentence, Statement
 VALUES_PILE: Final = Sentence(
     "values_pile",
     "warning",
-    "{number} of {results} results of {device} ({share} %) are exactly {value} {unit} ({where}), far more than "
+    "{number} of {results} results of {device} in the {period} period ({share} %) are exactly {value} {unit} "
+    "({where}), far more than "
     "any value near it: the end of a range, a negative result set to 0, or a code for an error. They were used "
     "as they are. Ask the maker of the device; in a protocol the checks codes and gross_range keep such "
     "results out.",
@@ -34,11 +35,13 @@ PILE_TURNS: Final = Sentence(
     "pile_turns",
     "warning",
     "Inconclusive because of these results: with them the verdict is “{verdict_with}”, and “{verdict_without}” "
-    "if they are taken for missing ones.",
+    "if they were others: beyond an end of the range by half of the range seen, and missing elsewhere.",
 )
 SENTENCES: Final = (VALUES_PILE, PILE_TURNS)
-WITHOUT: Final = "without_piles"
+OTHERWISE: Final = "piles_otherwise"
 """Name of the other choice."""
+BEYOND: Final = 0.5
+"""Ranges of the results seen, from percentile 1 to 99, by which one beyond the end may have been further."""
 _NEVER_RESTS: Final = re.compile(
     r"([kmunp]?g|mol|[mun]mol)/(m3|l|L)|\[(ppm|ppb|ppth|pptr|pH)\]|\[?ppm\]?|\[?ppb\]?|Cel|K|\[degF\]"
     r"|[hkM]?Pa|m?bar|m?m\[Hg\]|d?B(\[.*\])?(\(.*\))?"
@@ -50,17 +53,21 @@ pressures, levels, pH.
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A pile among the results of a datastream that count."""
+    """A pile among the results of a datastream that count in a period."""
 
     stream: str
     """Its key."""
     device: str
+    period: PeriodName
     pile: Pile
     results: int
+    span: float
+    """Range of the results seen, from percentile 1 to 99."""
 
     def told(self, unit: str) -> Statement:
         return VALUES_PILE.state(
             device=self.device,
+            period=str(self.period),
             number=self.pile.number,
             results=self.results,
             share=round(100 * self.pile.number / self.results, 1),
@@ -71,7 +78,7 @@ class Found:
 
 
 def piles_of(units: Units, endpoint: Endpoint) -> list[Found]:
-    """Of the arms of an endpoint, over the periods of its design. None of totals, of states that hold, and of
+    """Of the arms of an endpoint, in each period of its design. None of totals, of states that hold, and of
     directions.
     """
     inputs, scale = units.inputs, units.scale_of(endpoint.property)
@@ -83,25 +90,20 @@ def piles_of(units: Units, endpoint: Endpoint) -> list[Found]:
         for device in arm.devices:
             gone = [one for of in left_out(inputs, device, arm.site).values() for one in of]
             for stream in inputs.series_of(device, endpoint.property):
-                counts = _counts(inputs, endpoint, stream, usable) & ~_within(stream, gone)
-                result = stream.result[counts]
-                rests = _NEVER_RESTS.fullmatch(stream.unit) is None
-                found += [
-                    Found(stream.key(), stream.device, pile, len(result))
-                    for pile in find_piles(result, rests=rests)
-                ]
+                counts = np.isin(stream.flag, usable) & ~_within(stream, gone)
+                for period in DESIGNS[endpoint.design].periods:
+                    found += _of_period(inputs, stream, period, counts)
     return list(dict.fromkeys(found))
 
 
-def _counts(inputs: TrialInputs, endpoint: Endpoint, stream: StreamInput, usable: Sequence[int]) -> Bools:
-    """Results in the periods of the endpoint's design that no check keeps out."""
-    inside = np.zeros(len(stream.time_us), bool)
-    for name in DESIGNS[endpoint.design].periods:
-        period = inputs.protocol.period(name)
-        if period is not None:
-            start, end = to_whole_second_us(period.start), to_whole_second_us(period.end)
-            inside |= (stream.time_us >= start) & (stream.time_us < end)
-    return inside & np.isin(stream.flag, usable)
+def _of_period(inputs: TrialInputs, stream: StreamInput, name: PeriodName, counts: Bools) -> Iterator[Found]:
+    period = inputs.protocol.period(name)
+    if period is None:
+        return
+    result = stream.result[counts & _within(stream, [(period.start, period.end)])]
+    for pile in find_piles(result, rests=_NEVER_RESTS.fullmatch(stream.unit) is None):
+        low, high = np.percentile(result, [1, 99])
+        yield Found(stream.key(), stream.device, name, pile, len(result), float(high - low))
 
 
 def _within(stream: StreamInput, stretches: Sequence[Stretch]) -> Bools:
@@ -113,24 +115,29 @@ def _within(stream: StreamInput, stretches: Sequence[Stretch]) -> Bools:
     return inside
 
 
-def without(inputs: TrialInputs, found: Sequence[Found]) -> TrialInputs:
-    """The same inputs with the results of the piles as failed ones."""
-    values: dict[str, list[float]] = {}
-    for one in found:
-        values.setdefault(one.stream, []).append(one.pile.value)
-    streams = [
-        replace(stream, flag=_failed(stream, values[stream.key()])) if stream.key() in values else stream
-        for stream in inputs.streams
-    ]
+def otherwise(inputs: TrialInputs, found: Sequence[Found]) -> TrialInputs:
+    """The same inputs with the piles at the ends of a range beyond it, and the others as failed results."""
+    streams = []
+    for stream in inputs.streams:
+        changed = stream
+        for one in found:
+            period = inputs.protocol.period(one.period)
+            if one.stream == stream.key() and period is not None:
+                there = (stream.result == one.pile.value) & _within(stream, [(period.start, period.end)])
+                changed = _other(changed, one, there)
+        streams.append(changed)
     return replace(inputs, streams=streams)
 
 
-def _failed(stream: StreamInput, values: Sequence[float]) -> np.ndarray[tuple[int], np.dtype[np.int8]]:
-    return np.where(np.isin(stream.result, values), np.int8(Flag.FAIL), stream.flag)
+def _other(stream: StreamInput, found: Found, there: Bools) -> StreamInput:
+    if found.pile.where not in ("lowest", "highest"):
+        return replace(stream, flag=np.where(there, np.int8(Flag.FAIL), stream.flag))
+    away = BEYOND * found.span * (1 if found.pile.where == "highest" else -1)
+    return replace(stream, result=np.where(there, stream.result + away, stream.result))
 
 
 def beside_piles(result: EndpointResult, found: Sequence[Found], other: EndpointResult) -> EndpointResult:
-    """The result with what was found, and with `other`, the result without the piles, among its other
+    """The result with what was found, and with `other`, the result if the piles were others, among its other
     choices. A decided verdict that `other` does not share is open.
     """
     turns = result.verdict in DECIDED and other.verdict is not result.verdict
@@ -152,7 +159,7 @@ def _as_choice(other: EndpointResult) -> Iterator[Sensitivity]:
     for criterion in other.criteria:
         if criterion.estimate is not None:
             yield Sensitivity(
-                name=WITHOUT,
+                name=OTHERWISE,
                 statistic=criterion.statistic,
                 estimate=criterion.estimate,
                 verdict=criterion.verdict,

@@ -187,6 +187,11 @@ class Rules:
         return self.version >= 6
 
     @property
+    def ask_names(self) -> bool:
+        """A verdict beside controls stays open where two devices seem to have exchanged their names."""
+        return self.version >= 6
+
+    @property
     def tell_corrected(self) -> bool:
         """An evaluation tells which results were replaced after the lock, or when results had been seen."""
         return self.version >= 6

@@ -13,7 +13,7 @@ VERDICT_WORDS: dict[Verdict, str] = {
 CHOICE_WORDS = {
     "suspect_included": "suspect observations included",
     "leave_out": "without",
-    "without_piles": "without results piled at one value",
+    "piles_otherwise": "results piled at one value as others",
     "leave_out_site": "without site",
 }
 """Other choices that every design has; each design has words for its own."""
