@@ -1,7 +1,7 @@
 """Have two devices exchanged their names when the change was made? Then the rhythm of the day in which they
 differ is turned upside down. Rules 6.
 
-docs/decisions/0046 has the measurements.
+docs/decisions/0044 has the measurements.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from insitu.arrays import Floats
 from insitu.model import PeriodName
 from trials.designs import directions, other_choices
 from trials.designs.clocks import clock_findings
+from trials.designs.daily_checks import DAILY_CHECK, daily_checks
 from trials.designs.design import REPORTING, Design, Statistic, named
 from trials.designs.question import Answer, Known, Question, line, too_wide
 from trials.designs.trends import Span, note_trend
@@ -209,10 +210,13 @@ def _pairs(question: Question, candidates: list[Unit], references: list[Unit]) -
 
 
 def _clocks(question: Question, candidates: list[Unit], references: list[Unit]) -> Iterator[Statement]:
-    """A doubt if a candidate agrees better with the references when it is moved in time."""
+    """Doubts if a candidate agrees better with the references when it is moved in time, or if they depart from
+    it at the same time of every day.
+    """
     days, (of_candidates, of_references) = question.on_grid(candidates, references)
     reference = mean_of_units(of_references, share=0.0, scale=question.scale)
     beside = question.endpoint.arms["reference"]
+    yield from daily_checks(question, days, of_candidates, reference, beside)
     named = zip(candidates, of_candidates, strict=True)
     return clock_findings(question, days, [(unit.name, beside, values, reference) for unit, values in named])
 
@@ -342,7 +346,7 @@ DESIGN = Design(
         Statistic("reu", "relative expanded uncertainty at the limit value", unit="%", needs_zero=True),
     ),
     function=answer,
-    sentences=(NO_OVERLAP,),
+    sentences=(NO_OVERLAP, DAILY_CHECK),
     other_choices={
         **other_choices.DAY_BOOTSTRAP,
         **other_choices.BLOCK_LENGTH,

@@ -22,6 +22,18 @@ WORDS: Final = {
         "{title} : au sein de la période {period} il y a une tendance, en ligne droite de {begin} à {end}. À "
         "l’une des extrémités le verdict serait autre.",
     ),
+    "names_exchanged": (
+        "{title}: since the change {device} has the daily rhythm that {other} had before, and the other way "
+        "round. They may have exchanged names or places.",
+        "{title} : depuis le changement, {device} a le rythme journalier que {other} avait auparavant, et "
+        "inversement. Leurs noms ou leurs places ont peut-être été échangés.",
+    ),
+    "daily_check": (
+        "{title}: on {days} of {all} days {reference} departs from the devices beside it at {hour}. A check of "
+        "its zero or span may stand among its results.",
+        "{title} : {days} jours sur {all}, {reference} s’écarte à {hour} des appareils voisins. Un contrôle de "
+        "son zéro ou de sa sensibilité se trouve peut-être parmi ses résultats.",
+    ),
     "exclusions_turn": (
         "{title}: {intervals} planned intervals were left out for events. With them the verdict would be "
         "another.",

@@ -187,6 +187,11 @@ class Rules:
         return self.version >= 6
 
     @property
+    def ask_daily_checks(self) -> bool:
+        """An evaluation tells where a reference departs from the devices at the same time of every day."""
+        return self.version >= 6
+
+    @property
     def ask_names(self) -> bool:
         """A verdict beside controls stays open where two devices seem to have exchanged their names."""
         return self.version >= 6
