@@ -391,7 +391,8 @@ def significant(value: Any, digits: int = 9) -> Any:
 
 def document_of(evaluation: Evaluation) -> dict[str, Any]:
     """The evaluation as JSON values with 9 significant digits."""
-    document: dict[str, Any] = significant(evaluation.model_dump(mode="json", by_alias=True))
+    without = None if evaluation.cautions else {"cautions"}
+    document: dict[str, Any] = significant(evaluation.model_dump(mode="json", by_alias=True, exclude=without))
     return document
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from string import Formatter
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,15 @@ from tests.trials.world import criterion, endpoint, inputs, period, protocol, se
 from trials.designs import Answer, ask
 from trials.evaluation import Evaluation, document_of
 from trials.judge.answers import judged
+from trials.judge.cautions import WORDS, beside_the_verdict
 from trials.judge.compute import compute
+from trials.package.readme import readme
 from trials.plan.rules import Rules
 from trials.report.blocks import Banner
 from trials.report.build import build
+from trials.report.sentence import sentences
 from trials.report.texts import summary
+from trials.statement import Kind
 
 FIRST = datetime(2026, 3, 2, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -163,6 +168,10 @@ def test_the_first_page_and_the_command_line_say_it_in_both_languages() -> None:
         assert isinstance(first, Banner)
         assert getattr(caution.text, language) in first.notes
     assert caution.text.en in summary(found).splitlines()[1]
+    assert beside_the_verdict(found) == [caution.text]
+    assert caution.text.en in readme(found, "a" * 64)
+    assert caution.text.fr in readme(found, "a" * 64)
+    assert Evaluation.model_validate(document_of(found)).cautions == found.cautions
 
 
 def test_neither_an_exploratory_endpoint_nor_one_that_is_blinded_stands_beside_the_verdict() -> None:
@@ -182,3 +191,15 @@ def test_before_rules_6_a_trend_was_a_note() -> None:
     assert old.cautions is None
     assert old.verdict is Verdict.MET
     assert {"trend_in_period"} <= {one.code for one in old.endpoints[0].findings}
+
+
+def test_every_sentence_beside_the_verdict_says_no_more_than_its_finding_knows() -> None:
+    """The names in its holes are those of the finding, and of the title; both languages have the same."""
+    of_findings = {one.code: _holes(one.text) | {"title"} for one in sentences(Kind.FINDING)}
+    for code, (english, french) in WORDS.items():
+        assert _holes(english) <= of_findings[code], code
+        assert _holes(english) == _holes(french), code
+
+
+def _holes(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name}
