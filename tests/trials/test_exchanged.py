@@ -131,3 +131,20 @@ def test_a_check_of_every_day_is_named_with_its_hour(share: float, at: int, to: 
 def test_air_with_a_peak_of_every_day_is_no_check(peak: float) -> None:
     for seed in range(5):
         assert "daily_check" not in codes(collocated(np.random.default_rng([seed, 9]), peak=peak))
+
+
+def test_hours_that_are_never_there_are_not_asked() -> None:
+    clock = CLOCK[:HOURS]
+    air = 20 + 4 * ar(np.random.default_rng(3), HOURS)
+    answer = ask(
+        "reference_collocation",
+        arms={
+            "candidate": {"reporting": air + np.random.default_rng(4).normal(0, 1.0, HOURS)},
+            "reference": {"reporting": np.where((clock == 2) | (clock == 3), np.nan, air)},
+        },
+        start={"reporting": FIRST},
+        interval=HOUR,
+        bare=True,
+        targets={"r2": (0.7, None)},
+    )
+    assert "daily_check" not in codes(answer)

@@ -97,7 +97,12 @@ def _time_of_day(departs: Floats, moves: Floats, deviation: float) -> int | None
     """The time of the day at which the reference departs most, if that is surely more than at others, and if
     the air has no peak of every day there, which a slow device would miss.
     """
-    medians, peaks = np.nanmedian(departs, axis=0), np.abs(np.nanmedian(moves, axis=0))
+    there = np.isfinite(departs).sum(axis=0) >= MIN_DAYS
+    medians, peaks = np.zeros(len(there)), np.zeros(len(there))
+    if not there.any():
+        return None
+    medians[there] = np.nanmedian(departs[:, there], axis=0)
+    peaks[there] = np.abs(np.nanmedian(moves[:, there], axis=0))
     around = np.maximum(peaks, np.maximum(np.roll(peaks, 1), np.roll(peaks, -1)))
     asked = np.where(np.abs(medians) > PEAKS * around, np.abs(medians), 0.0)
     best = int(np.argmax(asked))
@@ -109,5 +114,5 @@ def _time_of_day(departs: Floats, moves: Floats, deviation: float) -> int | None
     sign = np.sign(medians[best])
     level = 1 - 2 * ALARMS / len(medians)
     clear = abs(medians[best]) > max(LEAST * deviation, TIMES * float(np.median(others)))
-    often = len(own) >= MIN_DAYS and np.mean(np.sign(own) == sign) >= SHARE
+    often = np.mean(np.sign(own) == sign) >= SHARE
     return best if clear and often and is_sure(sign * own, level) else None

@@ -218,7 +218,9 @@ def _clocks(question: Question, candidates: list[Unit], references: list[Unit]) 
     beside = question.endpoint.arms["reference"]
     yield from daily_checks(question, days, of_candidates, reference, beside)
     named = zip(candidates, of_candidates, strict=True)
-    return clock_findings(question, days, [(unit.name, beside, values, reference) for unit, values in named])
+    yield from clock_findings(
+        question, days, [(unit.name, beside, values, reference) for unit, values in named]
+    )
 
 
 def _sums(days: Ints, numbers: Ints, y: Floats, x: Floats) -> Floats:

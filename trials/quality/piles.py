@@ -72,6 +72,8 @@ def find_piles(result: Floats, *, rests: bool) -> list[Pile]:
     """In order of value. `result`: in order of time. `rests`: 0 and the ends of the range may be where the
     quantity rests, as power, light and rain do; then only codes that lie apart are asked.
     """
+    if len(result) < DISTINCT:
+        return []
     values = _Values.of(result)
     if len(values.value) < DISTINCT:
         return []
