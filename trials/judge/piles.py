@@ -35,13 +35,15 @@ PILE_TURNS: Final = Sentence(
     "pile_turns",
     "warning",
     "Inconclusive because of these results: with them the verdict is “{verdict_with}”, and “{verdict_without}” "
-    "if they were others: beyond an end of the range by half of the range seen, and missing elsewhere.",
+    "if they were others: beyond an end of the range by half of the range seen or more, and missing elsewhere.",
 )
 SENTENCES: Final = (VALUES_PILE, PILE_TURNS)
 OTHERWISE: Final = "piles_otherwise"
 """Name of the other choice."""
 BEYOND: Final = 0.5
-"""Ranges of the results seen, from percentile 1 to 99, by which one beyond the end may have been further."""
+"""Ranges of the results seen, from percentile 1 to 99, by which one beyond the end may have been further; or
+as many as results are piled for each of the others, if that is more.
+"""
 _NEVER_RESTS: Final = re.compile(
     r"([kmunp]?g|mol|[mun]mol)/(m3|l|L)|\[(ppm|ppb|ppth|pptr|pH)\]|\[?ppm\]?|\[?ppb\]?|Cel|K|\[degF\]"
     r"|[hkM]?Pa|m?bar|m?m\[Hg\]|d?B(\[.*\])?(\(.*\))?"
@@ -132,7 +134,8 @@ def otherwise(inputs: TrialInputs, found: Sequence[Found]) -> TrialInputs:
 def _other(stream: StreamInput, found: Found, there: Bools) -> StreamInput:
     if found.pile.where not in ("lowest", "highest"):
         return replace(stream, flag=np.where(there, np.int8(Flag.FAIL), stream.flag))
-    away = BEYOND * found.span * (1 if found.pile.where == "highest" else -1)
+    odds = found.pile.number / max(1, found.results - found.pile.number)
+    away = max(BEYOND, odds) * found.span * (1 if found.pile.where == "highest" else -1)
     return replace(stream, result=np.where(there, stream.result + away, stream.result))
 
 
