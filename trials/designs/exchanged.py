@@ -72,7 +72,7 @@ def _rhythm(one: Unit, other: Unit) -> Floats:
     there = np.isfinite(rows)
     rows = rows[there.mean(axis=1) >= 0.75]
     if not len(rows):
-        return rows
+        return np.empty((0, number))
     away = rows - np.nanmean(rows, axis=1, keepdims=True)
     return np.asarray(np.where(np.isfinite(away), away, 0.0))
 

@@ -86,7 +86,7 @@ def piles_of(units: Units, endpoint: Endpoint) -> list[Found]:
     inputs, scale = units.inputs, units.scale_of(endpoint.property)
     if not inputs.rules.ask_piles or scale.is_total or scale.is_held or scale.is_circular:
         return []
-    found = []
+    found: list[Found] = []
     for name in dict.fromkeys(endpoint.arms.values()):
         usable, arm = units.usable(endpoint.property, name), inputs.protocol.arm(name)
         for device in arm.devices:
