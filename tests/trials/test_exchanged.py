@@ -34,7 +34,7 @@ def ar(rng: np.random.Generator, number: int, phi: float = 0.8) -> Floats:
 def beside_controls(
     rng: np.random.Generator, *, own: float, exchanged: bool = False, flattened: bool = False
 ) -> Answer:
-    """A treated device with a daily rhythm of its own (amplitude `own`) and 3 above two controls. `flattened`:
+    """A treated device with a daily rhythm of its own (amplitude `own`), 3 above two controls. `flattened`:
     the change takes the rhythm away, and 3.
     """
     day = np.sin(2 * np.pi * CLOCK / 24)
@@ -96,8 +96,8 @@ def test_devices_that_keep_their_names_are_not_doubted(own: float, flattened: bo
 def collocated(
     rng: np.random.Generator, *, share: float = 0.0, at: int = 2, to: float = 0.0, peak: float = 0.0
 ) -> Answer:
-    """`share` of the hour `at` of each day the reference has `to` in place of the air; `peak`: of the air, every
-    day at eight.
+    """`share` of the hour `at` of each day the reference has `to` in place of the air; `peak`: of the air,
+    every day at eight.
     """
     clock = CLOCK[:HOURS]
     air = 20 + 4 * ar(rng, HOURS) + 3 * np.sin(2 * np.pi * clock / 24) + peak * (clock == 8)

@@ -153,7 +153,7 @@ def said(evaluation: Evaluation) -> tuple[str, list[dict[str, Any]], list[str]]:
 
 
 def test_a_verdict_that_rests_on_what_was_left_out_says_so_beside_it() -> None:
-    """About 30 with two days of 90 of thirty: 34 on average, which the limit of 33 does not allow for sure."""
+    """About 30 with two days of 90 among thirty: 34 on average, with a limit of 33."""
     found = given(CLEANING)
     limit = endpoint(
         "limit_compliance", [criterion("mean", high=33.0)], arms=["candidate"], parameters={"u_meas": 0.1}

@@ -1,4 +1,6 @@
-"""A verdict about a mean that holds at one end of the period only: worlds written with NumPy and SciPy alone."""
+"""A verdict about a mean that holds at one end of the period only: worlds written with NumPy and SciPy
+alone.
+"""
 
 from __future__ import annotations
 

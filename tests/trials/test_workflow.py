@@ -120,7 +120,7 @@ def test_a_package_from_the_database_agrees_with_itself(
 def test_results_that_were_replaced_after_a_result_are_told_and_the_package_agrees(
     conn: Connection, catalogue: SmallTrial, evaluated: int, tmp_path: Path
 ) -> None:
-    """Thirty hours of the reporting period become the code for an error, which stands beside the verdict, also
+    """Thirty hours of the reporting period become a code for an error, which stands beside the verdict, also
     in the list of evaluations.
     """
     stream, first = catalogue.datastreams["a", "pm25"], START + 25 * DAY

@@ -1,5 +1,5 @@
-"""Does the reference depart from the devices beside it at the same time of every day? Then it checks its zero or
-its span, and the check was left among its results. Rules 6.
+"""Does the reference depart from the devices beside it at the same time of every day? Then it checks its zero
+or its span, and the check was left among its results. Rules 6.
 
 docs/decisions/0044 has the measurements.
 """
@@ -31,9 +31,9 @@ PEAKS: Final = 2.0
 DAILY_CHECK: Final = Sentence(
     "daily_check",
     "warning",
-    "On {days} of {all} days {reference} departs from the devices beside it at {hour}, by {difference} against "
-    "what it has just before and after: a check of its zero or span may stand among its results. Leave that "
-    "time out by a filter, or import results without the checks, and evaluate again.",
+    "On {days} of {all} days {reference} departs from the devices beside it at {hour}, by {difference} "
+    "against what it has just before and after: a check of its zero or span may stand among its results. "
+    "Leave that time out by a filter, or import results without the checks, and evaluate again.",
 )
 
 

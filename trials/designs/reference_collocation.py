@@ -210,8 +210,8 @@ def _pairs(question: Question, candidates: list[Unit], references: list[Unit]) -
 
 
 def _clocks(question: Question, candidates: list[Unit], references: list[Unit]) -> Iterator[Statement]:
-    """Doubts if a candidate agrees better with the references when it is moved in time, or if they depart from
-    it at the same time of every day.
+    """Doubts if a candidate agrees better with the references when it is moved in time, or if they depart
+    from it at the same time of every day.
     """
     days, (of_candidates, of_references) = question.on_grid(candidates, references)
     reference = mean_of_units(of_references, share=0.0, scale=question.scale)

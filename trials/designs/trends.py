@@ -1,5 +1,5 @@
-"""A mean over a period whose level moves: where the line through the period begins and ends, the same criteria
-may give another verdict. Rules 6.
+"""A mean over a period whose level moves: where the line through the period begins and ends, the same
+criteria may give another verdict. Rules 6.
 
 docs/decisions/0044 has the measurements.
 """

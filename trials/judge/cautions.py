@@ -29,10 +29,10 @@ WORDS: Final = {
         "inversement. Leurs noms ou leurs places ont peut-être été échangés.",
     ),
     "daily_check": (
-        "{title}: on {days} of {all} days {reference} departs from the devices beside it at {hour}. A check of "
-        "its zero or span may stand among its results.",
-        "{title} : {days} jours sur {all}, {reference} s’écarte à {hour} des appareils voisins. Un contrôle de "
-        "son zéro ou de sa sensibilité se trouve peut-être parmi ses résultats.",
+        "{title}: on {days} of {all} days {reference} departs from the devices beside it at {hour}. A check "
+        "of its zero or span may stand among its results.",
+        "{title} : {days} jours sur {all}, {reference} s’écarte à {hour} des appareils voisins. Un contrôle "
+        "de son zéro ou de sa sensibilité se trouve peut-être parmi ses résultats.",
     ),
     "exclusions_turn": (
         "{title}: {intervals} planned intervals were left out for events. With them the verdict would be "
@@ -41,11 +41,12 @@ WORDS: Final = {
         "serait autre.",
     ),
     "values_pile": (
-        "{title}: {number} of {results} results of {device} in the {period} period are exactly {value}, far more than any value near "
-        "it, as at the end of a range or by a code for an error. They were used as they are.",
-        "{title} : {number} résultats de {device} sur {results} pendant la période {period} valent exactement {value}, bien plus que les "
-        "valeurs voisines, comme à l’extrémité d’une plage ou par un code d’erreur. Ils ont été utilisés "
-        "tels quels.",
+        "{title}: {number} of {results} results of {device} in the {period} period are exactly {value}, far "
+        "more than any value near it, as at the end of a range or by a code for an error. They were used as "
+        "they are.",
+        "{title} : {number} résultats de {device} sur {results} pendant la période {period} valent "
+        "exactement {value}, bien plus que les valeurs voisines, comme à l’extrémité d’une plage ou par un code "
+        "d’erreur. Ils ont été utilisés tels quels.",
     ),
 }
 """Code of a finding → (English, French)."""

@@ -1,4 +1,4 @@
-"""Results that have one exact value far too often, and what the verdict is if they were others. Rules 6. Pure."""
+"""Results that have one exact value far too often, and the verdict if they were others. Rules 6. Pure."""
 
 from __future__ import annotations
 
@@ -27,15 +27,16 @@ VALUES_PILE: Final = Sentence(
     "warning",
     "{number} of {results} results of {device} in the {period} period ({share} %) are exactly {value} {unit} "
     "({where}), far more than "
-    "any value near it: the end of a range, a negative result set to 0, or a code for an error. They were used "
-    "as they are. Ask the maker of the device; in a protocol the checks codes and gross_range keep such "
+    "any value near it: the end of a range, a negative result set to 0, or a code for an error. They were "
+    "used as they are. Ask the maker of the device; in a protocol the checks codes and gross_range keep such "
     "results out.",
 )
 PILE_TURNS: Final = Sentence(
     "pile_turns",
     "warning",
-    "Inconclusive because of these results: with them the verdict is “{verdict_with}”, and “{verdict_without}” "
-    "if they were others: beyond an end of the range by half of the range seen or more, and missing elsewhere.",
+    "Inconclusive because of these results: with them the verdict is “{verdict_with}”, and "
+    "“{verdict_without}” if they were others: beyond an end of the range by half of the range seen or more, "
+    "and missing elsewhere.",
 )
 SENTENCES: Final = (VALUES_PILE, PILE_TURNS)
 OTHERWISE: Final = "piles_otherwise"

@@ -47,7 +47,7 @@ class Pile(NamedTuple):
 
 
 class _Values(NamedTuple):
-    """Distinct values in order, with the number of their results, and how often the quantity comes to them."""
+    """Distinct values in order, the number of their results, and how often the quantity comes to them."""
 
     value: Floats
     number: Ints

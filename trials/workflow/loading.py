@@ -61,9 +61,8 @@ def load_inputs(
     newest.
     """
     protocol = read_protocol(stored.document)
-    facts = get_trial(conn, trial)
+    facts, late_after = get_trial(conn, trial), KEPT_BACK_SIMULATED if simulated else KEPT_BACK
     start, end = min(p.start for p in protocol.periods), max(p.end for p in protocol.periods)
-    late_after = KEPT_BACK_SIMULATED if simulated else KEPT_BACK
     streams = needed_datastreams(conn, protocol)
     runs = store_quality.quality_runs(conn, [s.datastream_id for s in streams])
     found: dict[int, SeriesKept] = {}
