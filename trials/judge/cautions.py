@@ -45,8 +45,8 @@ WORDS: Final = {
         "more than any value near it, as at the end of a range or by a code for an error. They were used as "
         "they are.",
         "{title} : {number} résultats de {device} sur {results} pendant la période {period} valent "
-        "exactement {value}, bien plus que les valeurs voisines, comme à l’extrémité d’une plage ou par un code "
-        "d’erreur. Ils ont été utilisés tels quels.",
+        "exactement {value}, bien plus que les valeurs voisines, comme à l’extrémité d’une plage ou par un "
+        "code d’erreur. Ils ont été utilisés tels quels.",
     ),
 }
 """Code of a finding → (English, French)."""
