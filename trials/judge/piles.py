@@ -85,7 +85,8 @@ def piles_of(units: Units, endpoint: Endpoint) -> list[Found]:
     directions.
     """
     inputs, scale = units.inputs, units.scale_of(endpoint.property)
-    if not inputs.rules.ask_piles or scale.is_total or scale.is_held or scale.is_circular:
+    known = inputs.rules.ask_piles and endpoint.design in DESIGNS
+    if not known or scale.is_total or scale.is_held or scale.is_circular:
         return []
     found: list[Found] = []
     for name in dict.fromkeys(endpoint.arms.values()):
