@@ -77,10 +77,12 @@ def find_piles(result: Floats, *, rests: bool) -> list[Pile]:
     values = _Values.of(result)
     if len(values.value) < DISTINCT:
         return []
-    found = [Pile(float(values.value[at]), int(values.number[at]), "apart") for at in _apart(values, rests)]
-    if not rests:
-        kept = values.where(~np.isin(values.value, [one.value for one in found]))
-        found += _crowded(kept)
+    with np.errstate(over="ignore"):  # numbers that nothing can be computed with block by themselves
+        found = [
+            Pile(float(values.value[at]), int(values.number[at]), "apart") for at in _apart(values, rests)
+        ]
+        if not rests:
+            found += _crowded(values.where(~np.isin(values.value, [one.value for one in found])))
     return sorted(found)
 
 
@@ -118,8 +120,8 @@ def _crowded(values: _Values) -> Iterator[Pile]:
 
 def _beside(values: _Values, value: float, step: float) -> int:
     """Results in the fullest of the steps beside a value."""
-    steps = np.rint((values.value - value) / step)
-    near = (np.abs(steps) <= BESIDE) & (values.value != value)
+    near = (np.abs(values.value - value) < (BESIDE + 0.5) * step) & (values.value != value)
     if not near.any():
         return 0
-    return int(np.bincount((steps[near] + BESIDE).astype(np.int64), weights=values.number[near]).max())
+    steps = np.rint((values.value[near] - value) / step).astype(np.int64)
+    return int(np.bincount(steps + BESIDE, weights=values.number[near]).max())
