@@ -47,20 +47,17 @@ class Pile(NamedTuple):
 
 
 class _Values(NamedTuple):
-    """Distinct values in order, the number of their results, and how often the quantity comes to them."""
+    """Distinct values in order, and the number of their results."""
 
     value: Floats
     number: Ints
-    visits: Ints
 
     @classmethod
     def of(cls, result: Floats) -> _Values:
-        value, which, number = np.unique(result, return_inverse=True, return_counts=True)
-        come = which[np.r_[True, np.diff(which) != 0]]
-        return cls(value, number, np.bincount(come, minlength=len(value)))
+        return cls(*np.unique(result, return_counts=True))
 
     def where(self, kept: Bools) -> _Values:
-        return _Values(self.value[kept], self.number[kept], self.visits[kept])
+        return _Values(self.value[kept], self.number[kept])
 
     def percentile(self, share: float) -> float:
         """Of the results."""
@@ -75,22 +72,31 @@ def find_piles(result: Floats, *, rests: bool) -> list[Pile]:
     if len(result) < DISTINCT:
         return []
     values = _Values.of(result)
-    if len(values.value) < DISTINCT:
+    codes = _codes_in(values)
+    if len(values.value) < DISTINCT or not (codes or values.number.max() >= LEAST):
         return []
     with np.errstate(over="ignore"):  # numbers that nothing can be computed with block by themselves
         found = [
-            Pile(float(values.value[at]), int(values.number[at]), "apart") for at in _apart(values, rests)
+            Pile(float(values.value[at]), int(values.number[at]), "apart")
+            for at in _apart(values, codes, rests)
         ]
         if not rests:
-            found += _crowded(values.where(~np.isin(values.value, [one.value for one in found])))
+            rest = values.where(~np.isin(values.value, [one.value for one in found]))
+            found += [one for one in _crowded(rest) if _visits(result, one.value) >= VISITS]
     return sorted(found)
 
 
-def _apart(values: _Values, rests: bool) -> Iterator[int]:
+def _codes_in(values: _Values) -> list[int]:
+    """Places of the usual codes for an error."""
+    places = np.searchsorted(values.value, CODES)
+    inside = places[places < len(values.value)]
+    return [int(at) for at in inside if values.value[at] in CODES]
+
+
+def _apart(values: _Values, codes: list[int], rests: bool) -> Iterator[int]:
     """Codes, and where a quantity does not rest also the ends of its range, with no other value near."""
-    codes = np.flatnonzero(np.isin(values.value, CODES))
     ends = [] if rests else [0, len(values.value) - 1]
-    for at in sorted({*codes.tolist(), *ends}):
+    for at in sorted({*codes, *ends}):
         others = values.where(np.arange(len(values.value)) != at)
         span = others.percentile(0.99) - others.percentile(0.01)
         away = float(np.abs(others.value - values.value[at]).min())
@@ -114,8 +120,14 @@ def _crowded(values: _Values) -> Iterator[Pile]:
             continue
         number, beside = int(values.number[at]), _beside(values, value, step)
         crowded = number > TIMES * (beside + np.sqrt(beside))
-        if crowded and number >= least and values.visits[at] >= VISITS:
+        if crowded and number >= least:
             yield Pile(value, number, where)
+
+
+def _visits(result: Floats, value: float) -> int:
+    """How often the quantity comes to the value."""
+    there = np.concatenate([[False], result == value])
+    return int(np.sum(there[1:] & ~there[:-1]))
 
 
 def _beside(values: _Values, value: float, step: float) -> int:
