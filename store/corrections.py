@@ -28,6 +28,7 @@ class _SQL(Queries, file="corrections"):
     save_corrections: str
     check_again: str
     corrections: str
+    corrections_by_file: str
     deployment_at: str
     correct_deployment: str
 
@@ -167,6 +168,27 @@ def _replace(
 def corrections(conn: Connection, trial: str, *, most: int = 1000) -> list[Corrected]:
     """Corrections of a trial, newest first."""
     return rows(conn, Corrected, _SQL.corrections, trial=trial, most=most)
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectedByFile:
+    """Results of a datastream, `device/name`, that one file replaced, measured from `first` to `last`."""
+
+    datastream: str
+    file: str
+    reason: str
+    corrected_by: str
+    corrected_at: datetime
+    first: datetime
+    last: datetime
+    results: int
+    moved: float
+    """Mean of new − old."""
+
+
+def corrections_by_file(conn: Connection, trial: str, before: datetime) -> list[CorrectedByFile]:
+    """Corrections of a trial up to `before` that are in use then, in order of time."""
+    return rows(conn, CorrectedByFile, _SQL.corrections_by_file, trial=trial, before=before)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,9 +43,8 @@ class Estimate(Part):
     counts: dict[str, int] | None = None
     """Name of a count (days, pairs, units, …) → count: they tell apart what `n` takes together."""
     inference_by: str | None = None
-    """The one value that others may be independent of: `day`, `week`, `month`,
-    `year`, `interval` (of another length), `sample` (declared independent), `block_pair`, `donor`. None: no
-    sampling error, another choice, or rules 1, which always take the day.
+    """The one value that others may be independent of: `day`, `week`, `month`, `year`, `interval` (of another
+    length), `sample` (declared independent), `block_pair`, `donor`. None: no sampling error, or rules 1.
     """
 
 
@@ -84,9 +83,7 @@ class Line(Part):
 
 
 class Pair(Part):
-    """A pair of a collocation: one grid step, reference (x) against candidate (y); at most 1,500, evenly
-    thinned.
-    """
+    """A pair of a collocation: reference (x) against candidate (y) at a step; at most 1,500, thinned."""
 
     x: float
     y: float
@@ -279,9 +276,7 @@ class VersionSummary(Part):
     reason: Text | None
     """Why it was amended."""
     changed: list[str]
-    """Paths of the fields that differ from the version before, as
-    `endpoints.effect.criteria.0.target.high`.
-    """
+    """Paths of the fields that differ, as `endpoints.effect.criteria.0.target.high`."""
 
 
 class TargetChange(Part):
@@ -301,6 +296,14 @@ class Afterwards(Part):
     text: Text
     targets: list[TargetChange] = Field(default_factory=list)
     """Those that differ from the version it compares with."""
+
+
+class Caution(Part):
+    """A sentence beside the verdict: the data of a primary endpoint may mislead. `code`: of the finding."""
+
+    endpoint: str
+    code: str
+    text: Text
 
 
 class Change(Part):
@@ -355,9 +358,7 @@ class Evaluation(Part):
     unblinded: list[UnblindingSummary] | None = None
     """Endpoints that were blinded at first; None if no endpoint ever was."""
     looks: list[LookSummary] | None = None
-    """Looks planned or made before the end of the reporting period, in order of time; None if there is
-    none.
-    """
+    """Looks planned or made before the end of the reporting period, in order; None if there is none."""
     versions: list[VersionSummary] | None = None
     """Versions of the protocol, oldest first; None if none was ever locked."""
     causes: list[AsCause] | None = None
@@ -368,6 +369,7 @@ class Evaluation(Part):
     """
     afterwards: list[Afterwards] | None = None
     """None: the protocol was locked before the reporting period began, and not changed since."""
+    cautions: list[Caution] | None = None
     withdrawals: list[WithdrawalSummary] | None = None
     """Imports whose results were taken out of use before this evaluation; None if there is none."""
     sensors: list[SensorSummary] | None = None
@@ -375,9 +377,7 @@ class Evaluation(Part):
 
 
 def significant(value: Any, digits: int = 9) -> Any:
-    """`value` with every float in it rounded to `digits` significant digits; NaN and infinities become
-    None.
-    """
+    """`value` with its floats rounded to `digits` significant digits; NaN and infinities become None."""
     if isinstance(value, float):
         if not math.isfinite(value):
             return None
@@ -391,7 +391,8 @@ def significant(value: Any, digits: int = 9) -> Any:
 
 def document_of(evaluation: Evaluation) -> dict[str, Any]:
     """The evaluation as JSON values with 9 significant digits."""
-    document: dict[str, Any] = significant(evaluation.model_dump(mode="json", by_alias=True))
+    without = None if evaluation.cautions else {"cautions"}
+    document: dict[str, Any] = significant(evaluation.model_dump(mode="json", by_alias=True, exclude=without))
     return document
 
 

@@ -7,6 +7,7 @@ that somebody typed is lost.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -142,22 +143,34 @@ def _show_scalar(value: Any, zone: str) -> str | None:
         return (
             plain if plain and _take_scalar(plain, zone) == value else json.dumps(value, ensure_ascii=False)
         )
-    plain_list = isinstance(value, list) and all(isinstance(one, str) for one in value)
-    if isinstance(value, int | float) or plain_list:
+    if isinstance(value, int | float) or _is_plain_list(value):
         return json.dumps(value, ensure_ascii=False)
     return None
 
 
+def _is_plain_list(value: Any) -> bool:
+    """Whether it is a list of names, or of numbers."""
+    if not isinstance(value, list):
+        return False
+    return all(isinstance(one, str) for one in value) or all(_is_plain_number(one) for one in value)
+
+
+def _is_plain_number(value: Any) -> bool:
+    """Whether it is a number that JSON writes and reads as it is."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**_TOO_LONG
+
+
 def _take_scalar(text: str, zone: str) -> Any:
-    """A number, true or false, a list of names in brackets, a text in quotes, else the text."""
+    """A number, true or false, a list of names or of numbers in brackets, a text in quotes, else the text."""
     plain = text.strip()
     if plain.startswith(("[", '"')):
         try:
             found = json.loads(plain)
         except (ValueError, RecursionError):
             return plain
-        names = isinstance(found, list) and all(isinstance(one, str) for one in found)
-        return found if isinstance(found, str) or names else plain
+        return found if isinstance(found, str) or _is_plain_list(found) else plain
     if plain in ("true", "false"):
         return plain == "true"
     return take_number(plain)

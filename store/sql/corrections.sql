@@ -47,6 +47,18 @@ FROM correction c LEFT JOIN import i USING (import_id) JOIN datastream s USING (
 JOIN trial t ON t.trial_id = d.trial_id
 WHERE t.code = %(trial)s::text ORDER BY c.correction_id DESC LIMIT %(most)s::int;
 
+-- name: corrections_by_file
+-- Corrections of a trial up to a time that are in use, by datastream and file, in order of time.
+SELECT d.code || '/' || s.name AS datastream, c.file, c.reason, min(c.login) AS corrected_by, max(c.corrected_at) AS corrected_at,
+       min(c.phenomenon_time) AS first, max(c.phenomenon_time) AS last, count(*)::int AS results,
+       avg(c.new_result - c.old_result) AS moved
+FROM correction c LEFT JOIN import i USING (import_id) JOIN datastream s USING (datastream_id) JOIN device d USING (device_id)
+JOIN trial t ON t.trial_id = d.trial_id
+WHERE t.code = %(trial)s::text AND c.corrected_at <= %(before)s::timestamptz
+  AND (i.withdrawn_at IS NULL OR i.withdrawn_at > %(before)s::timestamptz)
+GROUP BY d.code, s.name, c.file, c.file_sha256, c.reason, c.import_id
+ORDER BY max(c.corrected_at), 1, c.file, c.reason, min(c.phenomenon_time);
+
 -- name: deployment_at
 -- The deployment of a device at a time, or the last one if no time is given; locked until the transaction ends.
 SELECT p.deployment_id, s.code AS site, p.position, lower(p.period) AS start, upper(p.period) AS end

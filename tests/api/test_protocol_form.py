@@ -232,6 +232,9 @@ def test_a_list_of_the_form_ends() -> None:
         ("measurements.0.interval", "900", 900),
         ("endpoints.0.filter.hours", "22:00 – 06:00", ["22:00", "06:00"]),
         ("endpoints.0.parameters.0.value", "0,8", 0.8),
+        ("endpoints.0.parameters.0.value", "[-127, 6553.5]", [-127, 6553.5]),
+        ("endpoints.0.parameters.0.value", "[1e999]", "[1e999]"),
+        ("endpoints.0.parameters.0.value", "[1, true]", "[1, true]"),
         ("endpoints.0.blinded", "false", False),
     ],
 )

@@ -20,7 +20,7 @@ from ingest.http import Answer, Post, Taker, posted
 from insitu.clock import SYSTEM
 from insitu.times import to_us
 from store.audit import audit, audit_problem
-from store.corrections import corrections
+from store.corrections import corrections, corrections_by_file
 from store.database import Connection, connect
 from store.ledger import recount
 from tests.fix_catalogue import START, SmallTrial
@@ -113,6 +113,10 @@ def test_a_correction_replaces_what_differs_keeps_what_was_and_asks_for_new_chec
     ]
     unchecked, latest = conn.execute("SELECT unchecked_from, result FROM datastream_latest").fetchone()
     assert (unchecked, latest) == (START + timedelta(minutes=45), 9.75)
+    (whole,) = corrections_by_file(conn, "t", SYSTEM.now())
+    assert (whole.datastream, whole.file, whole.results, whole.moved) == ("a/pm25", "corrected.csv", 2, 0.25)
+    assert (whole.first, whole.last) == (START + timedelta(minutes=45), START + timedelta(minutes=135))
+    assert corrections_by_file(conn, "t", whole.corrected_at - timedelta(seconds=1)) == []
     kept = corrections(conn, "t")
     assert [(c.old_result, c.new_result, c.reason, c.login, c.file) for c in kept] == [
         (9.5, 9.75, "the span was wrong", "lab", "corrected.csv"),

@@ -32,6 +32,7 @@ from trials.plan.reading import document_of as protocol_document
 from trials.plan.rules import Rules
 from trials.sentences import deviation
 from trials.series.inputs import (
+    CorrectionSummary,
     EarlierEvaluation,
     ErasureSummary,
     Placement,
@@ -413,6 +414,49 @@ def test_erased_results_of_a_planned_period_are_a_deviation(
     )
     given = replace(inputs(made, streams_of(made), now=END + DAY), erasures=[erased])
     assert [one.code for one in found(given)] == ["results_erased"] * told
+
+
+@pytest.mark.parametrize(
+    ("corrected", "seen", "measured", "code"),
+    [
+        (-0.5, [], 5, "corrected_after_lock"),
+        (-2, [], 5, None),
+        (30, [], 5, "corrected_after_lock"),
+        (30, [10], 5, "corrected_after_lock"),
+        (30, [25], 5, "corrected_after_result"),
+        (24, [25], 5, "corrected_after_lock"),
+        (30, [25, 28], 45, None),
+    ],
+)
+def test_results_that_were_replaced_after_the_lock_are_counted(
+    corrected: float, seen: list[int], measured: int, code: str | None
+) -> None:
+    """Days from the beginning; locked a day before it. The reporting period begins on day 20. A look at the
+    baseline shows nothing of it.
+    """
+    made = plan()
+    device = made.arms[0].devices[0]
+    one = CorrectionSummary(
+        datastream=f"{device}/no2",
+        file="again.csv",
+        reason="the span was wrong",
+        corrected_by="lab",
+        corrected_at=START + corrected * DAY,
+        first=START + measured * DAY,
+        last=START + (measured + 1) * DAY,
+        results=7,
+        moved=-2.5,
+    )
+    earlier = [EarlierEvaluation(START + day * DAY, "a" * 64, interim=True, blinded=False) for day in seen]
+    given = replace(inputs(made, streams_of(made), now=END + DAY), earlier=earlier)
+    own = [
+        stated
+        for stated in found(replace(given, corrections=[one]))
+        if stated.code not in {other.code for other in found(given)}
+    ]
+    assert [stated.code for stated in own] == ([] if code is None else [code])
+    assert all((stated.evidence["corrected"], stated.evidence["moved"]) == (7, -2.5) for stated in own)
+    assert found(replace(given, corrections=[one], rules=Rules(5))) == found(replace(given, rules=Rules(5)))
 
 
 @pytest.mark.parametrize("days", [-3.0, -2.0, -0.5, 0.0, 2.0, 2.5])

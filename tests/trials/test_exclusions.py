@@ -28,6 +28,7 @@ from tests.trials.world import (
 from trials.evaluation import Evaluation
 from trials.judge.compute import compute
 from trials.plan.reading import WrongProtocol, read_protocol
+from trials.plan.rules import Rules
 from trials.series.inputs import Placement, TrialInputs
 
 DAYS = 30
@@ -142,3 +143,33 @@ def test_a_stretch_is_taken_by_half_of_an_interval() -> None:
     opened = given(CLEANING)
     shifted = replace(opened.windows[0], start=START + 48 * HOUR + timedelta(minutes=20), declared_at=START)
     assert [one["intervals"] for one in told(compute(replace(opened, windows=[shifted])))] == [48]
+
+
+def said(evaluation: Evaluation) -> tuple[str, list[dict[str, Any]], list[str]]:
+    """Verdict, what it is with everything left in, and the sentences beside it."""
+    own = evaluation.endpoints[0]
+    turned = [dict(one.evidence) for one in own.findings if one.code == "exclusions_turn"]
+    return str(own.verdict), turned, [one.text.en for one in evaluation.cautions or []]
+
+
+def test_a_verdict_that_rests_on_what_was_left_out_says_so_beside_it() -> None:
+    """About 30 with two days of 90 among thirty: 34 on average, with a limit of 33."""
+    found = given(CLEANING)
+    limit = endpoint(
+        "limit_compliance", [criterion("mean", high=33.0)], arms=["candidate"], parameters={"u_meas": 0.1}
+    )
+    strict = protocol(limit, periods=PERIODS, exclusions=[CLEANING])
+    turned = replace(found, protocol=strict)
+    verdict, evidence, beside = said(compute(turned))
+    assert (verdict, evidence) == ("met", [{"intervals": 48, "verdict_left_in": "inconclusive"}])
+    assert beside == [
+        "Nitrogen dioxide: 48 planned intervals were left out for events. With them the verdict would be "
+        "another."
+    ]
+    assert said(compute(replace(turned, rules=Rules(5)))) == ("met", [], [])
+    assert said(compute(replace(turned, windows=[])))[1] == []
+    far = endpoint(
+        "limit_compliance", [criterion("mean", high=80.0)], arms=["candidate"], parameters={"u_meas": 0.1}
+    )
+    lax = replace(found, protocol=protocol(far, periods=PERIODS, exclusions=[CLEANING]))
+    assert said(compute(lax)) == ("met", [], [])

@@ -5,7 +5,7 @@ stamps.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import numpy as np
 import pytest
@@ -65,6 +65,12 @@ def test_the_bounds_of_a_range_belong_to_it() -> None:
 
 def test_small_negative_results_pass_where_the_range_allows_them() -> None:
     assert check("gross_range", [0, 1], [-0.4, 0.4], fail_low=-5, fail_high=100) == [P, P]
+
+
+def test_a_code_fails_also_where_a_conversion_moved_its_last_digit() -> None:
+    fahrenheit = (185.0 - 32) / 1.8  # 85.00000000000001
+    results = [85, fahrenheit, 85.001, -127, 127, 0, 1e-10]
+    assert check("codes", list(range(7)), results, values=[85, -127, 0]) == [F, F, P, F, P, F, F]
 
 
 def test_a_single_result_that_stands_out_on_one_side_is_a_spike() -> None:
@@ -208,6 +214,7 @@ def test_a_check_planned_twice_applies_twice() -> None:
         ("gross_range", {"fail_low": 0, "fail_high": float("nan")}, "Check gross_range: fail_high"),
         ("spike", {"suspect_by": 20, "fail_by": 10}, "suspect_by must not be larger than fail_by"),
         ("flat_line", {"suspect_s": 20, "fail_s": 10}, "suspect_s must not be longer than fail_s"),
+        ("codes", {"values": []}, "Check codes: values: List should have at least 1 item"),
         ("flat_line", {"suspect_s": 1, "fail_s": 2, "eps": 1}, "Check flat_line: eps: Extra inputs"),
     ],
 )
@@ -234,6 +241,8 @@ every_check = pytest.mark.parametrize("name", [*CHECKS, SEVERAL])
 def guess(field: FieldInfo) -> st.SearchStrategy[Any]:
     kind = field.annotation
     assert kind is not None
+    if get_origin(kind) is list:
+        return st.lists(NUMBERS, min_size=1, max_size=3)
     return NUMBERS if float in (kind, *get_args(kind)) else st.from_type(kind)
 
 

@@ -16,9 +16,11 @@ import pytest
 from insitu.errors import CorrectInput, NotFound
 from insitu.model import Observation, Verdict
 from insitu.times import to_us
+from store.corrections import Correction, correct
 from store.database import Connection
 from store.observations import merge, series
 from store.quality import flags_of
+from store.read.progress import list_evaluations
 from tests.examples import some_of
 from tests.fix_catalogue import START, SmallTrial
 from tests.fix_running import receive, results
@@ -112,6 +114,33 @@ def test_a_package_from_the_database_agrees_with_itself(
     conn: Connection, evaluated: int, tmp_path: Path
 ) -> None:
     write(conn, evaluated, tmp_path / "package", key=None)
+    checks = verify(tmp_path / "package")
+    assert [(check.name, check.lines) for check in checks if not check.ok] == []
+
+
+def test_results_that_were_replaced_after_a_result_are_told_and_the_package_agrees(
+    conn: Connection, catalogue: SmallTrial, evaluated: int, tmp_path: Path
+) -> None:
+    """Thirty hours of the reporting period become a code for an error, which stands beside the verdict, also
+    in the list of evaluations.
+    """
+    stream, first = catalogue.datastreams["a", "pm25"], START + 25 * DAY
+    replaced = [
+        Observation(stream, to_us(first + hour * HOUR), -49.9, to_us(END), 4) for hour in range(0, 60, 2)
+    ]
+    found = Correction("t", "lab", "the logger was right", "again.csv", "a" * 64)
+    assert correct(conn, replaced, correction=found, now=END + 2 * DAY) == 30
+    check_quality(conn, "t", now=END + 2 * DAY)
+    number, evaluation = evaluate_trial(conn, "t", now=END + 3 * DAY, login="judge", simulated=False)
+    (told,) = [one.evidence for one in evaluation.deviations if one.code == "corrected_after_result"]
+    assert (told["corrected"], told["datastream"], told["file"]) == (30, "a/pm25", "again.csv")
+    assert isinstance(told["moved"], float)
+    assert told["moved"] < -50
+    assert evaluation.cautions is not None
+    (head,) = [one for one in list_evaluations(conn, "t") if one.evaluation_id == number]
+    assert [text["en"] for text in head.afterwards] == [one.text.en for one in evaluation.cautions]
+    assert "30 of " in head.afterwards[0]["en"]
+    write(conn, number, tmp_path / "package", key=None)
     checks = verify(tmp_path / "package")
     assert [(check.name, check.lines) for check in checks if not check.ok] == []
 

@@ -24,6 +24,7 @@ from trials.designs.placebo import (
 )
 from trials.designs.question import Answer, Known, Question, line, too_wide
 from trials.designs.rehearsal import Rehearsal, Seen, candidate_days, of_days
+from trials.designs.trends import Span, note_trend
 from trials.evaluation import Estimate
 from trials.sentences import finding
 from trials.statement import Kind, Sentence
@@ -145,7 +146,31 @@ def difference_of_periods(
         p.mean > CLEARLY * p.standard_error for p in (periods.before, periods.after)
     ):
         result.statistics.append(_ratio(periods, n, n_effective))
+    _trends(question, result, periods, before, after)
     return periods
+
+
+def _trends(
+    question: Question,
+    result: Answer,
+    periods: Difference,
+    before: tuple[Days, Floats],
+    after: tuple[Days, Floats],
+) -> None:
+    """Notes the trend of each period, with the effect and the ratio at either end of it."""
+    was, now = periods.before.mean, periods.after.mean
+    has_ratio = any(known.statistic == "ratio" for known in result.statistics)
+    baseline = {"effect": lambda off: now - (was + off)} | (
+        {"ratio": lambda off: now / (was + off) if was + off > 0 else np.inf} if has_ratio else {}
+    )
+    reporting = {"effect": lambda off: now + off - was} | (
+        {"ratio": lambda off: (now + off) / was} if has_ratio else {}
+    )
+    for name, mean, (days, values), ends in (
+        ("baseline", periods.before, before, baseline),
+        ("reporting", periods.after, after, reporting),
+    ):
+        note_trend(question, result, name, mean, Span.of(days, days[np.isfinite(values)]), ends)
 
 
 def _hac(question: Question, result: Answer, periods: Difference, before: Floats, after: Floats) -> None:

@@ -121,12 +121,12 @@ def find_move(
             move = Move(
                 steps, int(numbers[part][0]), int(numbers[part][-1]), gained / total if total else 0.0
             )
-            if (best is None or move.gained > best.gained) and _is_sure(gains[part], level):
+            if (best is None or move.gained > best.gained) and is_sure(gains[part], level):
                 best = move
     return best
 
 
-def _is_sure(values: Floats, level: float) -> bool:
+def is_sure(values: Floats, level: float) -> bool:
     """Whether the mean of these day values lies above 0, by a t whose error is wider where neighbours
     resemble each other.
     """

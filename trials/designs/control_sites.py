@@ -13,6 +13,7 @@ from insitu.model import PeriodName
 from trials.designs.before_after import difference_of_periods, effect_so_far
 from trials.designs.design import BOTH, EFFECT, Design, named
 from trials.designs.devices import DEVICE_EXPLAINS, TIPPING_DEVICE
+from trials.designs.exchanged import NAMES_EXCHANGED, exchanged
 from trials.designs.other_choices import BLOCK_LENGTH, HAC
 from trials.designs.placebo import WHOLE, check_placebo, is_decided
 from trials.designs.question import Answer, Question, line
@@ -80,6 +81,9 @@ def answer(question: Question) -> Answer:
     units = min(len(question.arm(role, PeriodName.REPORTING)) for role in ("candidate", "control"))
     if units < ENOUGH_SITES:
         result.findings.append(FEW_SITES.state(units=units))
+    names = list(exchanged(question))
+    result.findings += names
+    result.is_open = bool(names)
     result.statistics = [
         known for known in result.statistics if known.statistic == "effect"
     ]  # a ratio of differences means nothing
@@ -161,7 +165,15 @@ DESIGN = Design(
     periods=BOTH,
     statistics=named(EFFECT),
     function=answer,
-    sentences=(BASELINE_TREND, TREND_EXPLAINS, FEW_SITES, PLACEBO, DEVICE_EXPLAINS, TIPPING_DEVICE),
+    sentences=(
+        BASELINE_TREND,
+        TREND_EXPLAINS,
+        FEW_SITES,
+        PLACEBO,
+        DEVICE_EXPLAINS,
+        TIPPING_DEVICE,
+        NAMES_EXCHANGED,
+    ),
     other_choices=BLOCK_LENGTH | HAC,
     lines={
         "treated_baseline": "treated",

@@ -17,6 +17,7 @@ from trials.designs import directions
 from trials.designs.design import REPORTING, Design, Statistic, named
 from trials.designs.other_choices import BLOCK_LENGTH, block_lengths, of_mean
 from trials.designs.question import Answer, Known, Question, line, too_wide
+from trials.designs.trends import Span, note_trend
 from trials.sentences import finding
 from trials.statistics.intervals import MIN_DAYS, DayJackknife, OfSums, varies
 
@@ -57,26 +58,25 @@ def answer(question: Question) -> Answer:
     if not result.blocked and not varies(differences[kept] + float(np.abs(candidate[kept]).max())):
         result.findings.append(finding("identical_units", arm=arms["candidate"]))
     if not result.blocked:
-        _statistics(question, result, days[kept], differences[kept], middle=(days[0] + days[-1]) / 2)
+        _statistics(question, result, days[kept], differences[kept], Span.of(days, days[kept]))
     return result
 
 
-def _statistics(
-    question: Question, result: Answer, days: NDArray[np.int64], d: Floats, *, middle: float
-) -> None:
+def _statistics(question: Question, result: Answer, days: NDArray[np.int64], d: Floats, span: Span) -> None:
     if question.scale.is_circular:
         sums = directions.sums_of(days, days, d, question.scale)
         lengths = block_lengths(len(days))
         counts = {"days": len(days)}
         directions.add_direction(
-            question, result, "difference", days, sums, lengths, counts=counts, middle=middle
+            question, result, "difference", days, sums, lengths, counts=counts, middle=span.middle
         )
         return
     unit = question.endpoint.unit
-    found = question.inference.mean(days, d, middle)
+    found = question.inference.mean(days, d, span.middle)
     too_wide(question, result, found, "reporting", "difference")
     if found.has_trend(question.level):
         result.findings.append(finding("trend_in_period", period="reporting", slope=found.slope))
+    note_trend(question, result, "reporting", found, span, {"difference": lambda off: found.mean + off})
     result.statistics.append(
         Known(
             "difference",

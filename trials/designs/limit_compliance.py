@@ -16,6 +16,7 @@ from trials.designs.design import REPORTING, Design, Statistic, named
 from trials.designs.other_choices import BLOCK_LENGTH, block_lengths, of_sums
 from trials.designs.question import Answer, Known, Question, line, too_wide
 from trials.designs.rehearsal import Rehearsal, Seen, of_answer
+from trials.designs.trends import Span, note_trend
 from trials.plan.endpoint import Endpoint
 from trials.sentences import finding
 from trials.statement import Kind, Sentence
@@ -72,6 +73,8 @@ def answer(question: Question) -> Answer:
     too_wide(question, result, jack.spread, "reporting")
     if jack.spread.has_trend(question.level):
         result.findings.append(finding("trend_in_period", period="reporting", slope=jack.spread.slope))
+    ends = {"mean": lambda off: jack.estimate + off}
+    note_trend(question, result, "reporting", jack.spread, Span.of(days, days[kept]), ends)
 
     known = _mean(jack, u_meas, question.endpoint.unit, int(kept.sum()))
     result.statistics.append(known)

@@ -318,6 +318,17 @@ class Known:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """A trend within a period that shows."""
+
+    period: str
+    slope: float
+    """Of the day values, per day."""
+    values: Mapping[str, tuple[float, float]]
+    """Statistic → its value if the period were as a straight line has its beginning, or its end."""
+
+
 @dataclass(slots=True)
 class Answer:
     """The answer of a design. If it cannot be evaluated, `statistics` is empty and `findings` says why."""
@@ -331,6 +342,7 @@ class Answer:
     """The question on plain arrays (`designs.ask`); None in an evaluation, which has its inputs."""
     is_open: bool = False
     """A finding says why what its intervals decide stays open all the same."""
+    trends: list[Trend] = field(default_factory=list)
 
     def statistic(self, name: str) -> Known:
         """The statistic of that name. CorrectInput lists the statistics, or the findings that block them."""

@@ -8,6 +8,7 @@ sensitivity. error = candidate − reference.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,10 @@ from insitu.arrays import Floats
 from insitu.model import PeriodName
 from trials.designs import directions, other_choices
 from trials.designs.clocks import clock_findings
+from trials.designs.daily_checks import DAILY_CHECK, daily_checks
 from trials.designs.design import REPORTING, Design, Statistic, named
 from trials.designs.question import Answer, Known, Question, line, too_wide
+from trials.designs.trends import Span, note_trend
 from trials.evaluation import Pair
 from trials.sentences import finding
 from trials.series.slots import Unit, mean_of_units
@@ -91,6 +94,7 @@ def _lines(question: Question, result: Answer, days: Ints, numbers: Ints, y: Flo
     sums = _sums(days, numbers, y, x)
     shift = (float(x.mean()), float(y.mean()))
     zero = not question.rules.every_scale or not question.scale.is_level
+    wanted = {criterion.statistic for criterion in question.endpoint.criteria}
     for name, statistic, scale in [*_statistics(shift), *_at_limit(question, shift)]:
         if name == "nrmse" and not _ratio_scale(sums, shift[0]):
             continue
@@ -119,6 +123,9 @@ def _lines(question: Question, result: Answer, days: Ints, numbers: Ints, y: Flo
             basis=jack,
         )
         result.statistics.append(known)
+        if scale is IDENTITY and name in wanted:
+            ends = {name: partial(float.__add__, jack.estimate)}
+            note_trend(question, result, "reporting", jack.spread, Span.of(numbers, numbers), ends)
         if not question.bare:
             _bootstrapped(question, result, known, sums, statistic)
             other_choices.of_sums(question, result, known, sums, statistic, (2 * _block(len(numbers)),))
@@ -203,12 +210,17 @@ def _pairs(question: Question, candidates: list[Unit], references: list[Unit]) -
 
 
 def _clocks(question: Question, candidates: list[Unit], references: list[Unit]) -> Iterator[Statement]:
-    """A doubt if a candidate agrees better with the references when it is moved in time."""
+    """Doubts if a candidate agrees better with the references when it is moved in time, or if they depart
+    from it at the same time of every day.
+    """
     days, (of_candidates, of_references) = question.on_grid(candidates, references)
     reference = mean_of_units(of_references, share=0.0, scale=question.scale)
     beside = question.endpoint.arms["reference"]
+    yield from daily_checks(question, days, of_candidates, reference, beside)
     named = zip(candidates, of_candidates, strict=True)
-    return clock_findings(question, days, [(unit.name, beside, values, reference) for unit, values in named])
+    yield from clock_findings(
+        question, days, [(unit.name, beside, values, reference) for unit, values in named]
+    )
 
 
 def _sums(days: Ints, numbers: Ints, y: Floats, x: Floats) -> Floats:
@@ -336,7 +348,7 @@ DESIGN = Design(
         Statistic("reu", "relative expanded uncertainty at the limit value", unit="%", needs_zero=True),
     ),
     function=answer,
-    sentences=(NO_OVERLAP,),
+    sentences=(NO_OVERLAP, DAILY_CHECK),
     other_choices={
         **other_choices.DAY_BOOTSTRAP,
         **other_choices.BLOCK_LENGTH,

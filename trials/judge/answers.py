@@ -11,6 +11,7 @@ from trials.designs import DESIGNS, Answer, Question
 from trials.evaluation import MissingSummary
 from trials.judge.gate import captured_days, is_captured
 from trials.judge.missing import missingness, survive
+from trials.judge.trends import trend_findings
 from trials.judge.verdicts import left_open, verdict_of
 from trials.plan.parts import WORST_PERCENTILE
 from trials.sentences import finding
@@ -44,7 +45,8 @@ def judged(answer: Answer, *, worst_percentile: float = WORST_PERCENTILE, tell: 
 
     survived = survive(bare, verdict, judge, worst_percentile, tell=tell)
     common = missingness(bare) if tell and survived.summary is not None else []
-    return Judged(survived.verdict, survived.findings + common, survived.summary)
+    moving = list(trend_findings(question.endpoint, answer, question.level, survived.verdict))
+    return Judged(survived.verdict, survived.findings + common + moving, survived.summary)
 
 
 def _verdict(question: Question, answer: Answer) -> Verdict:

@@ -21,19 +21,22 @@ from trials.evaluation import (
     WindowSummary,
 )
 from trials.judge.afterwards import Record, record
+from trials.judge.cautions import cautions
 from trials.judge.choices import Choice, choices
 from trials.judge.code import code_versions
 from trials.judge.completion import patterns_of
 from trials.judge.crowded import crowded_findings
 from trials.judge.deviations import deviations, swaps
-from trials.judge.exclusions import exclusion_findings
+from trials.judge.exclusions import beside_exclusions, exclusion_findings, is_asked, left_in
 from trials.judge.experimental_units import Units
 from trials.judge.gate import check_gate
 from trials.judge.looks import is_early, looks, planned_days, so_far
 from trials.judge.missing import Survival, missingness, survive
 from trials.judge.older_rules import without_counts
+from trials.judge.piles import beside_piles, otherwise, piles_of
 from trials.judge.scales import scale_findings
 from trials.judge.summaries import stream_summary
+from trials.judge.trends import trend_findings
 from trials.judge.verdicts import DECIDED, Rule, at_the_end, judged, left_open, verdict_of
 from trials.judge.versions import summaries
 from trials.plan import profiles
@@ -104,6 +107,7 @@ def _compute(inputs: TrialInputs, whole: Future[str], of_streams: Mapping[str, F
         unblinded=[UnblindingSummary(**asdict(one)) for one in inputs.unblinded] or None,
         looks=found_looks or None,
         versions=summaries(inputs.versions) or None,
+        cautions=list(cautions(endpoints)) or None,
         after_the_fact=(found is not None and found.qualifies(verdict)) or None,
         afterwards=(found.sentences or None) if found else None,
         withdrawals=inputs.withdrawals or None,
@@ -140,7 +144,8 @@ def _judged_endpoints(
 
     @cache
     def at(number: int, level: float) -> EndpointResult:
-        return _endpoint(units, planned[number], gate, gate_findings, level)
+        found = _endpoint(units, planned[number], gate, gate_findings, level)
+        return _asked_otherwise(units, planned[number], found, level)
 
     planned, confidence = units.inputs.protocol.endpoints, units.inputs.protocol.confidence
     levels = {number: confidence for number, endpoint in enumerate(planned) if endpoint.rank != "secondary"}
@@ -149,6 +154,25 @@ def _judged_endpoints(
         secondary, 1 - confidence, lambda number, level: at(number, level).verdict in DECIDED
     )
     return [at(number, levels[number]) for number in range(len(planned))]
+
+
+def _asked_otherwise(
+    units: Units, endpoint: Endpoint, result: EndpointResult, level: float
+) -> EndpointResult:
+    """The result beside the one in which piles of one value are others, and the one with all that was left
+    out. A look is no verdict, and is not asked; nor is what is withheld.
+    """
+    if result.blinded or units.inputs.whole is not None:
+        return result
+
+    def other(inputs: TrialInputs) -> EndpointResult:
+        others = Units(inputs)
+        return _endpoint(others, endpoint, *check_gate(others), level)
+
+    if is_asked(units.inputs, result):
+        result = beside_exclusions(result, other(left_in(units.inputs)))
+    piles = piles_of(units, endpoint)
+    return beside_piles(result, piles, other(otherwise(units.inputs, piles))) if piles else result
 
 
 def _endpoint(
@@ -172,8 +196,8 @@ def _endpoint(
     if blinded:
         findings.append(finding("blinded"))
     answer = Answer()
-    is_asked = not any(f.severity == "blocking" for f in findings)
-    if is_asked:
+    is_open = not any(f.severity == "blocking" for f in findings)
+    if is_open:
         answer = _answer(units, endpoint, level)
         findings += answer.findings
     blocked = any(f.severity == "blocking" for f in findings)
@@ -181,9 +205,11 @@ def _endpoint(
     results, verdict, more = verdict_of(endpoint, known, level, blocked=blocked, rule=_rule(inputs, endpoint))
     verdict = left_open(answer, verdict)
     survived = Survival(verdict, [])
-    if inputs.rules.judge_missing and is_asked:
+    if inputs.rules.judge_missing and is_open:
         survived = _survival(units, endpoint, level, verdict)
         verdict, findings = survived.verdict, findings + survived.findings
+    if inputs.whole is None:
+        findings += trend_findings(endpoint, answer, level, verdict)
     if inputs.whole is not None and verdict is Verdict.NOT_MET:
         harmful = [c.estimate for c in results if c.verdict is verdict and c.estimate]
         more += [finding("stop_for_harm", statistic=e.statistic, low=e.low, high=e.high) for e in harmful]

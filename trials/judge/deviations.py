@@ -19,6 +19,7 @@ from trials import quality
 from trials.designs import DESIGNS
 from trials.evaluation import LookSummary
 from trials.judge.at_the_change import touched_at_the_change
+from trials.judge.corrections import corrected_afterwards
 from trials.judge.looks import is_missed
 from trials.judge.versions import parsed, summaries
 from trials.plan.parts import Arm
@@ -43,6 +44,7 @@ def deviations(inputs: TrialInputs, looks: Sequence[LookSummary]) -> list[Statem
     found = [*_of_lock(inputs), *_of_unblinding(inputs), *_of_swaps_and_windows(inputs)]
     found += [*_of_versions(inputs), *_of_looks(inputs, looks), *_of_evaluation(inputs), *_of_devices(inputs)]
     found += _of_erasures(inputs)
+    found += corrected_afterwards(inputs)
     found += touched_at_the_change(inputs)
     found += [
         one for stream in sorted(inputs.streams, key=lambda s: s.key()) for one in _of_stream(inputs, stream)

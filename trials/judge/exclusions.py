@@ -7,18 +7,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Final
 
 from insitu.arrays import Bools
+from trials.evaluation import EndpointResult
+from trials.judge.verdicts import DECIDED
 from trials.plan.endpoint import Endpoint
 from trials.plan.parts import ExclusionRule
 from trials.sentences import finding
 from trials.series.aggregate import within
 from trials.series.inputs import TrialInputs, WindowInput
 from trials.series.slots import Calendar
-from trials.statement import Statement
+from trials.statement import Sentence, Statement
 
+EXCLUSIONS_TURN: Final = Sentence(
+    "exclusions_turn",
+    "warning",
+    "With the {intervals} planned intervals that were left out for events, the verdict would be "
+    "“{verdict_left_in}”. Ask whether each event was what its window says, and who declared it.",
+)
 Stretch = tuple[datetime, datetime | None]
 
 
@@ -80,3 +90,28 @@ def exclusion_findings(inputs: TrialInputs, endpoint: Endpoint) -> Iterator[Stat
                         event=event,
                         intervals=count,
                     )
+
+
+# -- what they decide
+
+
+def is_asked(inputs: TrialInputs, result: EndpointResult) -> bool:
+    """Whether a decided verdict rests on what was left out. Rules 6."""
+    left_out_any = any(one.code == "left_out_as_planned" for one in result.findings)
+    return inputs.rules.ask_exclusions and left_out_any and result.verdict in DECIDED
+
+
+def left_in(inputs: TrialInputs) -> TrialInputs:
+    """The same inputs without rules that leave anything out."""
+    return replace(inputs, protocol=inputs.protocol.model_copy(update={"exclusions": []}))
+
+
+def beside_exclusions(result: EndpointResult, other: EndpointResult) -> EndpointResult:
+    """The result, with a warning if `other`, in which nothing is left out, has another verdict."""
+    if other.verdict is result.verdict:
+        return result
+    counts = [one.evidence["intervals"] for one in result.findings if one.code == "left_out_as_planned"]
+    told = EXCLUSIONS_TURN.state(
+        intervals=sum(count for count in counts if isinstance(count, int)), verdict_left_in=str(other.verdict)
+    )
+    return result.model_copy(update={"findings": [*result.findings, told]})

@@ -16,6 +16,7 @@ from insitu.times import to_rfc3339
 from trials.evaluation import GapSummary, SensorSummary, WithdrawalSummary
 from trials.plan.rules import RULES_1
 from trials.series.inputs import (
+    CorrectionSummary,
     EarlierEvaluation,
     ErasureSummary,
     Placement,
@@ -107,6 +108,7 @@ class Catalogue(_Part):
     withdrawals: list[WithdrawalSummary] = []
     sensors: list[SensorSummary] = []
     erasures: list[ErasureSummary] = []
+    corrections: list[CorrectionSummary] = []
     earlier_evaluations: list[Earlier] = []
     versions: list[Version] = []
 
@@ -190,6 +192,7 @@ def catalogue_document(inputs: TrialInputs) -> dict[str, Any]:
         "withdrawals": _dumped(inputs.withdrawals),
         "sensors": _dumped(inputs.sensors),
         **({"erasures": _dumped(inputs.erasures)} if inputs.erasures else {}),
+        **({"corrections": _dumped(inputs.corrections)} if inputs.corrections else {}),
         "earlier_evaluations": [_plain(asdict(e)) for e in inputs.earlier],
         "versions": [
             {"version": v.version, "locked_at": to_rfc3339(v.locked_at), "sha256": v.sha256}

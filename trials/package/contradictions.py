@@ -74,13 +74,19 @@ def _acts(inputs: TrialInputs) -> Iterator[tuple[str, datetime]]:
         yield f"{one.endpoint} was unblinded", one.at
     for earlier in inputs.earlier:
         yield "an earlier evaluation was made", earlier.at
+    yield from _acts_on_results(inputs)
+    for gap in inputs.gaps:
+        yield f"a gap of {gap.device} ended", gap.end
+
+
+def _acts_on_results(inputs: TrialInputs) -> Iterator[tuple[str, datetime]]:
     for withdrawal in inputs.withdrawals:
         yield f"import {withdrawal.import_id} was made", withdrawal.imported_at
         yield f"import {withdrawal.import_id} was withdrawn", withdrawal.withdrawn_at
     for erasure in inputs.erasures:
         yield f"erasure {erasure.erasure_id} was made", erasure.erased_at
-    for gap in inputs.gaps:
-        yield f"a gap of {gap.device} ended", gap.end
+    for correction in inputs.corrections:
+        yield f"{correction.datastream} was corrected by {correction.file}", correction.corrected_at
 
 
 def _backwards(inputs: TrialInputs) -> Iterator[str]:
@@ -101,6 +107,8 @@ def _spans(inputs: TrialInputs) -> Iterator[tuple[str, datetime | None, datetime
         yield f"the use of import {withdrawal.import_id}", withdrawal.imported_at, withdrawal.withdrawn_at
     for erasure in inputs.erasures:
         yield f"the span of erasure {erasure.erasure_id}", erasure.start, erasure.end
+    for correction in inputs.corrections:
+        yield f"a correction of {correction.datastream}", correction.first, correction.last
     for stream in inputs.streams:
         for place in stream.placements:
             yield f"a deployment of {stream.key()}", place.start, place.end

@@ -90,6 +90,7 @@ def read_package(contents: Contents) -> Package:
         withdrawals=facts.withdrawals,
         sensors=facts.sensors,
         erasures=facts.erasures,
+        corrections=facts.corrections,
         simulated=facts.simulated_time,
         now=facts.evaluated_at,
         rules=Rules(facts.rules),

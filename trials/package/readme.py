@@ -7,6 +7,7 @@ from typing import Final
 
 from insitu.model import Verdict
 from trials.evaluation import Evaluation
+from trials.judge.cautions import beside_the_verdict
 
 README: Final = files(__package__).joinpath("readme.md").read_text("utf-8")
 """A template: trial, result in both languages, sha256 and version of the evaluation."""
@@ -37,5 +38,5 @@ def _result(evaluation: Evaluation, language: int) -> str:
     word = (_INTERIM if evaluation.interim else _WORDS[evaluation.verdict])[language]
     if evaluation.after_the_fact and not evaluation.interim:
         word = _QUALIFIED[language].format(verdict=word)
-    sentences = [(one.text.en, one.text.fr)[language] for one in evaluation.afterwards or []]
+    sentences = [(text.en, text.fr)[language] for text in beside_the_verdict(evaluation)]
     return " ".join([f"**{word}**.", *sentences])

@@ -175,6 +175,38 @@ class Rules:
         return self.version >= 6
 
     @property
+    def ask_piles(self) -> bool:
+        """An evaluation tells where results have one exact value far too often, and a verdict that turns
+        without them stays open. Before rules 6 the end of a range, or a code for an error, was a value.
+        """
+        return self.version >= 6
+
+    @property
+    def ask_exclusions(self) -> bool:
+        """An evaluation tells where a verdict rests on what rules for events leave out."""
+        return self.version >= 6
+
+    @property
+    def ask_daily_checks(self) -> bool:
+        """An evaluation tells where a reference departs from the devices at the same time of every day."""
+        return self.version >= 6
+
+    @property
+    def ask_names(self) -> bool:
+        """A verdict beside controls stays open where two devices seem to have exchanged their names."""
+        return self.version >= 6
+
+    @property
+    def tell_corrected(self) -> bool:
+        """An evaluation tells which results were replaced after the lock, or when results had been seen."""
+        return self.version >= 6
+
+    @property
+    def tell_trends(self) -> bool:
+        """An evaluation tells where a trend within a period reaches across a bound."""
+        return self.version >= 6
+
+    @property
     def tell_counts(self) -> bool:
         """An estimate tells days, pairs and units apart."""
         return self.version >= 2

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from insitu.errors import CorrectInput
 from insitu.model import Flag
-from trials.quality import flat_line, gross_range, spike, time_syntax
+from trials.quality import codes, flat_line, gross_range, spike, time_syntax
 from trials.quality.parameters import Parameters
 
 Flags = NDArray[np.int8]
@@ -43,6 +43,7 @@ CHECKS: dict[str, Check] = {
     for check in (
         Check("time_syntax", time_syntax.TimeSyntax, time_syntax.run, time_syntax.reach_s),
         Check("gross_range", gross_range.GrossRange, gross_range.run),
+        Check("codes", codes.Codes, codes.run),
         Check("spike", spike.Spike, spike.run, spike.reach_s),
         Check("flat_line", flat_line.FlatLine, flat_line.run, flat_line.reach_s),
     )

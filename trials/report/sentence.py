@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from trials.designs import DESIGNS, clocks, early_look
+from trials.designs import DESIGNS, clocks, early_look, trends
+from trials.judge import corrections, exclusions, piles
 from trials.sentences import SHARED
 from trials.statement import Kind, Sentence, Statement, Value
 
@@ -20,7 +21,14 @@ def sentences(kind: Kind) -> Iterator[Sentence]:
         reason = design.reason_not_foretold
         if reason is not None and reason.kind is kind:
             yield reason
-    shared = (*clocks.SENTENCES, *early_look.SENTENCES)
+    shared = (
+        *clocks.SENTENCES,
+        *early_look.SENTENCES,
+        trends.TREND_TURNS,
+        *piles.SENTENCES,
+        *corrections.SENTENCES,
+        exclusions.EXCLUSIONS_TURN,
+    )
     yield from (sentence for sentence in shared if sentence.kind is kind)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from trials.evaluation import EndpointResult, Estimate, Evaluation
+from trials.judge.cautions import beside_the_verdict
 from trials.plan.endpoint import Endpoint
 from trials.report.labels import counted, day_value, is_plain
 from trials.report.sentence import rounded, sentence_of
@@ -26,7 +27,7 @@ def summary(evaluation: Evaluation) -> str:
         f"{evaluation.trial}: {_word(evaluation)}"
         + (" (interim look: not a verdict)" if evaluation.interim else "")
     ]
-    lines += [f"  {one.text.en}" for one in evaluation.afterwards or []]
+    lines += [f"  {text.en}" for text in beside_the_verdict(evaluation)]
     for endpoint in evaluation.endpoints:
         planned = next(
             Endpoint.model_validate(e) for e in evaluation.protocol["endpoints"] if e["name"] == endpoint.name

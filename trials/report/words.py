@@ -13,6 +13,7 @@ VERDICT_WORDS: dict[Verdict, str] = {
 CHOICE_WORDS = {
     "suspect_included": "suspect observations included",
     "leave_out": "without",
+    "piles_otherwise": "results piled at one value as others",
     "leave_out_site": "without site",
 }
 """Other choices that every design has; each design has words for its own."""
@@ -57,6 +58,10 @@ WORDS = {
     "serial": "Serial number",
     "calibrated": "Calibrated",
     "calibration": "Calibration",
+    "lowest": "the lowest value",
+    "highest": "the highest value",
+    "zero": "zero",
+    "apart": "apart from all others",
     "evaluated_at": "Evaluated at",
     "role": "Role",
     "about": "About",

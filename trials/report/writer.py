@@ -142,6 +142,8 @@ class Writer:
             return self.reader.written_moment(datetime.fromisoformat(value))
         if name == "statistic":
             return self.statistic(value)
+        if name.startswith("verdict_"):
+            return self.verdict(Verdict(value), None).lower()
         if name == "unit":
             return self.unit(value)
         return self._(WORDS.get(value, value))

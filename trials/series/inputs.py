@@ -125,6 +125,22 @@ class ErasureSummary(Part):
     results: int
 
 
+class CorrectionSummary(Part):
+    """Results of a datastream, measured from `first` to `last`, that one file replaced."""
+
+    datastream: str
+    file: str
+    reason: str
+    corrected_by: str
+    corrected_at: datetime
+    """The last of them."""
+    first: datetime
+    last: datetime
+    results: int
+    moved: float
+    """Mean of new − old."""
+
+
 @dataclass(frozen=True, slots=True)
 class EarlierEvaluation:
     """An evaluation that was made before this one."""
@@ -175,6 +191,8 @@ class TrialInputs:
     """Of the devices of `streams`, by device in order of time."""
     erasures: list[ErasureSummary] = field(default_factory=list)
     """Results that were erased before, in order of the erasures."""
+    corrections: list[CorrectionSummary] = field(default_factory=list)
+    """Results that were replaced before, in order of time."""
     rules: Rules = field(default_factory=Rules)
     """By which it is computed: the newest, unless it recomputes an older evaluation."""
 

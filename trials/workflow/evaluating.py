@@ -12,6 +12,7 @@ from store import trials as store_trials
 from store.catalogue.trials import get_trial, move_trial
 from store.database import Connection
 from trials.evaluation import Evaluation, document_of
+from trials.judge.cautions import beside_the_verdict
 from trials.judge.changes import causes, changes
 from trials.judge.compute import compute
 from trials.plan.reading import canonical
@@ -63,7 +64,7 @@ def keep(
         interim=evaluation.interim,
         blinded=bool(evaluation.blinded),
         after_the_fact=bool(evaluation.after_the_fact),
-        afterwards=[one.text.model_dump() for one in evaluation.afterwards or []],
+        afterwards=[text.model_dump() for text in beside_the_verdict(evaluation)],
         inputs_sha256=evaluation.inputs_sha256,
         sha256=sha256,
         document=document.decode(),

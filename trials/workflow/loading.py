@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -18,6 +18,7 @@ from store.catalogue.sensors import list_trial_sensors
 from store.catalogue.sites import list_sites
 from store.catalogue.trials import get_trial
 from store.catalogue.windows import list_windows
+from store.corrections import corrections_by_file
 from store.database import Connection
 from store.erasures import erased_results
 from store.imports import list_withdrawals
@@ -34,6 +35,7 @@ from trials.plan.protocol import Protocol
 from trials.plan.reading import read_protocol
 from trials.plan.rules import Rules
 from trials.series.inputs import (
+    CorrectionSummary,
     EarlierEvaluation,
     ErasureSummary,
     Placement,
@@ -59,9 +61,8 @@ def load_inputs(
     newest.
     """
     protocol = read_protocol(stored.document)
-    facts = get_trial(conn, trial)
+    facts, late_after = get_trial(conn, trial), KEPT_BACK_SIMULATED if simulated else KEPT_BACK
     start, end = min(p.start for p in protocol.periods), max(p.end for p in protocol.periods)
-    late_after = KEPT_BACK_SIMULATED if simulated else KEPT_BACK
     streams = needed_datastreams(conn, protocol)
     runs = store_quality.quality_runs(conn, [s.datastream_id for s in streams])
     found: dict[int, SeriesKept] = {}
@@ -104,8 +105,18 @@ def load_inputs(
         withdrawals=_withdrawals(conn, trial, now),
         sensors=_sensors(conn, trial, {stream.device for stream in streams}),
         erasures=_erasures(conn, trial, now),
+        corrections=_corrections(conn, trial, streams, now),
         rules=rules or Rules(),
     )
+
+
+def _corrections(
+    conn: Connection, trial: str, streams: Sequence[TrialDatastream], now: datetime
+) -> list[CorrectionSummary]:
+    """Of the datastreams that an evaluation needs."""
+    needed = {f"{stream.device}/{stream.name}" for stream in streams}
+    found = corrections_by_file(conn, trial, now)
+    return [CorrectionSummary(**asdict(one)) for one in found if one.datastream in needed]
 
 
 def _withdrawals(conn: Connection, trial: str, now: datetime) -> list[WithdrawalSummary]:

@@ -39,6 +39,17 @@ WITHDRAWN = {
     "last": "2026-03-06T00:00:00Z",
     "results": 5,
 }
+CORRECTED = {
+    "datastream": "candidate-1/no2",
+    "file": "again.csv",
+    "reason": "wrong",
+    "corrected_by": "lab",
+    "corrected_at": "2026-03-20T00:00:00Z",
+    "first": "2026-03-05T00:00:00Z",
+    "last": "2026-03-06T00:00:00Z",
+    "results": 5,
+    "moved": -0.5,
+}
 GAP = {
     "backfilled": False,
     "cause": "unknown",
@@ -48,6 +59,14 @@ GAP = {
     "end": "2026-03-06T00:00:00Z",
 }
 CHANGES: dict[str, tuple[Callable[[Facts], object], str]] = {
+    "a correction made later": (
+        lambda c: c.update(corrections=[{**CORRECTED, "corrected_at": LATER}]),
+        "candidate-1/no2 was corrected by again.csv at 2026-04-20T00:00:00Z, after the evaluation",
+    ),
+    "a correction backwards": (
+        lambda c: c.update(corrections=[{**CORRECTED, "last": "2026-03-04T00:00:00Z"}]),
+        "a correction of candidate-1/no2 ends at 2026-03-04T00:00:00Z, before it begins",
+    ),
     "a window declared later": (
         lambda c: c["windows"][0].update(declared_at=LATER),
         "was declared at 2026-04-20T00:00:00Z, after the evaluation",

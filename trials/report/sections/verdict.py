@@ -19,6 +19,7 @@ def _banner(w: Writer) -> Banner:
         for one in w.e.afterwards or []
         for note in (w.pick(one.text), *(_other_target(w, one, target) for target in one.targets))
     ]
+    notes += [w.pick(one.text) for one in w.e.cautions or []]
     return replace(_plain_banner(w), notes=tuple(notes))
 
 
