@@ -22,11 +22,12 @@ from store.observations import series
 from store.quality import flags_of
 from trials.evaluation import Evaluation, document_of
 from trials.judge.compute import compute
+from trials.package.columns import Columns
 from trials.package.comparing import differences
 from trials.package.reading import Package
 from trials.package.readme import readme
 from trials.package.rechecking import margin_us, recheck, span_of
-from trials.package.rows import Columns, FlagRow
+from trials.package.rows import FlagRow
 from trials.package.signing import Signer
 from trials.package.tables import FORMAT
 from trials.package.writing import seal, write_tables
