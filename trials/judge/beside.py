@@ -5,6 +5,7 @@ seen. Pure. `Pairing` is made once for a period, and filled many times.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -99,11 +100,14 @@ class Differences:
         ]
         if not any(one.valid.any() for one in apart):
             return None
-        lost, told = min(holes, sum(int(one.missing.sum()) for one in apart)), side_before(apart)
-        if rules.doubt_tails:
-            parts = Parts.of(apart, lost)
-            return cls(Ordered(parts.values), lost, told, rules, parts)
-        return cls(Ordered.of(_joined([one.value[one.valid] for one in apart])), lost, told, rules)
+        lost = min(holes, sum(int(one.missing.sum()) for one in apart))
+        with ThreadPoolExecutor(1) as thread:  # both sort, which leaves the interpreter to others
+            told = thread.submit(side_before, apart)
+            parts = Parts.of(apart, lost) if rules.doubt_tails else None
+            seen = (
+                np.sort(_joined([one.value[one.valid] for one in apart])) if parts is None else parts.values
+            )
+            return cls(Ordered(seen), lost, told.result(), rules, parts)
 
     def tail(self, sign: float, percentile: float) -> Floats:
         """sign·differences if just the most extreme on that side were lost. None where a protocol calls a

@@ -212,7 +212,9 @@ def _endpoint(
 
 def _survival(units: Units, endpoint: Endpoint, level: float, verdict: Verdict) -> Survival:
     """The verdict with its missing intervals filled, and what they have in common."""
-    question = replace(units.question(endpoint, level), bare=True)
+    question = units.question(endpoint, level)
+    # What is made of whole series for the fillings goes with them: another choice needs the room.
+    question = replace(question, bare=True, made={**question.made})
     rule = _rule(units.inputs, endpoint)
 
     def judge(filled: Question) -> Verdict:
@@ -222,10 +224,12 @@ def _survival(units: Units, endpoint: Endpoint, level: float, verdict: Verdict) 
         return found
 
     worst = units.inputs.protocol.worst_percentile
-    told = survive(question, verdict, judge, worst, tell=endpoint.rank == "primary")
     if not patterns_of(endpoint.design):
-        return told
-    return replace(told, findings=told.findings + missingness(question))
+        return survive(question, verdict, judge, worst, tell=endpoint.rank == "primary")
+    with ThreadPoolExecutor(1) as thread:  # both sort long series, which leaves the interpreter to others
+        patterns = thread.submit(missingness, question)
+        told = survive(question, verdict, judge, worst, tell=endpoint.rank == "primary")
+        return replace(told, findings=told.findings + patterns.result())
 
 
 def _looked(inputs: TrialInputs, endpoint: Endpoint, answer: Answer) -> Answer:
