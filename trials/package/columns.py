@@ -44,6 +44,15 @@ class Columns:
     def none(cls) -> Columns:
         return cls(np.empty(0, np.int64), np.empty(0, np.float64), np.empty(0, np.int8))
 
+    @classmethod
+    def joined(cls, some: Sequence[Columns]) -> Columns:
+        """One after the other; at least one."""
+        return cls(
+            np.concatenate([one.time_us for one in some]),
+            np.concatenate([one.result for one in some]),
+            np.concatenate([one.flag for one in some]),
+        )
+
 
 class Block(NamedTuple):
     """Rows that follow each other."""

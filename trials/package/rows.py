@@ -159,15 +159,7 @@ def _by_stream(
         last = edges[-1:]
         for key, low, high in stretches:
             parts.setdefault(key, []).append(columns.at(slice(low, high)))
-    return {key: _joined(parts.pop(key)) for key in list(parts)}
-
-
-def _joined(some: Sequence[Columns]) -> Columns:
-    return Columns(
-        np.concatenate([one.time_us for one in some]),
-        np.concatenate([one.result for one in some]),
-        np.concatenate([one.flag for one in some]),
-    )
+    return {key: Columns.joined(parts.pop(key)) for key in list(parts)}
 
 
 def _chronologically(rows: Sequence[tuple[str, int]], time_us: Ints) -> list[tuple[str, str]]:
