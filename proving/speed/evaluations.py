@@ -116,7 +116,7 @@ def _package(database_url: str, name: str) -> None:
         package = str(Path(folder) / "package")
         for what, verb in (
             ("exported", ("export", "large", "--to", package)),
-            ("verified", ("verify", package)),
+            ("verified", ("verify", package, "--own")),
         ):
             run = run_alone(database_url, *verb)
             limit_s = EXPORT_S if what == "exported" else VERIFY_S

@@ -134,7 +134,9 @@ def _placed(package: Package, stream: StreamInput, span: tuple[datetime, datetim
         for time in around[wrong].tolist()
     )
     received = list(package.receipts.get(key, {}))
-    known: list[bool] = np.isin(np.array(received, np.int64), stream.time_us).tolist()
+    known: list[bool] = []
+    if received:
+        known = np.isin(np.array(received, np.int64), stream.time_us).tolist()
     yield from (
         f"receipts.csv: {key} has no observation at {_time(time)}"
         for time, is_known in zip(received, known, strict=True)
