@@ -24,6 +24,8 @@ STEP: Final = 65_536
 _TEMPLATE: Final = np.frombuffer(b"0000-00-00T00:00:00Z", np.uint8)
 _DIGITS: Final = np.flatnonzero(ord("0") == _TEMPLATE)
 _SECOND_US, _DAY_S = 1_000_000, 86_400
+_YEAR_1_S, _YEAR_10000_S = -62_135_596_800, 253_402_300_800
+_COMMA, _LINE_END = ord(","), ord("\n")
 _PLAIN_FROM, _PLAIN_TO = 1e-4, 1e15
 """Python writes other numbers with an exponent, in another way than JSON's writers do."""
 _NUMBERS: Final = msgspec.json.Decoder(list[float])
@@ -82,13 +84,61 @@ def written_results(results: Floats) -> bytes:
     return ",".join(map(repr, results.tolist())).encode()
 
 
-def written_rows(cell: str, columns: Columns) -> Iterator[str]:
+def written_rows(cell: bytes, columns: Columns) -> Iterator[bytes]:
     """The rows of a datastream, `STEP` of them at once. `cell`: the datastream as a cell, with its comma."""
     for low in range(0, len(columns.time_us), STEP):
         some = columns.at(slice(low, low + STEP))
-        results = written_results(some.result).decode().split(",")
-        rows = zip(written_times(some.time_us), results, some.flag.tolist(), strict=True)
-        yield "".join([f"{cell}{time},{result},{flag}\n" for time, result, flag in rows])
+        results, seconds = written_results(some.result), some.time_us // _SECOND_US
+        is_plain = (seconds * _SECOND_US == some.time_us) & (seconds >= _YEAR_1_S) & (seconds < _YEAR_10000_S)
+        if is_plain.all():
+            yield _joined_rows(cell, seconds, results, some.flag)
+        else:
+            texts = results.decode().split(",")
+            rows = zip(written_times(some.time_us), texts, some.flag.tolist(), strict=True)
+            yield b"".join([cell + f"{time},{result},{flag}\n".encode() for time, result, flag in rows])
+
+
+def _joined_rows(cell: bytes, seconds: Ints, results: bytes, flag: NDArray[np.int8]) -> bytes:
+    """The rows, each part of all of them put into its place at once."""
+    texts = np.frombuffer(results, np.uint8)
+    cuts = np.flatnonzero(texts == _COMMA)
+    lengths = np.diff(cuts, prepend=-1, append=len(texts)) - 1
+    ends = np.cumsum(len(cell) + len(_TEMPLATE) + lengths + len(",,1\n"))
+    rows = np.empty(int(ends[-1]), np.uint8)
+    after = ends - len(",1\n")  # the results
+    times = after - lengths - 1 - len(_TEMPLATE)
+    for first, part in ((times - len(cell), np.frombuffer(cell, np.uint8)), (times, _digits_of(seconds))):
+        rows[first[:, None] + np.arange(part.shape[-1])] = part
+    rows[after - lengths - 1] = rows[after] = _COMMA
+    rows[after + 1], rows[after + 2] = ord("0") + flag, _LINE_END
+    rows[_between(after - lengths, after, len(rows))] = texts[texts != _COMMA]
+    return rows.tobytes()
+
+
+def _digits_of(seconds: Ints) -> Bytes:
+    """Times as texts, one row each."""
+    day, second = np.divmod(seconds, _DAY_S)
+    month = day.astype("datetime64[D]").astype("datetime64[M]")
+    year = month.astype(np.int64) // 12 + 1970
+    fields = [
+        *np.divmod(year, 100),
+        month.astype(np.int64) % 12 + 1,
+        day - month.astype("datetime64[D]").astype(np.int64) + 1,
+        second // 3600,
+        second // 60 % 60,
+        second % 60,
+    ]
+    texts = np.repeat(_TEMPLATE[None, :], len(seconds), axis=0)
+    texts[:, _DIGITS[::2]] += np.stack([field // 10 for field in fields], axis=1).astype(np.uint8)
+    texts[:, _DIGITS[1::2]] += np.stack([field % 10 for field in fields], axis=1).astype(np.uint8)
+    return texts
+
+
+def _between(low: Ints, high: Ints, number: int) -> NDArray[np.bool_]:
+    """Which of `number` places lie in any of `[low, high)`, which follow each other with gaps."""
+    inside = np.zeros(number + 1, np.int8)
+    inside[low], inside[high] = 1, -1
+    return np.cumsum(inside[:-1], dtype=np.int8).astype(np.bool_)
 
 
 # -- reading
@@ -101,7 +151,7 @@ def read_plain(block: bytes, flags: Sequence[int]) -> Block | None:
     if b'"' in block or b"\r" in block:
         return None
     content = np.frombuffer(block, np.uint8)
-    ends, commas = np.flatnonzero(content == ord("\n")), np.flatnonzero(content == ord(","))
+    ends, commas = np.flatnonzero(content == _LINE_END), np.flatnonzero(content == _COMMA)
     number, cells = len(ends), 3 if not flags else 4
     if len(commas) != number * (cells - 1):
         return None
@@ -147,10 +197,8 @@ def _read_times(content: Bytes, low: Ints, high: Ints) -> Ints | None:
 
 def _read_results(content: Bytes, low: Ints, high: Ints) -> Floats | None:
     """The numbers, if they are the same when they are written again."""
-    inside = np.zeros(len(content) + 1, np.int8)
-    inside[low], inside[high + 1] = 1, -1
-    cells = content[np.cumsum(inside[:-1], dtype=np.int8).astype(bool)]
-    cells[cells == ord("\n")] = ord(",")
+    cells = content[_between(low, high + 1, len(content))]
+    cells[cells == _LINE_END] = _COMMA
     texts = cells[:-1].tobytes()
     try:
         numbers = np.array(_NUMBERS.decode(b"[%b]" % texts), np.float64)

@@ -93,6 +93,5 @@ def _write_observations(folder: Path, streams: Sequence[StreamInput]) -> None:
     with (folder / OBSERVATIONS).open("wb") as file:
         file.write(table_bytes([field for field, _ in FIELDS["observations"]], []))
         for stream in sorted(streams, key=lambda s: s.key()):
-            cell = table_bytes(None, [[safe_cell(stream.key()), ""]]).decode().removesuffix("\n")
-            for rows in written_rows(cell, Columns(stream.time_us, stream.result, stream.flag)):
-                file.write(rows.encode())
+            cell = table_bytes(None, [[safe_cell(stream.key()), ""]]).removesuffix(b"\n")
+            file.writelines(written_rows(cell, Columns(stream.time_us, stream.result, stream.flag)))

@@ -222,7 +222,7 @@ def test_rows_are_written_as_python_and_csv_write_them_and_read_again(
     file = io.StringIO(newline="")
     cells = zip([key] * count, stamps, results, [1] * count, strict=False)
     csv.writer(file, lineterminator="\n").writerows(cells)
-    text = "".join(written_rows(f"{key},", columns))
+    text = b"".join(written_rows(f"{key},".encode(), columns)).decode()
     assert text == file.getvalue()
     plain = read_plain(text.encode(), [1, 2, 3, 4])
     assert (plain is None) == (fraction != 0)
