@@ -159,9 +159,11 @@ def read_plain(block: bytes, flags: Sequence[int]) -> Block | None:
     if not ((cuts[:, 0] >= starts).all() and (cuts[:, -1] < ends).all()):
         return None
     times = _read_times(content, cuts[:, 0] + 1, cuts[:, 1])
+    if times is None:
+        return None
     results = _read_results(content, cuts[:, 1] + 1, ends if not flags else cuts[:, 2])
     stretches = _read_stretches(block, content, starts, cuts[:, 0])
-    if times is None or results is None or stretches is None:
+    if results is None or stretches is None:
         return None
     if not flags:
         return Block(stretches, Columns(times, results, np.zeros(number, np.int8)))
