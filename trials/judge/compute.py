@@ -180,6 +180,8 @@ def _endpoint(
     known = {k.statistic: k for k in answer.statistics} if not blocked else {}
     results, verdict, more = verdict_of(endpoint, known, level, blocked=blocked, rule=_rule(inputs, endpoint))
     verdict = left_open(answer, verdict)
+    # Before the missing ones are filled: both need room for whole series.
+    sensitivity = _sensitivity(units, endpoint, answer, level) if known else []
     survived = Survival(verdict, [])
     if inputs.rules.judge_missing and is_asked:
         survived = _survival(units, endpoint, level, verdict)
@@ -187,7 +189,6 @@ def _endpoint(
     if inputs.whole is not None and verdict is Verdict.NOT_MET:
         harmful = [c.estimate for c in results if c.verdict is verdict and c.estimate]
         more += [finding("stop_for_harm", statistic=e.statistic, low=e.low, high=e.high) for e in harmful]
-    sensitivity = _sensitivity(units, endpoint, answer, level) if known else []
     return EndpointResult(
         name=endpoint.name,
         title=endpoint.title,
@@ -212,9 +213,7 @@ def _endpoint(
 
 def _survival(units: Units, endpoint: Endpoint, level: float, verdict: Verdict) -> Survival:
     """The verdict with its missing intervals filled, and what they have in common."""
-    question = units.question(endpoint, level)
-    # What is made of whole series for the fillings goes with them: another choice needs the room.
-    question = replace(question, bare=True, made={**question.made})
+    question = replace(units.question(endpoint, level), bare=True)
     rule = _rule(units.inputs, endpoint)
 
     def judge(filled: Question) -> Verdict:
