@@ -282,14 +282,14 @@ def _of_interval(inputs: TrialInputs, stream: StreamInput) -> Iterator[Statement
         steps.append(np.diff(stream.time_us[inside]))
     every = np.concatenate(steps)
     planned_s = measured[0].interval.about_s()
-    if len(every) < ENOUGH_TIMES or _mostly_planned(every, planned_s):
+    if len(every) < ENOUGH_TIMES or mostly_planned(every, planned_s):
         return
     found_s = float(np.median(every)) / 1e6
     if found_s > OTHER_INTERVAL * planned_s or found_s * OTHER_INTERVAL < planned_s:
         yield deviation("other_interval", datastream=stream.key(), measured_s=found_s, planned_s=planned_s)
 
 
-def _mostly_planned(every: Ints, planned_s: float) -> bool:
+def mostly_planned(every: Ints, planned_s: float) -> bool:
     """Whether more than half of the times between results lie so near the plan that their median does too:
     counting them costs a hundredth of a median of many that are alike.
     """
