@@ -73,6 +73,22 @@ def series_kept(
             raise
 
 
+def received_early(
+    conn: Connection, datastream_ids: Sequence[int], start: datetime, end: datetime
+) -> dict[int, dict[int, int]]:
+    """Time → receipt, µs, in order of time, of the results of `[start, end)` that were received before their
+    own time; only datastreams that have any. Reads day by day, as `series_kept`, and keeps no others.
+    """
+    hold_chunks(conn)
+    found: dict[int, dict[int, int]] = {}
+    for number, part in read_parts(conn, datastream_ids, start, end, by_day=True):
+        early = part.received_us < part.time_us
+        if early.any():
+            times, receipts = part.time_us[early].tolist(), part.received_us[early].tolist()
+            found.setdefault(number, {}).update(zip(times, receipts, strict=True))
+    return {number: dict(sorted(some.items())) for number, some in found.items()}
+
+
 def _read(
     conn: Connection, numbers: list[int], start: datetime, end: datetime, late_after: timedelta
 ) -> dict[int, SeriesKept]:

@@ -40,6 +40,8 @@ TRIALS: Final = 100
 REPLICATES: Final = 10_000
 LARGE_S, PACKED_S, LARGE_MB, BOOTSTRAP_S, NIGHT_S = 20.0, 6.0, 1536.0, 2.0, 60.0
 """Limits: seconds of a large trial, also when its results are packed, and MB; of a bootstrap; of a night."""
+EXPORT_S, VERIFY_S = 60.0, 60.0
+"""Of the large trial's package."""
 
 
 class Usage(NamedTuple):
@@ -89,6 +91,7 @@ def measure(
                 run = evaluate_alone(postgres.url, "large")
                 what = f"{name}, {home}, run {number + 1}"
                 _say(_row(what, run.wall_s, limit_s, run.usage.cpu_s, run.usage.peak_mb))
+        _package(postgres.url, name)
         _say(
             _row(
                 f"{REPLICATES:,} bootstrap replicates of {large.days} days",
@@ -107,6 +110,19 @@ def measure(
     _say("\n" + run.said)
 
 
+def _package(database_url: str, name: str) -> None:
+    """Writes the package of the large trial and verifies it."""
+    with tempfile.TemporaryDirectory(prefix="insitu-bench-") as folder:
+        package = str(Path(folder) / "package")
+        for what, verb in (
+            ("exported", ("export", "large", "--to", package)),
+            ("verified", ("verify", package, "--own")),
+        ):
+            run = run_alone(database_url, *verb)
+            limit_s = EXPORT_S if what == "exported" else VERIFY_S
+            _say(_row(f"{name}, its package {what}", run.wall_s, limit_s, run.usage.cpu_s, run.usage.peak_mb))
+
+
 def _pack(conn: Connection, size: Size) -> None:
     """All but the newest 50 results of each datastream, after one more that tells which are the newest."""
     end = START + timedelta(days=size.days)
@@ -120,10 +136,15 @@ def _pack(conn: Connection, size: Size) -> None:
 
 def evaluate_alone(database_url: str, trial: str) -> Run:
     """Runs `insitu evaluate` in a process of its own. Raises InsituError with its last words if it fails."""
+    return run_alone(database_url, "evaluate", trial)
+
+
+def run_alone(database_url: str, *verb: str) -> Run:
+    """The same for any verb of the command line."""
     with tempfile.TemporaryFile("w+") as output:
         begin = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "cli", "evaluate", trial],
+            [sys.executable, "-P", "-m", "cli", *verb],
             env={**os.environ, "INSITU_DATABASE_URL": database_url},
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -136,7 +157,7 @@ def evaluate_alone(database_url: str, trial: str) -> Run:
         output.seek(0)
         said = output.read().strip()
     if process.returncode != 0:
-        raise InsituError(f"`insitu evaluate {trial}` failed: {said[-500:]}")
+        raise InsituError(f"`insitu {' '.join(verb)}` failed: {said[-500:]}")
     return Run(wall, usage, said)
 
 

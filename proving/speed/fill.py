@@ -44,7 +44,14 @@ CHUNK: Final = timedelta(days=2)
 Chunk = tuple[Ints, Ints, Floats, Ints, NDArray[np.int8]]
 """(datastream, time, result, received, flag) of each result."""
 _CHECK: Final = "gross_range"
-_PARAMETERS: Final[dict[str, float | int | str | bool]] = {"fail_low": -50, "fail_high": 500}
+_PARAMETERS: Final[dict[str, float | int | str | bool]] = {
+    "fail_low": -50,
+    "suspect_low": -40,
+    "suspect_high": 150,
+    "fail_high": 500,
+}
+_SUSPECT, _FAILED = 200.0, 600.0
+"""Results that the check flags."""
 _DAY_US: Final = 86_400_000_000
 
 
@@ -206,12 +213,14 @@ def _chunks(numbers: Ints, treated: Bools, size: Size, rng: np.random.Generator)
         flags = np.where(dice > 0.9998, Flag.FAIL, np.where(dice > 0.9988, Flag.SUSPECT, Flag.PASS)).astype(
             np.int8
         )
+        results = np.round(table.ravel(), 2)
+        results[flags == Flag.SUSPECT], results[flags == Flag.FAIL] = _SUSPECT, _FAILED
         delay = np.where(late[rows].ravel(), KEPT_BACK_US, 1_500_000)
         at = np.repeat(times + start_us, width)
         yield (
             np.tile(numbers, len(times))[kept],
             at[kept],
-            np.round(table.ravel(), 2)[kept],
+            results[kept],
             (at + delay)[kept],
             flags[kept],
         )

@@ -12,7 +12,7 @@ from insitu.errors import RetryLater
 from insitu.model import Arrival, Observation
 from insitu.times import to_us
 from store.database import Connection, abort, connect
-from store.kept import SeriesKept, series_kept
+from store.kept import SeriesKept, received_early, series_kept
 from store.limits import limit_to
 from store.observations import merge, series
 from tests.fix_catalogue import START, SmallTrial
@@ -87,6 +87,20 @@ def test_after_many_observations_the_connection_is_as_usable_as_before(
     again = series_kept(conn, [stream], START, START + DAY, late_after=LATE)
     assert first[stream].time_us.tolist() == again[stream].time_us.tolist()
     assert series_kept(conn, [], START, START + DAY, late_after=LATE) == {}
+
+
+def test_results_that_came_before_their_own_time_are_listed_with_their_receipts(
+    conn: Connection, catalogue: SmallTrial
+) -> None:
+    first, second = catalogue.datastreams["a", "pm25"], catalogue.datastreams["b", "pm25"]
+    received(conn, [first, second], shuffled=False)
+    early = {to_us(START + hours * timedelta(hours=1)): hours for hours in (49, 3, 70, 26)}
+    rows = [Observation(first, at, 5.0, at - hours, 0) for at, hours in early.items()]
+    merge(conn, [*rows, Observation(second, to_us(START) + 7, 5.0, to_us(START) + 7, 0)])
+    found = received_early(conn, [first, second], START, START + timedelta(hours=70))
+    assert [*found] == [first]
+    assert [*found[first].items()] == sorted((at, at - hours) for at, hours in early.items() if hours < 70)
+    assert received_early(conn, [], START, START + DAY) == {}
 
 
 def two(conn: Connection, streams: list[int]) -> dict[int, SeriesKept]:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.trials.test_gate import evaluated, streams_of, values_of
 from tests.trials.world import (
@@ -25,6 +27,7 @@ from tests.trials.world import (
     series,
 )
 from trials.evaluation import Evaluation, SensorSummary
+from trials.judge.deviations import mostly_planned
 from trials.judge.versions import changed_paths
 from trials.plan.protocol import Protocol
 from trials.plan.reading import digest
@@ -170,6 +173,20 @@ def test_the_median_interval_is_compared_with_the_plan(every_h: float, deviates:
     told = [one for one in found(inputs(made, [other])) if one.code == "other_interval"]
     expected = {"datastream": "candidate-1/no2", "measured_s": 3600 * every_h, "planned_s": 3600.0}
     assert [one.evidence for one in told] == ([expected] if deviates else [])
+
+
+@given(
+    every=st.lists(st.sampled_from([1, 500, 799, 800, 801, 1000, 1249, 1250, 1251, 1500, 4000]), min_size=1),
+    planned=st.sampled_from([1.0, 3.0, 0.7]),
+)
+def test_times_that_are_mostly_as_planned_have_a_median_near_the_plan(
+    every: list[int], planned: float
+) -> None:
+    micros = np.round(np.array(every) * planned * 1000).astype(np.int64)
+    if mostly_planned(micros, planned):
+        assert 0.8 * planned <= np.median(micros) / 1e6 <= 1.25 * planned
+    else:
+        assert 2 * sum(800 < one < 1250 for one in every) <= len(every)
 
 
 def test_gaps_do_not_make_another_interval() -> None:

@@ -12,7 +12,7 @@ from scipy import stats
 
 from insitu.arrays import Floats
 from tests.trials.world import START
-from trials.judge.doubts import Parts, error_of, lost_above_doubted, sizes_doubted
+from trials.judge.doubts import Parts, errors_of, lost_above_doubted, sizes_doubted
 from trials.judge.tails import lost_above_leaning, lost_on_both_sides_heavy
 from trials.series.slots import Calendar, Unit
 
@@ -41,8 +41,12 @@ def test_the_error_of_a_mean_is_that_of_ten_blocks_of_three_days(seed: int, loss
     values[rng.random(HOURS) < loss] = np.nan
     parts = Parts.of([month(values)])
     left = [np.nanmean(np.delete(values, np.s_[72 * k : 72 * k + 72])) for k in range(10)]
-    assert error_of(parts, lambda seen, _: seen) == pytest.approx(3 * np.std(left), rel=1e-9)
+    assert errors_of(parts, lambda seen, _: seen) == pytest.approx([3 * np.std(left)], rel=1e-9)
     assert parts.lost.tolist() == np.isnan(values).reshape(10, 72).sum(axis=1).tolist()
+    assert parts.values.tolist() == sorted(values[np.isfinite(values)])
+    for number in range(10):
+        block = values[72 * number : 72 * number + 72]
+        assert parts.values[parts.block == number].tolist() == sorted(block[np.isfinite(block)])
     found = [lost for _, lost in parts.without()]
     assert found == [int(parts.lost.sum() - one) for one in parts.lost]
 

@@ -5,7 +5,8 @@ seen. Pure. `Pairing` is made once for a period, and filled many times.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -83,6 +84,8 @@ class Differences:
     rules: Rules
     parts: Parts | None = None
     """By which the shape of a tail is doubted; None before rules 5."""
+    tails: dict[float, Floats] = field(default_factory=dict)
+    """Sign → `_tail`: all percentiles ask for the same."""
 
     @classmethod
     def of(
@@ -95,13 +98,16 @@ class Differences:
             replace(unit, value=scale.difference(unit.value, level))
             for unit, level in zip(units, beside, strict=True)
         ]
-        seen = _joined([one.value[one.valid] for one in apart])
-        if not len(seen):
+        if not any(one.valid.any() for one in apart):
             return None
-        seen.sort()
         lost = min(holes, sum(int(one.missing.sum()) for one in apart))
-        parts = Parts.of(apart, lost) if rules.doubt_tails else None
-        return cls(Ordered(seen), lost, side_before(apart), rules, parts)
+        with ThreadPoolExecutor(1) as thread:  # both sort, which leaves the interpreter to others
+            told = thread.submit(side_before, apart)
+            parts = Parts.of(apart, lost) if rules.doubt_tails else None
+            seen = (
+                np.sort(_joined([one.value[one.valid] for one in apart])) if parts is None else parts.values
+            )
+            return cls(Ordered(seen), lost, told.result(), rules, parts)
 
     def tail(self, sign: float, percentile: float) -> Floats:
         """sign·differences if just the most extreme on that side were lost. None where a protocol calls a
@@ -109,23 +115,32 @@ class Differences:
         """
         if percentile < WORST_PERCENTILE and (self.told != sign or percentile <= CENTRE):
             return np.empty(0)
-        seen = np.sort(sign * self.ordered.values)
+        if sign not in self.tails:
+            self.tails[sign] = self._tail(sign)
+        return self.tails[sign]
+
+    def _tail(self, sign: float) -> Floats:
+        told = self.told == sign
+        if self.parts is not None:
+            parts = self.parts.towards(sign)
+            tail = lost_above(parts.values, self.lost)
+            return _further(tail, lost_above_doubted(parts, self.lost, told=told))
+        seen = self.ordered.values if sign > 0 else -self.ordered.values[::-1]
         tail = lost_above(seen, self.lost)
         if not self.rules.lean_tails:
             return tail
-        told = self.told == sign
-        if self.parts is None:
-            return _further(tail, lost_above_leaning(seen, self.lost, told=told))
-        return _further(tail, lost_above_doubted(self.parts.towards(sign), self.lost, told=told))
+        return _further(tail, lost_above_leaning(seen, self.lost, told=told))
 
     def sizes(self, sign: float, percentile: float) -> Floats:
         """sign·differences if just the largest on both sides were lost; none as in `tail`."""
         if percentile < WORST_PERCENTILE:
             return np.empty(0)
+        return sign * self.ordered.median + self._sizes
+
+    @cached_property
+    def _sizes(self) -> Floats:
         sizes = lost_on_both_sides(self.ordered.values, self.lost)
-        if self.rules.lean_tails:
-            sizes = _further(sizes, self._heavy())
-        return sign * self.ordered.median + sizes
+        return _further(sizes, self._heavy()) if self.rules.lean_tails else sizes
 
     def _heavy(self) -> Floats:
         if self.parts is None:

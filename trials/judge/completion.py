@@ -189,10 +189,19 @@ def _seen(question: Question, cell: Cell) -> Seen | None:
         centre, lowest = scale.mean(values), float(values.min())
         if scale.is_circular:
             return Seen(Ordered.of(scale.difference(values, centre)), centre, lowest)
+        if question.rules.doubt_tails:
+            del values
+            return Seen(Ordered(_parts(question, cell).values, centre), centre, lowest)
         values.sort()
         return Seen(Ordered(values, centre), centre, lowest)
 
     return _once(question, ("seen", *units), make)
+
+
+def _parts(question: Question, cell: Cell) -> Parts:
+    """Made once for all fillings of a question."""
+    units = question.units[cell]
+    return _once(question, ("parts", *units), partial(Parts.of, units))
 
 
 def _once(question: Question, key: tuple[object, ...], make: Callable[[], Kind]) -> Kind:
@@ -216,30 +225,38 @@ def _lost_tails(question: Question, cell: Cell, seen: Seen, sign: float, percent
     if not told and percentile < WORST_PERCENTILE:
         return []
     whole = question.rules.return_tails
-    lost = sum(int(u.missing.sum()) for u in here)
     tails: list[Floats] = []
     if scale.is_plain or (whole and scale.is_level):
-        shape = LEANING if question.rules.lean_tails else QUARTILES if whole else None
-        parts = None
-        if question.rules.doubt_tails:
-            parts = _once(question, ("parts", *here), partial(Parts.of, here)).towards(sign)
-        tails = mirrored(seen.away.values, lost, sign, seen.centre, skewed=told, shape=shape, parts=parts)
+        make = partial(_mirrored, question, cell, seen, sign, told=told)
+        tails = [*_once(question, ("mirrored", *here, sign, told), make)]
     if not whole:
         tails = [np.array([max(0.0, *(float(one.mean()) for one in tails))])] if tails else []
     if told:
         elsewhere = [u for other, us in question.units.items() if other[0] == cell[0] for u in us]
         tails += [
-            np.array(
-                [
-                    Ordered.of(scale.difference(u.value[u.valid], seen.centre)).reach(
-                        min(100.0, percentile), sign
-                    )
-                ]
-            )
-            for u in elsewhere
-            if u.valid.any()
+            np.array([_about(question, unit, seen.centre).reach(min(100.0, percentile), sign)])
+            for unit in elsewhere
+            if unit.valid.any()
         ]
     return tails
+
+
+def _about(question: Question, unit: Unit, centre: float) -> Ordered:
+    """The differences of a unit from a centre; made once for all fillings of a question."""
+
+    def make() -> Ordered:
+        return Ordered.of(question.scale.difference(unit.value[unit.valid], centre))
+
+    return _once(question, ("about", unit, centre), make)
+
+
+def _mirrored(question: Question, cell: Cell, seen: Seen, sign: float, *, told: bool) -> list[Floats]:
+    """`mirrored` of an arm and period, by the rules of the question."""
+    rules = question.rules
+    lost = sum(int(unit.missing.sum()) for unit in question.units[cell])
+    shape = LEANING if rules.lean_tails else QUARTILES if rules.return_tails else None
+    parts = _parts(question, cell).towards(sign) if rules.doubt_tails else None
+    return mirrored(seen.away.values, lost, sign, seen.centre, skewed=told, shape=shape, parts=parts)
 
 
 def mirrored(
@@ -256,7 +273,7 @@ def mirrored(
     symmetric; if it has the `shape` of those seen; and, `skewed`, of values above 0, if it is symmetric on
     the logarithm. `parts`: of sign·values, by which the shape is doubted.
     """
-    ordered = np.sort(sign * seen)
+    ordered = seen if sign > 0 else -seen[::-1]
     if not min(lost, len(ordered)):
         return []
     tails = [lost_above(ordered, lost)]

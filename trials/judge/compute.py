@@ -204,6 +204,8 @@ def _endpoint(
     known = {k.statistic: k for k in answer.statistics} if not blocked else {}
     results, verdict, more = verdict_of(endpoint, known, level, blocked=blocked, rule=_rule(inputs, endpoint))
     verdict = left_open(answer, verdict)
+    # Before the missing ones are filled: both need room for whole series.
+    sensitivity = _sensitivity(units, endpoint, answer, level) if known else []
     survived = Survival(verdict, [])
     if inputs.rules.judge_missing and is_open:
         survived = _survival(units, endpoint, level, verdict)
@@ -213,7 +215,6 @@ def _endpoint(
     if inputs.whole is not None and verdict is Verdict.NOT_MET:
         harmful = [c.estimate for c in results if c.verdict is verdict and c.estimate]
         more += [finding("stop_for_harm", statistic=e.statistic, low=e.low, high=e.high) for e in harmful]
-    sensitivity = _sensitivity(units, endpoint, answer, level) if known else []
     return EndpointResult(
         name=endpoint.name,
         title=endpoint.title,
@@ -248,10 +249,12 @@ def _survival(units: Units, endpoint: Endpoint, level: float, verdict: Verdict) 
         return found
 
     worst = units.inputs.protocol.worst_percentile
-    told = survive(question, verdict, judge, worst, tell=endpoint.rank == "primary")
     if not patterns_of(endpoint.design):
-        return told
-    return replace(told, findings=told.findings + missingness(question))
+        return survive(question, verdict, judge, worst, tell=endpoint.rank == "primary")
+    with ThreadPoolExecutor(1) as thread:  # both sort long series, which leaves the interpreter to others
+        patterns = thread.submit(missingness, question)
+        told = survive(question, verdict, judge, worst, tell=endpoint.rank == "primary")
+        return replace(told, findings=told.findings + patterns.result())
 
 
 def _looked(inputs: TrialInputs, endpoint: Endpoint, answer: Answer) -> Answer:

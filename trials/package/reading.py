@@ -15,9 +15,9 @@ from trials.evaluation import Evaluation
 from trials.judge.compute import compute
 from trials.package import catalogue as facts_of
 from trials.package.catalogue import Catalogue, catalogue_document, parse_catalogue, without_later_keys
+from trials.package.columns import Columns
 from trials.package.contents import Contents, load
 from trials.package.rows import (
-    Columns,
     FlagRow,
     read_flags,
     read_observations,

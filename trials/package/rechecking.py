@@ -15,8 +15,9 @@ from insitu.model import Flag
 from insitu.times import to_datetime, to_rfc3339, to_us
 from trials import quality
 from trials.package.catalogue import checked_parameters
+from trials.package.columns import Columns
 from trials.package.reading import Package
-from trials.package.rows import Columns, FlagRow
+from trials.package.rows import FlagRow
 from trials.package.tables import FORMAT_1
 from trials.plan.protocol import Protocol
 from trials.plan.rules import Rules
@@ -132,11 +133,14 @@ def _placed(package: Package, stream: StreamInput, span: tuple[datetime, datetim
         f"surroundings.csv: {key} at {_time(time)} is not just outside the periods"
         for time in around[wrong].tolist()
     )
-    known = set(stream.time_us.tolist())
+    received = list(package.receipts.get(key, {}))
+    known: list[bool] = []
+    if received:
+        known = np.isin(np.array(received, np.int64), stream.time_us).tolist()
     yield from (
         f"receipts.csv: {key} has no observation at {_time(time)}"
-        for time in package.receipts.get(key, {})
-        if time not in known
+        for time, is_known in zip(received, known, strict=True)
+        if not is_known
     )
 
 
@@ -153,8 +157,9 @@ def _run_again(package: Package, stream: StreamInput, stated: Sequence[FlagRow])
             f"{key} at {_time(int(stream.time_us[index]))}: flag {stream.flag[index]} stated, "
             f"{flags[index]} by running the checks again"
         )
-    for row in sorted(set(stated) ^ rows):
-        which = "is not found by running it again" if row in set(stated) else "is missing in flags.csv"
+    listed = set(stated)
+    for row in sorted(listed ^ rows):
+        which = "is not found by running it again" if row in listed else "is missing in flags.csv"
         yield f"{key} at {_time(row.time_us)}: flag {row.flag} of {row.check} {which}"
 
 

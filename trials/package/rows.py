@@ -5,16 +5,15 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from insitu.arrays import Floats, Ints
+from insitu.arrays import Ints
 from insitu.model import Flag
 from trials.evaluation import RejectSummary
+from trials.package.columns import Block, Columns, Stretch, read_plain, written_times
 from trials.package.contents import OnDisk
 from trials.package.strict import BLOCK_BYTES, NotCanonical, read_block, read_blocks, read_table
 from trials.package.tables import FIELDS, KEYS
@@ -23,22 +22,6 @@ _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2
 _FLAGS: Final = frozenset(str(int(flag)) for flag in Flag if flag is not Flag.MISSING)
 _YEAR_1_US, _YEAR_10000_US = -62_135_596_800_000_000, 253_402_300_800_000_000
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """A datastream's rows in order of time (µs since 1970)."""
-
-    time_us: Ints
-    result: Floats
-    flag: NDArray[np.int8]
-
-    def at(self, which: slice) -> Columns:
-        return Columns(self.time_us[which], self.result[which], self.flag[which])
-
-    @classmethod
-    def none(cls) -> Columns:
-        return cls(np.empty(0, np.int64), np.empty(0, np.float64), np.empty(0, np.int8))
 
 
 class FlagRow(NamedTuple):
@@ -104,12 +87,6 @@ def read_rejects(path: str, content: bytes, *, sorted_: bool) -> list[RejectSumm
     return found
 
 
-def written_times(times_us: Ints | list[int]) -> list[str]:
-    """As a package has them; a fraction of a second only where there is one."""
-    times = np.datetime_as_string(np.asarray(times_us, np.int64).astype("datetime64[us]"), unit="us")
-    return [time.removesuffix(".000000") + "Z" for time in times.tolist()]
-
-
 def safe_cell(cell: object) -> object:
     """Puts a quote before text that a spreadsheet would run as a formula; numbers stay as they are."""
     return "'" + cell if isinstance(cell, str) and cell[:1] in _FORMULA else cell
@@ -166,41 +143,34 @@ def _by_stream(
     parts: dict[str, list[Columns]] = {}
     last: list[tuple[str, str]] = []
     names = [name for name, _ in FIELDS[table]]
+    flags = [] if best is None else [int(flag) for flag in Flag if best <= flag is not Flag.MISSING]
     for first, block in read_blocks(path, content, names, block_bytes=block_bytes):
-        keys, times, columns = _at_once(block, best) or _cell_by_cell(
-            path, read_block(path, block, names, first), best, first
+        stretches, columns = (
+            read_plain(block, flags)
+            or _at_once(block, best)
+            or _cell_by_cell(path, read_block(path, block, names, first), best, first)
         )
-        stretches = list(_stretches(keys))
-        ends = [at for _, low, high in stretches for at in {low: 0, high - 1: 0}]
-        edges = [_chronological(keys[at], times[at]) for at in ends]
+        ends = [(key, at) for key, low, high in stretches for at in {low: 0, high - 1: 0}]
+        edges = _chronologically(ends, columns.time_us)
         if not (_is_sorted([*last, *edges]) and _is_in_order(columns.time_us, stretches)):
-            every = [*last, *map(_chronological, keys, times)]
-            _require_sorted(path, every, second=first + 1 - len(last))
+            every = [(key, at) for key, low, high in stretches for at in range(low, high)]
+            keys = [*last, *_chronologically(every, columns.time_us)]
+            _require_sorted(path, keys, second=first + 1 - len(last))
         last = edges[-1:]
         for key, low, high in stretches:
             parts.setdefault(key, []).append(columns.at(slice(low, high)))
-    return {key: _joined(parts.pop(key)) for key in list(parts)}
+    return {key: Columns.joined(parts.pop(key)) for key in list(parts)}
 
 
-def _joined(some: Sequence[Columns]) -> Columns:
-    return Columns(
-        np.concatenate([one.time_us for one in some]),
-        np.concatenate([one.result for one in some]),
-        np.concatenate([one.flag for one in some]),
-    )
+def _chronologically(rows: Sequence[tuple[str, int]], time_us: Ints) -> list[tuple[str, str]]:
+    """(datastream, time) of some rows, given as (datastream, row)."""
+    times = written_times(time_us[[at for _, at in rows]])
+    return [_chronological(key, time) for (key, _), time in zip(rows, times, strict=True)]
 
 
-class _Block(NamedTuple):
-    """The rows of a block: datastreams and times as they are written, and columns."""
-
-    keys: Sequence[str]
-    times: Sequence[str]
-    columns: Columns
-
-
-def _at_once(block: bytes, best: Flag | None) -> _Block | None:
-    """The rows; None if something may be in another form than the one it must have. It is in that form if it
-    is the same when it is written again.
+def _at_once(block: bytes, best: Flag | None) -> Block | None:
+    """The rows, also with fractions of a second; None if something may be in another form than the one it
+    must have. It is in that form if it is the same when it is written again.
     """
     width = 3 if best is None else 4
     try:
@@ -224,13 +194,14 @@ def _at_once(block: bytes, best: Flag | None) -> _Block | None:
     if written_times(moments) != times or list(map(repr, numbers.tolist())) != results:
         return None
     if best is None:
-        return _Block(keys, times, Columns(moments, numbers, np.zeros(number, np.int8)))
+        return Block(_stretches(keys), Columns(moments, numbers, np.zeros(number, np.int8)))
     if not set(flags[0]) <= {flag for flag in _FLAGS if int(flag) >= best}:
         return None
-    return _Block(keys, times, Columns(moments, numbers, np.array(list(map(int, flags[0])), np.int8)))
+    columns = Columns(moments, numbers, np.array(list(map(int, flags[0])), np.int8))
+    return Block(_stretches(keys), columns)
 
 
-def _cell_by_cell(path: str, rows: Sequence[Sequence[str]], best: Flag | None, first: int) -> _Block:
+def _cell_by_cell(path: str, rows: Sequence[Sequence[str]], best: Flag | None, first: int) -> Block:
     """The same; NotCanonical names the first line with a cell that is in another form."""
 
     def check(row: Sequence[str]) -> None:
@@ -242,27 +213,27 @@ def _cell_by_cell(path: str, rows: Sequence[Sequence[str]], best: Flag | None, f
     times = _times_us(path, rows, 1, first=first)
     results = np.array([float(row[2]) for row in rows], np.float64)
     flags = np.array([0 if best is None else int(row[3]) for row in rows], np.int8)
-    return _Block([row[0] for row in rows], [row[1] for row in rows], Columns(times, results, flags))
+    return Block(_stretches([row[0] for row in rows]), Columns(times, results, flags))
 
 
 def _is_sorted(keys: Sequence[tuple[str, str]]) -> bool:
     return all(one < after for one, after in itertools.pairwise(keys))
 
 
-def _is_in_order(times_us: Ints, stretches: Sequence[tuple[str, int, int]]) -> bool:
+def _is_in_order(times_us: Ints, stretches: Sequence[Stretch]) -> bool:
     """Whether the times of each datastream grow."""
     grows = np.append(times_us[1:] > times_us[:-1], True)
     grows[[high - 1 for _, _, high in stretches]] = True
     return bool(grows.all())
 
 
-def _stretches(keys: Sequence[str]) -> Iterator[tuple[str, int, int]]:
-    """(datastream, first row, row after the last) of each."""
-    low = 0
+def _stretches(keys: Sequence[str]) -> list[Stretch]:
+    found, low = [], 0
     for key, some in itertools.groupby(keys):
         high = low + sum(1 for _ in some)
-        yield key, low, high
+        found.append((key, low, high))
         low = high
+    return found
 
 
 def _times_us(path: str, rows: Sequence[Sequence[str]], column: int, *, first: int = 2) -> Ints:

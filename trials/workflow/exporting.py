@@ -18,15 +18,17 @@ from store.catalogue.datastreams import list_datastreams
 from store.catalogue.moving import was_moved
 from store.database import Connection
 from store.erasures import erased_since
+from store.kept import received_early
 from store.observations import series
 from store.quality import flags_of
 from trials.evaluation import Evaluation, document_of
 from trials.judge.compute import compute
+from trials.package.columns import Columns
 from trials.package.comparing import differences
 from trials.package.reading import Package
 from trials.package.readme import readme
 from trials.package.rechecking import margin_us, recheck, span_of
-from trials.package.rows import Columns, FlagRow
+from trials.package.rows import FlagRow
 from trials.package.signing import Signer
 from trials.package.tables import FORMAT
 from trials.package.writing import seal, write_tables
@@ -151,6 +153,7 @@ class _Evidence(NamedTuple):
 def _evidence(conn: Connection, trial: str, inputs: TrialInputs) -> _Evidence:
     streams = {stream.key(): stream for stream in inputs.streams}
     found = _Evidence([], {}, {})
+    by_span: dict[tuple[datetime, datetime], dict[int, str]] = {}
     for one in list_datastreams(conn, trial):
         stream = streams.get(f"{one.device}/{one.name}")
         if stream is None:
@@ -161,17 +164,16 @@ def _evidence(conn: Connection, trial: str, inputs: TrialInputs) -> _Evidence:
             FlagRow(key, to_us(f.phenomenon_time), f.check_name, f.flag)
             for f in flags_of(conn, [number], first, last)
         )
+        by_span.setdefault((first, last), {})[number] = key
         margin = timedelta(microseconds=margin_us(stream))
-        around = series(conn, [number], first - margin, last + margin)[number]
-        inside = (around.time_us >= to_us(first)) & (around.time_us < to_us(last))
-        if not inside.all():
-            found.surroundings[key] = Columns(
-                around.time_us[~inside], around.result[~inside], around.flag[~inside]
-            )
-        early = inside & (around.received_us < around.time_us)
-        if early.any():
-            times, receipts = around.time_us[early].tolist(), around.received_us[early].tolist()
-            found.receipts[key] = dict(zip(times, receipts, strict=True))
+        beside = [(first - margin, first), (last, last + margin)] if margin else []
+        around = [series(conn, [number], low, high)[number] for low, high in beside]
+        outside = [Columns(one.time_us, one.result, one.flag) for one in around if len(one.time_us)]
+        if outside:
+            found.surroundings[key] = Columns.joined(outside)
+    for (first, last), keys in by_span.items():
+        early = received_early(conn, list(keys), first, last)
+        found.receipts.update({keys[number]: receipts for number, receipts in early.items()})
     return found
 
 

@@ -30,7 +30,7 @@ from store.corrections import Correction, correct
 from store.database import Connection, connect
 from store.erasures import Scope, erase
 from store.imports import Origin, add_parts, begin_import, count_unknown, list_origins, withdraw_import
-from store.kept import series_kept
+from store.kept import received_early, series_kept
 from store.ledger import recount
 from store.packed.checking import find_wrong_days
 from store.packed.packing import may_pack, pack, packable
@@ -133,6 +133,7 @@ def _between(conn: Connection, world: SmallTrial, start: datetime, end: datetime
     streams, devices = sorted(world.datastreams.values()), sorted(world.devices.values())
     several = observations.series(conn, streams, start, end)
     kept = series_kept(conn, streams, start, end, late_after=HOUR, alone_below=10**9)
+    early = received_early(conn, streams, start, end)
     charted = [
         Charted(number, (10.0, None, None)[at % 3], (None, 360.0, None)[at % 3])
         for at, number in enumerate(streams)
@@ -142,6 +143,7 @@ def _between(conn: Connection, world: SmallTrial, start: datetime, end: datetime
     late = [to_datetime(t) for one in several.values() for t in one.received_us.tolist()[::11]]
     return {
         "series": {n: [column.tolist() for column in _arrays(one)] for n, one in several.items()},
+        "early": {number: [*some.items()] for number, some in sorted(early.items())},
         "kept": {n: ([c.tolist() for c in _arrays(one)], one.days_late) for n, one in kept.items()},
         "buckets": [
             list_buckets(conn, charted, start, end, width) for width in (HOUR, 7 * HOUR, DAY, 9 * DAY)

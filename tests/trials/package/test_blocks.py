@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import random
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from insitu.errors import CorrectInput
 from insitu.model import Flag
 from trials.package import rows
+from trials.package.columns import Columns, read_plain, written_rows
 from trials.package.contents import OnDisk
 from trials.package.rows import read_observations
 from trials.package.strict import NotCanonical
@@ -169,6 +176,9 @@ def test_a_cell_is_accepted_at_once_only_if_it_is_accepted_alone(column: int) ->
             quick = rows._at_once((",".join(cells) + "\n").encode(), best)
             assert (quick is None) == (alone is None), cell
             assert quick is None or tuple(quick) == tuple(alone or ()), cell
+            plain = read_plain((",".join(cells) + "\n").encode(), [] if best is None else [1, 2, 3, 4])
+            assert (plain is None) == (alone is None or "." in cells[1]), cell
+            assert plain is None or tuple(plain) == tuple(alone or ()), cell
 
 
 @pytest.mark.parametrize("seed", range(100))
@@ -180,14 +190,43 @@ def test_a_block_that_is_read_at_once_is_one_that_is_read_cell_by_cell(seed: int
         alone = rows._cell_by_cell("o.csv", every, Flag.PASS, 2) if every else None
     except NotCanonical:
         alone = None
-    quick = rows._at_once(block, Flag.PASS) if block.endswith(b"\n") else None
-    assert (quick is None) == (alone is None)
-    if quick is not None and alone is not None:
-        assert list(quick.keys) == list(alone.keys)
-        assert list(quick.times) == list(alone.times)
-        for one, other in zip(vars_of(quick.columns), vars_of(alone.columns), strict=True):
-            assert one == other
+    whole = block if block.endswith(b"\n") else b""
+    for quick in (rows._at_once(whole, Flag.PASS), read_plain(whole, [1, 2, 3, 4])) if whole else (None,):
+        assert (quick is None) == (alone is None)
+        if quick is not None and alone is not None:
+            assert quick.stretches == alone.stretches
+            for one, other in zip(vars_of(quick.columns), vars_of(alone.columns), strict=True):
+                assert one == other
 
 
-def vars_of(columns: rows.Columns) -> list[list[float]]:
+def vars_of(columns: Columns) -> list[list[float]]:
     return [columns.time_us.tolist(), columns.result.tolist(), columns.flag.tolist()]
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    times=st.lists(st.integers(-62_135_596_800, 253_402_300_799), min_size=1, max_size=9, unique=True),
+    results=st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=9, max_size=9),
+    fraction=st.sampled_from([0, 0, 0, 1, 999_999]),
+    key=st.text(st.characters(codec="utf-8", exclude_characters=',"\r\n'), max_size=5),
+)
+def test_rows_are_written_as_python_and_csv_write_them_and_read_again(
+    times: list[int], results: list[float], fraction: int, key: str
+) -> None:
+    """The oracle writes one cell after the other, by `datetime`, `repr` and `csv`."""
+    micros = [time * 1_000_000 + fraction for time in sorted(times)]
+    count = len(times)
+    columns = Columns(np.array(micros), np.array(results[:count]), np.ones(count, np.int8))
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    stamps = [(epoch + timedelta(microseconds=one)).isoformat().replace("+00:00", "Z") for one in micros]
+    file = io.StringIO(newline="")
+    cells = zip([key] * count, stamps, results, [1] * count, strict=False)
+    csv.writer(file, lineterminator="\n").writerows(cells)
+    text = b"".join(written_rows(f"{key},".encode(), columns)).decode()
+    assert text == file.getvalue()
+    plain = read_plain(text.encode(), [1, 2, 3, 4])
+    assert (plain is None) == (fraction != 0)
+    if plain is not None:
+        assert plain.stretches == [(key, 0, count)]
+        assert plain.columns.time_us.tolist() == micros
+        assert plain.columns.result.tobytes() == columns.result.tobytes()
