@@ -1,5 +1,6 @@
 """Facts that a message states beside its results, in fields that no mapping explains: another time, a factor,
-or that the sender itself calls them bad. A result beside such a fact must not be stored as if it said nothing. Pure.
+or that the sender itself calls them bad. A result beside such a fact must not be stored as if it said
+nothing. Pure.
 """
 
 from __future__ import annotations
@@ -134,8 +135,8 @@ def _time_fact(sent: str, beside: str) -> Fact:
 
 def _factor(reading: Reading) -> str:
     return (
-        f"{reading.property[:60]!r} says {str(reading.result)[:20]}, a factor that no mapping reads: have the "
-        "fields beside it mapped with that `scale`, or as they are where it is in them already, and "
+        f"{reading.property[:60]!r} says {str(reading.result)[:20]}, a factor that no mapping reads: have "
+        "the fields beside it mapped with that `scale`, or as they are where it is in them already, and "
         f"{reading.property[:60]!r} with `ignore`; then replay."
     )
 

@@ -1,5 +1,5 @@
-"""Keys of Insitu's JSON that state a time or a unit under another name, or a factor: ignoring them would store
-a result at the wrong time, or a thousand times too large. Pure.
+"""Keys of Insitu's JSON that state a time or a unit under another name, or a factor: ignoring them would
+store a result at the wrong time, or a thousand times too large. Pure.
 """
 
 from __future__ import annotations

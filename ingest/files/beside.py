@@ -20,7 +20,8 @@ _IDENTITY_WORDS: Final = (
     "station stationcode stationscode site poste standort messstelle location sensor device deveui devaddr "
     "node serial logger entity mac appareil capteur gerät pod instrument unit_id prm pdl numer_sta num_poste "
     "series parameter paramètre variable metric property pollutant airpollutant polluant component "
-    "komponente schadstoff messgröße grandeur measurement field channel tag topic sn lieu ort messort messpunkt "
+    "komponente schadstoff messgröße grandeur measurement field channel tag topic sn lieu ort messort "
+    "messpunkt "
     "place room raum salle pièce floor étage stockwerk probe sonde replicate meter compteur zähler"
 )
 _IDENTITIES: Final = frozenset(_IDENTITY_WORDS.split())
@@ -133,9 +134,9 @@ class OtherTimes:
             if two not in (None, "") and str(one).strip() != str(two).strip():
                 raise CorrectInput(
                     f"{path}, row {row.number}: the time is {_shown(one)} in {self._names[first]!r} and "
-                    f"{_shown(two)} in {name!r}, so the table may be two, side by side. Import each by itself: "
-                    f"--time-column with its time, and --map 'COLUMN=' for the results and for the time of the "
-                    f"other; or say only --map '{name}=' if every result is of the first time."
+                    f"{_shown(two)} in {name!r}, so the table may be two, side by side. Import each by "
+                    f"itself: --time-column with its time, and --map 'COLUMN=' for the results and the time of "
+                    f"the other; or say only --map '{name}=' if every result is of the first time."
                 )
 
 
@@ -151,8 +152,8 @@ def _shown(cell: object) -> str:
 
 
 def _kind(name: str) -> str:
-    """`identity`, `height`, `validity`, `season`, or `other`, where only a word such as `invalid` says anything;
-    '' for columns such as `battery status`.
+    """`identity`, `height`, `validity`, `season`, or `other`, where only a word such as `invalid` says
+    anything; '' for columns such as `battery status`.
     """
     words = {*_WORD.findall(name.casefold())}
     if " ".join(_WORD.findall(name.casefold())) in _SEASONS:

@@ -37,9 +37,11 @@ _OTHER: Final = re.compile(
 )
 _CAVEAT: Final = re.compile(
     rf"\b(?:divided?|multipl(?:y|ied)) by\b|\b(?:diviser|divisé\w*|multiplié\w*) par\b|\bgeteilt durch\b"
-    rf"|(?:^|\s)[x×*] ?{_TEN}(?![\d.,])|\b(?:tenths?|hundredths?|thousandths?|dixièmes?|centièmes?|zehntel)\b"
+    rf"|(?:^|\s)[x×*] ?{_TEN}(?![\d.,])"
+    r"|\b(?:tenths?|hundredths?|thousandths?|dixièmes?|centièmes?|zehntel)\b"
     r"|\b(?:do not use|ne pas utiliser|nicht verwenden|test data|données (?:de test|simulées)|testdaten)\b"
-    r"|\b(?:simulated|synthetic|simulierte?|fictives?)\b|\b(?:invalid|invalides?|ungültige?)\b(?!.*[:=;,\t]\s*0\s*$)"
+    r"|\b(?:simulated|synthetic|simulierte?|fictives?)\b"
+    r"|\b(?:invalid|invalides?|ungültige?)\b(?!.*[:=;,\t]\s*0\s*$)"
     r"|\b(?:in|under|en|cours d['’]) ?(?:calibration|maintenance|étalonnage)\b"
     r"|\b(?:clock|horloge|uhr|rtc)\b.*\b(?:slow|fast|ahead|behind|late|avance|retarde?|geht (?:vor|nach))\b",
     re.IGNORECASE,
@@ -123,8 +125,8 @@ def require_own_device(
         found = _DEVICE.fullmatch(text)
         if found and found[1] in others and text.casefold() not in ignored:
             raise CorrectInput(
-                f"{path}: a line above the names says {text[:80]!r}, another device of the trial. Say --device "
-                f"{found[1]}, or --ignore {text!r} if the file is of the one that you said."
+                f"{path}: a line above the names says {text[:80]!r}, another device of the trial. Say "
+                f"--device {found[1]}, or --ignore {text!r} if the file is of the one that you said."
             )
 
 

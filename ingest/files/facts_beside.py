@@ -1,5 +1,5 @@
-"""Columns beside the results, used for nothing, that state a fact about them: another device of the trial, the
-unit of another column, a factor. The first row in which one contradicts what is stored stops the import.
+"""Columns beside the results, used for nothing, that state a fact about them: another device of the trial,
+the unit of another column, a factor. The first row in which one contradicts what is stored stops the import.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from insitu.unit_words import read_unit
 
 class FactsBeside:
     """`used`: indexes of the columns that the import reads. `answered`: names that the user says something
-    about. `others`: devices of the trial that the file is not said to be of. `units`: of the results.
+    about. `others`: devices of the trial that the user does not name. `units`: of the results.
     """
 
     def __init__(
@@ -44,23 +44,25 @@ class FactsBeside:
             text = str(row.cells[index]).strip()
             if text in self._others:
                 raise CorrectInput(
-                    f"{path}, row {row.number}: the column {name!r} says {text!r}, another device of the trial. "
-                    f"Say --device-column '{name}' if it names devices, or --map '{name}=' if it does not matter."
+                    f"{path}, row {row.number}: the column {name!r} says {text!r}, another device of the "
+                    f"trial. Say --device-column '{name}' if it names devices, or --map '{name}=' if it does "
+                    "not matter."
                 )
         for index, name in self._of_units:
             unit = read_unit(str(row.cells[index]).strip()) if row.cells[index] else None
             if unit is not None and unit not in self._units:
                 raise CorrectInput(
-                    f"{path}, row {row.number}: the column {name!r} says {str(row.cells[index])!r}, and is not "
-                    f"read. Say --map COLUMN=DATASTREAM:UNIT for the results in that unit, and --map '{name}='."
+                    f"{path}, row {row.number}: the column {name!r} says {str(row.cells[index])!r}, and is "
+                    "not read. Say --map COLUMN=DATASTREAM:UNIT for the results in that unit, and --map "
+                    f"'{name}='."
                 )
         for index, name in self._factors:
             number = _number(row.cells[index])
             if number is not None and is_factor(name, number):
                 raise CorrectInput(
-                    f"{path}, row {row.number}: the column {name!r} says {row.cells[index]!s}, which may be a "
-                    f"factor of the results, and is not read. Correct the numbers, then say --map '{name}='; or "
-                    f"only say --map '{name}=' if it is in them already."
+                    f"{path}, row {row.number}: the column {name!r} says {row.cells[index]!s}, which may "
+                    "be a factor of the results, and is not read. Correct the numbers, then say --map "
+                    f"'{name}='; or only say --map '{name}=' if it is in them already."
                 )
 
 

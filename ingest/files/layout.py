@@ -181,8 +181,6 @@ class _Finding:
             if result_index is None or property_index is None
             else columns.long_unit(result_index),
         )
-        self._require_one_form(used)
-        require_own_device(self._path, self._whole.above, {*self._devices} - layout.devices(), said.ignore)
         return self._surveyed(layout)
 
     def _require_one_form(self, used: set[int]) -> None:
@@ -191,13 +189,17 @@ class _Finding:
             if index in used:
                 raise CorrectInput(
                     f"{self._path}: {self._whole.header[index]!r} has numbers with a unit ({texts[0]!r}) and "
-                    f"without ({texts[1]!r}). Give all of them one form, since they may mean different things."
+                    f"without ({texts[1]!r}). Give all of them one form, since they may mean different "
+                    "things."
                 )
 
     def _surveyed(self, layout: Layout) -> Layout:
         """The layout after a look at every row: what no sample shows stops the import before anything is
         stored.
         """
+        self._require_one_form(layout.needed())
+        others = {*self._devices} - layout.devices()
+        require_own_device(self._path, self._whole.above, others, self._said.ignore)
         findings = survey(self._path, layout, self._said, self._devices)
         assert isinstance(self._source, Chosen)
         return replace(

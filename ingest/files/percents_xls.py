@@ -27,7 +27,7 @@ _T = TypeVar("_T")
 
 
 def find_in_xls(content: bytes, sheet: str) -> frozenset[tuple[int, int]]:
-    """(row, column) from 0 of each cell of the sheet in per cent; none for bytes that are no such workbook."""
+    """(row, column) from 0 of each cell in per cent; none for bytes that are no such workbook."""
     return frozenset(_styled(content, sheet, lambda number, code: number in _BUILT_IN or is_percent(code)))
 
 

@@ -80,7 +80,7 @@ class Layout:
         return self.names.get(text, text)
 
     def devices(self) -> set[str]:
-        """Devices that the file is said to be of, where no column names them."""
+        """Devices that the user names for the file, where no column names them."""
         return {self.device, *(column.device for column in self.columns)} - {""}
 
     def needed(self) -> set[int]:

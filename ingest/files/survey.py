@@ -141,9 +141,9 @@ class _Look:
             if not self._said.time_format and is_contradicted(given, times.time_format):
                 raise CorrectInput(
                     f"{self._path}, row {row.number}: {_show(given)!r} is no time in the format "
-                    f"{times.time_format}, by which the rows above were understood, so that may be wrong. Say "
-                    "--time-format (such as '%d/%m/%Y %H%M' for hours and minutes in one number), or write "
-                    "the times with their offset (2026-10-25T02:00+02:00)."
+                    f"{times.time_format}, by which the rows above were understood, so that may be wrong. "
+                    "Say --time-format (such as '%d/%m/%Y %H%M' for hours and minutes in one number), or "
+                    "write the times with their offset (2026-10-25T02:00+02:00)."
                 )
             self._forms.of_no_time(row, given)
             return False

@@ -62,7 +62,7 @@ class Workbook:
         )
 
     def _show_units(self, content: bytes, sheet: str) -> None:
-        """Numbers that the workbook shows as per cent or with a unit become such texts, so that it is stated."""
+        """Numbers that the workbook shows as per cent or with a unit become such texts, which state it."""
         percents = find_percents(content, sheet) or find_in_xls(content, sheet)
         if content.startswith(b"PK"):
             try:

@@ -1,6 +1,6 @@
-"""What a file says beside its numbers: another device, a unit in a format or a row of its own, a factor, a
-second time, words that call results bad. It is used, or the import asks; the answer that it names imports what
-the writer meant.
+"""A file says more beside its numbers: another device, a unit in a format or a row of its own, a factor, a
+second time, words that call results bad. It is used, or the import asks; the answer that it names imports
+what the writer meant.
 
 Each case has its right answer written by hand; none is computed by the code that it judges.
 """
