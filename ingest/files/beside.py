@@ -135,8 +135,8 @@ class OtherTimes:
                 raise CorrectInput(
                     f"{path}, row {row.number}: the time is {_shown(one)} in {self._names[first]!r} and "
                     f"{_shown(two)} in {name!r}, so the table may be two, side by side. Import each by "
-                    f"itself: --time-column with its time, and --map 'COLUMN=' for the results and the time of "
-                    f"the other; or say only --map '{name}=' if every result is of the first time."
+                    "itself: --time-column with its time, and --map 'COLUMN=' for the results and the time "
+                    f"of the other; or say only --map '{name}=' if every result is of the first time."
                 )
 
 

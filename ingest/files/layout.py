@@ -154,9 +154,7 @@ class _Finding:
             )
         unit_index = self._unit_index(taken, found, is_long=is_long)
         self._has_points = times.time_format.startswith("%d.")
-        cells = self._cells(
-            {c.index for c in found} | ({result_index} if result_index is not None else set())
-        )
+        cells = self._cells({c.index for c in found} if result_index is None else {result_index})
         used = taken | {c.index for c in found} | ({unit_index} if unit_index is not None else set())
         left = [name for index, name in enumerate(header) if index not in used and name]
         if left:
