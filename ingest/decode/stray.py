@@ -27,11 +27,11 @@ engineeringunits einheit einheiten unité unités unite unites unidad unidades e
 _UNITS: Final = frozenset(_TEXT_UNITS.split())
 _UNIT_ENDINGS: Final = ("unit", "units", "uom", "einheit", "unité", "unite", "unidad")
 _FACTORS: Final = {
-    **dict.fromkeys(("scale", "scalefactor", "scalingfactor", "scaling", "factor", "faktor", "facteur"), 1),
+    **dict.fromkeys(("scale", "scalefactor", "scalingfactor", "scaling"), 1),
     **dict.fromkeys(("multiplier", "multiplicator", "divisor", "divider"), 1),
     "exponent": 0,
 }
-"""Names of factors → the one that changes nothing."""
+"""Names of factors → the one that changes nothing. `Factor` alone is a power factor as often."""
 _DEVICES: Final = frozenset(
     [
         "device",

@@ -192,7 +192,7 @@ def _question(column: _Column) -> str:
             f"'{name}=VALUE' with its --zone."
         )
     if column.kind in ("validity", "other"):
-        most = next(text for text, _ in texts.most_common() if text != column.bad)
+        most = next(text for text, _ in texts.most_common() if not column.bad or text != column.bad)
         return (
             f"{said} They may say which results are valid. Say --where '{name}={most}' for the rows with one "
             f"of them (and run it again for another), or --map '{name}=' if every result counts."

@@ -83,7 +83,15 @@ FURTHER: list[tuple[str, Any]] = [
 """The same in other words, each in every format."""
 NOTHING_MEANT: list[tuple[str, Any]] = [
     *(("errors", 5), ("timeout", 30), ("test", False), ("calibration", "2026-01-01"), ("error", 0.05)),
-    *(("scale", 1), ("exponent", 0), ("mode", "auto"), ("self_test", True), ("valid", 1), ("fault", 0)),
+    *(
+        ("scale", 1),
+        ("exponent", 0),
+        ("Factor", 0.98),
+        ("mode", "auto"),
+        ("self_test", True),
+        ("valid", 1),
+        ("fault", 0),
+    ),
     *((key, "2026-11-29T21:57:24Z") for key in ("boot_time", "installed_at")),
     *(("device", "a"), ("device", "esp32-c3"), ("host", "gateway"), ("ok", 200)),
 ]
