@@ -128,7 +128,8 @@ def test_a_workbook_shows_a_unit_that_is_in_the_format_only(
     path = tmp_path / "in.xlsx"
     path.write_bytes(with_format(plain, code))
     ((name, result),) = results(tmp_path, None, {})
-    assert (name, result) == ("temperature", pytest.approx(expected))
+    assert name == "temperature"
+    assert result == pytest.approx(expected)
 
 
 def with_format(workbook: bytes, code: str) -> bytes:
