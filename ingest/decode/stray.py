@@ -31,7 +31,9 @@ _FACTORS: Final = {
     **dict.fromkeys(("multiplier", "multiplicator", "divisor", "divider"), 1),
     "exponent": 0,
 }
-"""Names of factors → the one that changes nothing. `Factor` alone is a power factor as often."""
+"""Names of factors → the one that changes nothing."""
+_POWER_FACTORS: Final = frozenset(("factor", "faktor", "facteur"))
+"""Up to 1 these are power factors."""
 _DEVICES: Final = frozenset(
     [
         "device",
@@ -97,11 +99,13 @@ def is_factor(key: str, given: object) -> bool:
     """True for a number by which results may still have to be multiplied."""
     if isinstance(given, bool) or not isinstance(given, int | float):
         return False
-    return given != _FACTORS.get(_plain(key), given)
+    name = _plain(key)
+    return abs(given) > 1 if name in _POWER_FACTORS else given != _FACTORS.get(name, given)
 
 
 def is_factor_key(key: str) -> bool:
-    return _plain(key) in _FACTORS
+    name = _plain(key)
+    return name in _FACTORS or name in _POWER_FACTORS
 
 
 def _plain(key: str) -> str:

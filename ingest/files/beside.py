@@ -101,7 +101,9 @@ class Beside:
 
     def add(self, row: Row) -> None:
         for column in self._columns:
-            column.add(row.cells[column.index])
+            cell = row.cells[column.index]
+            if column.kind != "other" or not column.texts or _is_word(cell):
+                column.add(cell)
 
     def require_one_value(self, path: Path) -> None:
         """Raises CorrectInput for the first column with several values."""
@@ -166,6 +168,11 @@ def _kind(name: str) -> str:
         return "identity"
     is_identity = _IDENTITIES & {*words, name.casefold()} and words <= _IDENTITIES | _BESIDE_IDENTITIES
     return "identity" if is_identity else "other" if not words & _NO_VALIDITIES else ""
+
+
+def _is_word(cell: object) -> bool:
+    """True for a cell that may call a result bad; most cells are numbers, of which one stands for all."""
+    return isinstance(cell, str) and (cell[:1].isalpha() or cell in _LIMITS)
 
 
 def names_place(name: str) -> bool:

@@ -77,7 +77,7 @@ FURTHER: list[tuple[str, Any]] = [
     *(("fault", said) for said in (1, 4)),
     *(("état", "panne"), ("qualité", "mauvaise"), ("status", "simulated"), ("is_test", 1)),
     *((key, "2026-11-29T21:57:24") for key in ("horodatage", "Zeitstempel", "fecha", "measuredOn")),
-    *(("scale", 0.1), ("exponent", -1), ("multiplier", 10), ("divisor", 1000)),
+    *(("scale", 0.1), ("exponent", -1), ("multiplier", 10), ("divisor", 1000), ("factor", 10)),
     *((key, "b") for key in ("device", "deviceId", "dev_id", "host")),
 ]
 """The same in other words, each in every format."""
