@@ -171,7 +171,7 @@ def _kind(name: str) -> str:
 
 
 def _is_word(cell: object) -> bool:
-    """True for a cell that may call a result bad; most cells are numbers, of which one stands for all."""
+    """True for a cell that may call a result bad; most cells are numbers, and one number stands for all."""
     return isinstance(cell, str) and (cell[:1].isalpha() or cell in _LIMITS)
 
 

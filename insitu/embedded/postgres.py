@@ -60,7 +60,7 @@ _OPTIONS = {
     "jit": "off",
 }
 _STAMP: Final = re.compile(r"\d{4}-\d\d-\d\d [\d:.]+ \w+ \[\d+\] ")
-"""What the log writes before each line; without it the same trouble is the same sentence."""
+"""Stands in the log before each line; without it the same trouble is the same sentence."""
 _NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "1GB"}
 _SOCKET_PATH_LIMIT = 100  # of 107 bytes
 _LOCK_PATIENCE_S = 60.0
@@ -251,8 +251,8 @@ class Postgres:
         words = _STAMP.sub("", self._child.last_words(6))
         if "invalid permissions" in words:
             return FixPermissions(
-                f"Others may reach {cluster}, which PostgreSQL refuses: run `chmod -R go= {cluster}`, then start "
-                "again."
+                f"Others may reach {cluster}, which PostgreSQL refuses: run `chmod -R go= {cluster}`, then "
+                "start again."
             )
         return InsituError(
             f"PostgreSQL did not start: {words or 'it said nothing'} (see {self._data_dir}/logs/postgres.log)"
