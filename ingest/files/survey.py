@@ -19,7 +19,7 @@ from ingest.files.cells import Conversion
 from ingest.files.clocks import fixed, read_clock, winter_option
 from ingest.files.columns import find_conversion
 from ingest.files.facts_beside import FactsBeside
-from ingest.files.forms import Forms, is_summary, require_no_summary
+from ingest.files.forms import Forms, HalfDays, is_summary, require_no_summary
 from ingest.files.mapping import FileMap
 from ingest.files.rows import Chosen, Row
 from ingest.files.sentinels import Numbers, ask_sentinels
@@ -93,6 +93,7 @@ class _Look:
         self._repeats = Repeats(path, layout.source)
         times = layout.times
         self._forms = Forms(path, times.indexes, times.time_format, is_said=bool(said.time_format))
+        self._half_days = HalfDays()
         self._answered = {name.casefold() for name in answered}
         indexes = [column.index for column in layout.columns]
         self._decimals = Decimals(indexes if layout.result_index is None else [layout.result_index])
@@ -148,6 +149,7 @@ class _Look:
             self._forms.of_no_time(row, given)
             return False
         self._forms.of_time(row, given)
+        self._half_days.add(row, stamp)
         self._require_shown(row, given, stamp)
         if times.statements:
             self._check_clock(row, given, stamp)
@@ -285,6 +287,8 @@ class _Look:
     def findings(self) -> Findings:
         layout, said = self._layout, self._said
         self.beside.require_one_value(self._path)
+        if not said.time_format:
+            self._half_days.require_none(self._path, layout.times.time_format or "%Y-%m-%d %H:%M")
         names = sorted(
             {name.casefold() for name in (*layout.source.header, *(c.name for c in layout.columns))}
         )

@@ -38,6 +38,13 @@ READ: list[tuple[str, Answer, list[tuple[str, float]]]] = [
     ),
     (f"time;temperature;time\n{A};21.5;{A}\n", {"time_columns": ["time#1"]}, [("temperature", 21.5)]),
     (f"time;power\n{A};1.234\n", {}, [("power", 1.234)]),
+    ("time;power\n13.03.2026 12:00;5\n14.03.2026 01:00;6\n", UTC, [("power", 5), ("power", 6)]),
+    (
+        f"time;power\n{A[:-1]}+01:00;5\n{B[:-1]};6\n",
+        {"zone": "Europe/Paris"},
+        [("power", 5), ("power", 6)],
+    ),
+    ("time;power\n13.03.2026 02:00;5\n13.03.2026 01:00;6\n", UTC, [("power", 5), ("power", 6)]),
 ]
 ASKED: list[tuple[str, Answer, str, Answer, list[float]]] = [
     (f"time;station;power\n{A};d2;5\n", {}, "another device", {"columns": {"station": ""}}, [5]),
@@ -67,6 +74,13 @@ ASKED: list[tuple[str, Answer, str, Answer, list[float]]] = [
     ),
     ("Zeit;power\n13.03.2026 00:00;1.234\n", UTC, "1.234 or 1234", {"decimal": ","}, [1234]),
     (f"time;power\n{A};12,345\n", {}, "12345", {"decimal": "."}, [12345]),
+    (
+        "Zeit;power\n13.03.2026 11:00;4\n13.03.2026 12:00;5\n13.03.2026 01:00;6\n",
+        UTC,
+        "a.m. and p.m. may be missing",
+        {"time_format": "%d.%m.%Y %H:%M"},
+        [4, 5, 6],
+    ),
     (f"time;humidity\n{A};0.45\n{B};45%\n", {}, "with a unit", {}, []),
     ("time;power\n25.10.2026 02:00A;5\n25.10.2026 02:00B;9\n", UTC, "02:00B", {}, []),
 ]
