@@ -77,8 +77,8 @@ class Forms:
 
 
 class HalfDays:
-    """Watches for a clock of 12 hours whose a.m. and p.m. are not written: all hours from 1 to 12, and 01:00 of
-    the same day below 12:00.
+    """Watches for a clock of 12 hours whose a.m. and p.m. are not written: all hours from 1 to 12, and 01:00
+    of the same day below 12:00.
     """
 
     def __init__(self) -> None:
@@ -102,9 +102,9 @@ class HalfDays:
         """Raises CorrectInput if the whole file looks so."""
         if self._row and not self._is_whole:
             raise CorrectInput(
-                f"{path}, row {self._row}: the time goes back from 12 to an earlier hour of the same day, and "
-                "no row has an hour after 12, so a.m. and p.m. may be missing. Write the times with 24 hours; or "
-                f"say --time-format '{time_format}' if they are right."
+                f"{path}, row {self._row}: the time goes back from 12 to an earlier hour of the same day, "
+                "and no row has an hour after 12, so a.m. and p.m. may be missing. Write the times with 24 "
+                f"hours; or say --time-format '{time_format}' if they are right."
             )
 
 
