@@ -145,7 +145,7 @@ class Installation:
         if self.where.tls is not None:
             public += ["--mqtt-ca", str(self.where.tls.ca)]
         self._ingest = self._program("ingest", needs=(self._broker,))
-        self._serve = self._program("serve", *public, needs=(self._schema,))
+        self._serve = self._program("serve", *public, needs=(self._schema,), first=self.reach.pages_port)
         self._parts = [self._database, self._schema, self._broker, self._ingest, self._serve]
         if self.settings.backup_dir is not None and not self.clock.is_simulated:
             self._parts.append(self._program("backup", "--scheduled", needs=(self._schema,)))
@@ -268,7 +268,7 @@ class Installation:
     @property
     def is_up(self) -> bool:
         """True if a device can deliver and the pages answer."""
-        return self.readiness().ready and self.pages.answers
+        return self.readiness().ready and self._serve.runs and self.pages.answers
 
     def readiness(self) -> Readiness:
         if self._prober is None or self._private or not self._broker.runs:

@@ -8,11 +8,14 @@ from pathlib import Path
 from urllib.parse import quote
 
 from cli.addresses import pages_speak_tls, reachable_here, reachable_there, require_safe
+from cli.supervision import Steps
 from insitu.clock import Clock
 from insitu.embedded.broker import Broker
 from insitu.embedded.certificates import TLS
 from insitu.embedded.directory import Running, write_running
+from insitu.embedded.ports import require_free_port
 from insitu.embedded.postgres import Postgres
+from insitu.errors import CorrectInput
 from insitu.settings import Settings, parse_listen
 
 
@@ -27,10 +30,15 @@ class Addresses:
 
 
 def addresses(settings: Settings, tls: TLS | None) -> Addresses:
-    """Listening addresses of the settings; raises CorrectInput if plaintext would leave this machine."""
+    """Listening addresses of the settings; raises CorrectInput if plaintext would leave this machine,
+    or if both are the same."""
     mqtt, http = parse_listen(settings.mqtt_listen), parse_listen(settings.http_listen)
     for name, (host, _) in (("INSITU_MQTT_LISTEN", mqtt), ("INSITU_HTTP_LISTEN", http)):
         require_safe(name, host, settings, secure=tls is not None)
+    if mqtt == http and mqtt[1]:
+        raise CorrectInput(
+            f"INSITU_MQTT_LISTEN and INSITU_HTTP_LISTEN are both {settings.http_listen}: give each a port."
+        )
     return Addresses(mqtt, http, tls)
 
 
@@ -51,6 +59,11 @@ class Reach:
         return (
             f"http{'s' if secure else ''}://{reachable_there(self.settings, host) if secure else host}:{port}"
         )
+
+    def pages_port(self) -> Steps:
+        """Nobody else may have it: what answered there would be taken for our pages."""
+        require_free_port(*self.where.http)
+        yield
 
     def mqtt_url(self, address: tuple[str, int]) -> str:
         """URL of the broker at `address`, with the service's credential; a private broker uses no TLS."""

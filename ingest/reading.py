@@ -13,6 +13,7 @@ from ingest.place import place
 from ingest.prepared import NO_REFUSALS, NOTHING_LEFT_OUT, UNKNOWN, Look, Prepared, Refusals
 from ingest.probe_messages import is_probe
 from ingest.trimming import is_empty, trimmed
+from ingest.whose import other_device
 from insitu.model import IgnoreReason, Message, Observation, RejectReason, Remark
 from insitu.wire import (
     INBOUND_SUFFIXES,
@@ -219,6 +220,13 @@ def _read(message: Message, topic: Topic, decoder: Decoder, known: KnownDevice, 
             unread._replace(also_gone=also_gone),
             RejectReason.INVALID_SHAPE,
             f"The message is from {decoded.named[:64]!r}, its topic names another device.",
+        )
+    if other := other_device(decoded, topic, known, context.snapshot):
+        return _refused(
+            unread._replace(also_gone=also_gone),
+            RejectReason.INVALID_SHAPE,
+            f"The message says that it is of {other[:64]!r}, another device of the trial: publish what each "
+            "device measured on its own topic, with its own token.",
         )
     if remarks:
         decoded = decoded._replace(remarks=(*decoded.remarks, *remarks))

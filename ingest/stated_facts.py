@@ -1,5 +1,6 @@
-"""Facts that a message states beside its results, in fields that no mapping explains: another time, or that
-the sender itself calls them bad. A result beside such a fact must not be stored as if it said nothing. Pure.
+"""Facts that a message states beside its results, in fields that no mapping explains: another time, a factor,
+or that the sender itself calls them bad. A result beside such a fact must not be stored as if it said
+nothing. Pure.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Final, NamedTuple
 
 from ingest.decode import Decoded
 from ingest.decode.judgement import about, calls_bad, judges
-from ingest.decode.stray import is_stated_time, is_time_key
+from ingest.decode.stray import is_factor, is_factor_key, is_stated_time, is_time_key
 from ingest.stated_units import names_unit
 from insitu.model import Reading, RejectReason
 
@@ -38,7 +39,8 @@ class _Around(NamedTuple):
 @lru_cache(maxsize=8192)
 def may_state_facts(name: str) -> bool:
     """True if a field of that name may be no result but a fact about others; every result is asked."""
-    return is_time_key(name.rpartition(".")[2]) or names_unit(name) or judges(name)
+    leaf = name.rpartition(".")[2]
+    return is_time_key(leaf) or is_factor_key(leaf) or names_unit(name) or judges(name)
 
 
 def stated_facts(
@@ -72,6 +74,8 @@ def _facts_in(
     if (reading.time_us is None or by_network) and is_stated_time(leaf, reading.result):
         outer, _, last = path.rpartition(".")
         yield times, _below(outer if last.casefold() in _ENVELOPES else path), _LATE
+    if is_factor(leaf, reading.result):
+        yield faults, _below(path), (RejectReason.UNIT_MISMATCH, _factor(reading))
     if calls_bad(reading.property, reading.result):
         fact = RejectReason.CALLED_BAD, _fault(reading)
         yield from ((faults, one, fact) for one in about(reading.property))
@@ -126,6 +130,14 @@ def _time_fact(sent: str, beside: str) -> Fact:
         f"The time is in {sent[:60]!r}, and no mapping reads it. Have its time mapped, as field = "
         f'{field[:160]!r} with time = "auto", or with `ignore` where the time of receipt is right, '
         f"then replay.",
+    )
+
+
+def _factor(reading: Reading) -> str:
+    return (
+        f"{reading.property[:60]!r} says {str(reading.result)[:20]}, a factor that no mapping reads: have "
+        "the fields beside it mapped with that `scale`, or as they are where it is in them already, and "
+        f"{reading.property[:60]!r} with `ignore`; then replay."
     )
 
 

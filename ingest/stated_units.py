@@ -13,7 +13,9 @@ from insitu.model import Reading
 from insitu.unit_words import read_unit
 from store.catalogue.snapshot import KnownDatastream
 
-_NAME: Final = re.compile(r".*(?:unit|units|uom|unitcode|unit_of_measurement)", re.IGNORECASE)
+_NAME: Final = re.compile(
+    r".*(?:units?|uom|unitcode|units?_?of_?measure(?:ment)?|einheit|unit[ée]s?|unidad|eenheid)", re.IGNORECASE
+)
 
 
 class StatedUnit(NamedTuple):

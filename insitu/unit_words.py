@@ -21,7 +21,7 @@ PREFIXES: Final = {
     "Hz": "k M G",
     "W.h": "m k M",
     "V.A": "k",
-    "J": "k M",
+    "J": "k M G",
     "bar": "m",
     "lx": "k",
     "S/cm": "u m",

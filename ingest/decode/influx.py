@@ -17,6 +17,7 @@ from typing import Final
 from ingest.decode import times
 from ingest.decode.judgement import called_bad
 from ingest.decode.result import Decoded, Problem, Unreadable, settle
+from ingest.decode.stray import devices_named
 from insitu.model import IgnoreReason, Reading, RejectReason
 from insitu.unit_words import read_unit
 from insitu.wire import MAX_RESULTS
@@ -62,14 +63,16 @@ def decode(payload: bytes, received_us: int) -> Decoded | Unreadable:
     text = payload.decode("utf-8", "surrogateescape")
     readings: list[Reading] = []
     problems: list[Problem] = []
+    whose: list[str] = []
     at, line, counted = 0, 1, 0
     while at < len(text):
         if (between := _BETWEEN.match(text, at)) is not None:
             at = between.end()
             continue
         try:
-            point, end = _point(text, at)
+            point, named, end = _point(text, at)
             readings += point
+            whose += named
         except _Malformed as malformed:
             line += text.count("\n", counted, at)
             counted = at
@@ -83,17 +86,18 @@ def decode(payload: bytes, received_us: int) -> Decoded | Unreadable:
         at = end
     if not readings and not problems:
         return Decoded([], ignored=IgnoreReason.EMPTY)
-    return settle(readings, problems)
+    settled = settle(readings, problems)
+    return settled._replace(whose=tuple(whose)) if whose and isinstance(settled, Decoded) else settled
 
 
-def _point(text: str, at: int) -> tuple[list[Reading], int]:
-    """The results of the line that begins at `at`, and the start of the next line. A quoted text may contain
-    a line break.
+def _point(text: str, at: int) -> tuple[list[Reading], list[str], int]:
+    """The results of the line that begins at `at`, names of devices in its tags, and the start of the next
+    line. A quoted text may contain a line break.
     """
     head = _HEAD.match(text, at)
     if head is None:
         raise _Malformed(f"expected `measurement,tag=value field=value`, found {_excerpt(text, at)}.")
-    unit = _unit_in_tags(head[2]) if head[2] else ""
+    unit, whose = _read_tags(head[2]) if head[2] else ("", [])
     results: dict[str, object] = {}
     at, more = head.end(), True
     while more:
@@ -110,15 +114,19 @@ def _point(text: str, at: int) -> tuple[list[Reading], int]:
         raise _Malformed(f"expected a timestamp or the end of the line, found {_excerpt(text, at)}.")
     time_us, repaired = _time(end[1]) if end[1] is not None else (None, False)
     measurement = _ESCAPED.sub(r"\1", head[1])
-    return [
-        Reading(name, result, time_us, repaired, unit=unit, source=measurement)
-        for name, result in results.items()
-    ], end.end()
+    return (
+        [
+            Reading(name, result, time_us, repaired, unit=unit, source=measurement)
+            for name, result in results.items()
+        ],
+        whose,
+        end.end(),
+    )
 
 
-def _unit_in_tags(tags: str) -> str:
-    """The unit that a tag states, in UCUM; '' if none does. Raises _Malformed where a tag calls the line bad,
-    or comes twice.
+def _read_tags(tags: str) -> tuple[str, list[str]]:
+    """The unit that a tag states, in UCUM, '' if none does; and texts that may name the device. Raises
+    _Malformed where a tag calls the line bad, or comes twice.
     """
     pairs = _TAG.findall(tags)
     found = {_ESCAPED.sub(r"\1", key): _ESCAPED.sub(r"\1", text) for key, text in pairs}
@@ -129,7 +137,8 @@ def _unit_in_tags(tags: str) -> str:
             f"the tag {key[:60]!r} says {found[key][:40]!r}: the device itself calls the line bad.",
             RejectReason.CALLED_BAD,
         )
-    return next((read_unit(text) or "" for key, text in found.items() if key.casefold() in _UNITS), "")
+    unit = next((read_unit(text) or "" for key, text in found.items() if key.casefold() in _UNITS), "")
+    return unit, devices_named(found)
 
 
 def _excerpt(text: str, at: int) -> str:

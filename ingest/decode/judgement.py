@@ -12,22 +12,40 @@ from insitu.wire import MAX_DEPTH
 
 _JUDGING: Final = (
     "status|state|quality|dataquality|validity|flag|qc|qa|health|sensorstatus|datastatus|measurementstatus"
-    "|sensorstate|devicestatus"
+    "|sensorstate|devicestatus|mode|statut|[ée]tat|qualit[ée]|validit[ée]|zustand|qualität|estado|calidad"
 )
+_IS: Final = r"(?:(?:is|are|has)[ _-]{})?"
+"""Before a word that is true or false: `is_valid`, `isValid`, `pm25_is_valid`, `is_pm25_valid`."""
+_OF: Final = rf"{_IS.format('')}(?:(?P<of>.*?)[ _-])?{_IS.format('?')}"
 _NAMES: Final = re.compile(rf"(?:(?P<of>.*?)[ _-]?)?(?P<word>{_JUDGING})", re.IGNORECASE)
 _GOOD_IF_TRUE: Final = re.compile(
-    r"(?:(?P<of>.*?)[ _-])?(?:is[ _-]?)?(?:valid|ok|good|healthy)", re.IGNORECASE
+    rf"{_OF}(?:valid|ok|good|healthy|valide|g[üu]e?ltig|v[áa]lido)", re.IGNORECASE
 )
 _BAD_IF_TRUE: Final = re.compile(
-    r"(?:(?P<of>.*?)[ _-])?(?:(?:is|has)[ _-]?)?(?:errors?|err|faults?|faulty|invalid|bad|failed|failure)",
+    rf"{_OF}(?:errors?|err|faults?|faulty|invalid|bad|failed|failure|erreur|d[ée]faut|invalide|fehler"
+    r"|störung|ung[üu]e?ltig|fallo)",
     re.IGNORECASE,
 )
+_STATES: Final = """\
+simulated|simulation|test|dummy|fake|mock|calibrating|calibration|uncalibrated|stale|saturated|overflow
+|underflow|overrange|underrange|out[ _-]?of[ _-]?range|timeout|warmup|warming[ _-]?up|preheating|suspect
+|questionable|doubtful|unreliable|disconnected|clipped|estimated|interpolated|broken|defective|maintenance
+"""
+_BAD_STATE: Final = re.compile(_OF + f"(?:{_STATES.replace(chr(10), '')})", re.IGNORECASE)
+"""True, or 1, is no result of the place; a text or another number may be a setting."""
 _TEXT_ENDINGS: Final = """\
-status state quality validity flag qc qa health valid ok good healthy errors error err faults fault faulty
-invalid bad failed failure code
+status state quality validity flag qc qa health mode statut état etat qualité qualite validité validite
+zustand qualität estado calidad valid ok good healthy valide gültig gueltig gultig válido valido errors error
+err faults fault faulty invalid bad failed failure erreur défaut defaut invalide fehler störung ungültig
+ungueltig ungultig fallo code simulated simulation test dummy fake mock calibrating calibration uncalibrated
+stale saturated overflow underflow range overrange underrange timeout warmup up preheating suspect
+questionable doubtful unreliable disconnected clipped estimated interpolated broken defective maintenance
 """
 _ENDINGS: Final = tuple(_TEXT_ENDINGS.split())
 _CODE: Final = re.compile(r"(?:(?P<of>.*?)[ _-])?(?:error|err|fault|failure)[ _-]?code", re.IGNORECASE)
+_KINDS: Final = (_CODE, _BAD_IF_TRUE, _GOOD_IF_TRUE, _BAD_STATE, _NAMES)
+_COUNTS: Final = re.compile(r".*(?:errors|faults)", re.IGNORECASE)
+"""Counters of what ever went wrong: their number says nothing about this result."""
 _TEXT_BAD: Final = """\
 bad|invalid|not valid|error|err|fault|faulty|fail|failed|failure|broken|defect|defective|unreliable
 |out of range|outofrange|overrange|over range|underrange|under range|overflow|underflow|saturated|clipped
@@ -35,6 +53,8 @@ bad|invalid|not valid|error|err|fault|faulty|fail|failed|failure|broken|defect|d
 |calibrating|calibration|not calibrated|uncalibrated|stale|timeout|disconnected|unavailable|mauvais|mauvaise
 |invalide|non valide|erreur|défaut|defaut|en panne|panne|hors service|douteux|douteuse|saturé|étalonnage
 |schlecht|ungültig|fehler|defekt|gestört|malo|inválido|fallo
+|simulated|simulation|test|testing|dummy|demo|zero|span|zero check|span check|maintenance|function check
+|out of specification|estimated|interpolated|simulé|wartung|kalibrierung|simuliert
 """
 BAD: Final = frozenset(word.strip() for word in _TEXT_BAD.replace("\n", "").split("|"))
 """Plain words, in lower case; they name no person."""
@@ -65,7 +85,22 @@ _NONE: Final = frozenset(
     ]
 )
 """Words for no error."""
-_WHOLE: Final = frozenset({"", "sensor", "data", "measurement", "device", "result", "probe", "reading"})
+_NOT: Final = frozenset(("false", "no", "0", "non", "nein"))
+_WHOLE: Final = frozenset(
+    [
+        "",
+        "sensor",
+        "data",
+        "measurement",
+        "device",
+        "result",
+        "probe",
+        "reading",
+        "operating",
+        "operation",
+        "measuring",
+    ]
+)
 """Beginnings of names that judge all results beside them."""
 
 
@@ -75,18 +110,32 @@ def calls_bad(name: str, given: object) -> bool:
     if not leaf.casefold().endswith(_ENDINGS):
         return False
     if isinstance(given, bool):
-        return (_BAD_IF_TRUE if given else _GOOD_IF_TRUE).fullmatch(leaf) is not None
-    if isinstance(given, str):
-        word = plain_word(given)
-        if not word:
-            return False
-        if _BAD_IF_TRUE.fullmatch(leaf) is not None:
-            return word not in _NONE
-        judges = _NAMES.fullmatch(leaf) is not None or _GOOD_IF_TRUE.fullmatch(leaf) is not None
-        return judges and (
-            word in BAD or (word in ("false", "no") and _GOOD_IF_TRUE.fullmatch(leaf) is not None)
+        return any(
+            kind.fullmatch(leaf) for kind in ((_BAD_IF_TRUE, _BAD_STATE) if given else (_GOOD_IF_TRUE,))
         )
-    return isinstance(given, int | float) and given != 0 and _CODE.fullmatch(leaf) is not None
+    if isinstance(given, str):
+        return _says_bad(leaf, plain_word(given))
+    return isinstance(given, int | float) and _counts_as_bad(leaf, given)
+
+
+def _says_bad(leaf: str, word: str) -> bool:
+    if not word:
+        return False
+    if _BAD_IF_TRUE.fullmatch(leaf) is not None:
+        return word not in _NONE
+    if _BAD_STATE.fullmatch(leaf) is not None:
+        return word in ("true", "yes")
+    is_good = _GOOD_IF_TRUE.fullmatch(leaf) is not None
+    return (is_good and word in _NOT) or ((is_good or _NAMES.fullmatch(leaf) is not None) and word in BAD)
+
+
+def _counts_as_bad(leaf: str, given: float) -> bool:
+    """A code of an error; 0 for "valid"; 1 for "test"; a whole number for "fault", unless it is a counter."""
+    if given == 0:
+        return _GOOD_IF_TRUE.fullmatch(leaf) is not None
+    if _CODE.fullmatch(leaf) is not None or (given == 1 and _BAD_STATE.fullmatch(leaf) is not None):
+        return True
+    return given % 1 == 0 and _BAD_IF_TRUE.fullmatch(leaf) is not None and _COUNTS.fullmatch(leaf) is None
 
 
 def judges(name: str) -> bool:
@@ -94,7 +143,7 @@ def judges(name: str) -> bool:
     leaf = _leaf(name)
     if not leaf.casefold().endswith(_ENDINGS):  # nearly all, and a name costs more by the expressions
         return False
-    return any(kind.fullmatch(leaf) is not None for kind in (_CODE, _BAD_IF_TRUE, _GOOD_IF_TRUE, _NAMES))
+    return any(kind.fullmatch(leaf) is not None for kind in _KINDS)
 
 
 def called_bad(part: Mapping[str, Any]) -> str:
@@ -112,8 +161,7 @@ def about(name: str) -> Iterator[str]:
     """
     path = _object(name)
     leaf = _leaf(name)
-    kinds = (_CODE, _BAD_IF_TRUE, _GOOD_IF_TRUE, _NAMES)
-    found = next(match for kind in kinds if (match := kind.fullmatch(leaf)) is not None)
+    found = next(match for kind in _KINDS if (match := kind.fullmatch(leaf)) is not None)
     of = (found["of"] or "").strip(" _-")
     around = f"{path}." if path else ""
     yield around if of.casefold() in _WHOLE else f"{around}{of}"

@@ -19,7 +19,7 @@ from ingest.decode import times
 from ingest.decode.flatten import Record, add_readings, leaves
 from ingest.decode.judgement import called_bad
 from ingest.decode.result import Decoded, Problem, Unreadable, settle
-from ingest.decode.stray import stray_time, stray_unit
+from ingest.decode.stray import devices_named, stray_factor, stray_time, stray_unit
 from insitu.model import IgnoreReason, Reading, RejectReason
 from insitu.times import to_us
 from insitu.wire import MAX_DEPTH, MAX_RESULTS, MAX_SEQ
@@ -113,6 +113,7 @@ class _Parts:
         self.problems: list[Problem] = []
         self.sequences: list[tuple[str, int]] = []
         self.starts: list[int] = []
+        self.whose: list[str] = []
 
     def read(self, part: Any, item: int | None) -> None:
         """A part that cannot be read becomes a problem."""
@@ -128,10 +129,13 @@ class _Parts:
             raise not_an_object(part, '{"results": {"pm25": 12.3}}')
         if not part:
             return
+        self.whose += devices_named(part)
         sequence = _sequence(part)
         if sequence is not None:
             self.sequences.append(sequence)
         if "observations" in part:
+            if part.get("results"):
+                raise shape_refused("`results` and `observations` are both there: send one of them.")
             self._read_observations(part["observations"], part, item)
             return
         results = part.get("results")
@@ -157,6 +161,7 @@ class _Parts:
                 is_whole = isinstance(found, dict) and isinstance(found.get("property"), str)
                 if not is_whole or "result" not in found:
                     raise shape_refused("Each observation needs `property` and `result`.")
+                self.whose += devices_named(found)
                 _require_known({**found, "time": found.get("time", part.get("time"))}, "unit")
                 named = leaves(found["result"], found["property"])
                 time = around if found.get("time") is None else time_of(found)
@@ -187,6 +192,7 @@ def _exactly(payload: bytes) -> Decoded | Unreadable:
         in_part=0 < len(sequences) < len(parts),
         records=found.records,
         starts=tuple(starts),
+        whose=tuple(found.whose),
     )
 
 
@@ -329,6 +335,12 @@ def _require_known(part: dict[str, Any], unit: str = "") -> None:
                 else "send `observations`, each with its `unit`; or have the fields mapped in their units, "
                 "and leave it out."
             )
+        )
+
+    if key := stray_factor(part):
+        raise shape_refused(
+            f"{key[:60]!r} is a factor, and is not read: send the results themselves; or have the fields "
+            "mapped with their `scale`, and leave it out."
         )
 
 

@@ -72,6 +72,8 @@ class Decoded(NamedTuple):
     """Name of the device at its network server according to the payload; equals the last part of its
     address.
     """
+    whose: tuple[str, ...] = ()
+    """Texts beside the results that may name the device that measured."""
     records: Records = NO_RECORDS
     """Readings from objects in lists, which a mapping selects by a key."""
     problems: tuple[Problem, ...] = ()

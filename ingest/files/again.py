@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from ingest.files.claims import has_caveat
 from ingest.files.head import is_time_name, is_units_row
 from ingest.files.rows import Row, Source
 from ingest.files.stamps import read_stamp
@@ -93,7 +94,12 @@ def require_plain_notes(
     ignored = {text.strip().casefold() for text in ignore}
     for number, note in notes.items():
         text = note.strip(" \t\r\n#;,")
-        is_fact = bool(_FACT.search(text) or read_clock_lines([note]) or read_unit_lines([note], names))
+        is_fact = bool(
+            _FACT.search(text)
+            or has_caveat(text)
+            or read_clock_lines([note])
+            or read_unit_lines([note], names)
+        )
         if is_fact and text.casefold() not in ignored:
             raise CorrectInput(
                 f"{path}, line {number}: {text[:80]!r} stands between or below the rows, and may hold for "

@@ -35,6 +35,18 @@ _CLAIM: Final = re.compile(
 _OTHER: Final = re.compile(
     r"power factor|facteur de puissance|leistungsfaktor|full scale|scale type", re.IGNORECASE
 )
+_CAVEAT: Final = re.compile(
+    rf"\b(?:divided?|multipl(?:y|ied)) by\b|\b(?:diviser|divisé\w*|multiplié\w*) par\b|\bgeteilt durch\b"
+    rf"|(?:^|\s)[x×*] ?{_TEN}(?![\d.,])"
+    r"|\b(?:tenths?|hundredths?|thousandths?|dixièmes?|centièmes?|zehntel)\b"
+    r"|\b(?:do not use|ne pas utiliser|nicht verwenden|test data|données (?:de test|simulées)|testdaten)\b"
+    r"|\b(?:simulated|synthetic|simulierte?|fictives?)\b"
+    r"|\b(?:invalid|invalides?|ungültige?)\b(?!.*[:=;,\t]\s*0\s*$)"
+    r"|\b(?:in|under|en|cours d['’]) ?(?:calibration|maintenance|étalonnage)\b"
+    r"|\b(?:clock|horloge|uhr|rtc)\b.*\b(?:slow|fast|ahead|behind|late|avance|retarde?|geht (?:vor|nach))\b",
+    re.IGNORECASE,
+)
+"""Words that say that numbers or times are not what they seem."""
 _SYSTEM: Final = re.compile(
     r"\b(?:imperial|us customary|english|american|us|u\.s\.)\s+units?\b"
     r"|unités (?:impériales|anglo-saxonnes)",
@@ -46,6 +58,11 @@ _WINTER: Final = re.compile(
     re.IGNORECASE,
 )
 _SINCE: Final = re.compile(r"\b(?:since|depuis|seit|from)\b\D*((?:19|20)[0-9]{2})\b", re.IGNORECASE)
+_DEVICE: Final = re.compile(
+    r"(?:device|logger|station|sensor|node|instrument|appareil|capteur|enregistreur|gerät)[ _]?"
+    r"(?:id|name|code|nom|no\.?|number)?\s*[:=;,\t]\s*([a-z0-9][a-z0-9_-]{0,63})",
+    re.IGNORECASE,
+)
 _TRIM: Final = " \t\r\n\"'#;,|*"
 
 
@@ -91,11 +108,30 @@ def require_no_claims(path: Path, lines: Sequence[str], ignore: Collection[str])
                 f"{path}: a line above the names says {text[:80]!r}. Say the units, as --map "
                 f"COLUMN=DATASTREAM:UNIT for each column, and --ignore {text!r}."
             )
-        if _claims(text) and not read_clock_lines([line]):
+        if has_caveat(text) or (_claims(text) and not read_clock_lines([line])):
             raise CorrectInput(
                 f"{path}: a line above the names says {text[:80]!r}. If that is in the numbers and times "
                 f"already, say --ignore {text!r}; otherwise correct the file."
             )
+
+
+def require_own_device(
+    path: Path, lines: Sequence[str], others: Collection[str], ignore: Collection[str]
+) -> None:
+    """Raises CorrectInput for a line above the names that names another device of the trial."""
+    ignored = {text.strip().casefold() for text in ignore}
+    for line in lines:
+        text = line.replace('"', "").strip(_TRIM)
+        found = _DEVICE.fullmatch(text)
+        if found and found[1] in others and text.casefold() not in ignored:
+            raise CorrectInput(
+                f"{path}: a line above the names says {text[:80]!r}, another device of the trial. Say "
+                f"--device {found[1]}, or --ignore {text!r} if the file is of the one that you said."
+            )
+
+
+def has_caveat(text: str) -> bool:
+    return _CAVEAT.search(text) is not None
 
 
 def _claims(text: str) -> bool:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -73,6 +73,38 @@ class Forms:
                 f"others in this file ({self._format or 'ISO 8601 or Unix'}). Give the column one "
                 f"form; or cut the "
                 "file, and import each part. --time-format with one of them refuses the rows of the other."
+            )
+
+
+class HalfDays:
+    """Watches for a clock of 12 hours whose a.m. and p.m. are not written: all hours from 1 to 12, and 01:00
+    of the same day below 12:00.
+    """
+
+    def __init__(self) -> None:
+        self._last: datetime | None = None
+        self._row, self._is_whole = 0, False
+
+    def add(self, row: Row, stamp: object) -> None:
+        if self._is_whole:
+            return
+        if not isinstance(stamp, datetime) or stamp.tzinfo is not None or not 1 <= stamp.hour <= 12:
+            self._is_whole = True
+            return
+        last, self._last = self._last, stamp
+        if last is not None and stamp < last:
+            if last.hour == 12 and last.date() == stamp.date():
+                self._row = self._row or row.number
+            else:
+                self._is_whole = True  # in no order that says anything
+
+    def require_none(self, path: Path, time_format: str) -> None:
+        """Raises CorrectInput if the whole file looks so."""
+        if self._row and not self._is_whole:
+            raise CorrectInput(
+                f"{path}, row {self._row}: the time goes back from 12 to an earlier hour of the same day, "
+                "and no row has an hour after 12, so a.m. and p.m. may be missing. Write the times with 24 "
+                f"hours; or say --time-format '{time_format}' if they are right."
             )
 
 

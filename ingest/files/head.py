@@ -138,6 +138,14 @@ def is_units_row(cells: Sequence[str], header: Sequence[str]) -> bool:
     )
 
 
+def units_above(rows: Sequence[Sequence[str]], header: Sequence[str]) -> list[str]:
+    """Cells of the row of units that is right above the names; none if that is another row."""
+    row = next(([cell.strip() for cell in row] for row in reversed(rows) if any(map(str.strip, row))), [])
+    if len(header) - 1 <= len(row) <= len(header) and is_units_row(row, header):
+        return [*row, *("" for _ in header)][: len(header)]
+    return []
+
+
 def logger_format(first: Sequence[str], path: object) -> bool:
     """True for TOA5 of Campbell loggers; its other formats are refused."""
     name = first[0].strip().strip('"').upper() if first else ""

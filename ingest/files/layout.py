@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from ingest.files.cells import Cells, without_spaces
-from ingest.files.claims import require_no_claims
+from ingest.files.claims import require_no_claims, require_own_device
 from ingest.files.columns import Columns
 from ingest.files.containers import open_container
 from ingest.files.head import is_time_name
@@ -35,6 +35,7 @@ _DEVICES = ("device",)
 _WITH_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+(?:[eE][+-]?[0-9]+)?")
 _WITH_POINT = re.compile(r"[+-]?[0-9]+\.[0-9]+(?:[eE][+-]?[0-9]+)?")
 _WITH_UNIT: Final = re.compile(r"[+-]?[0-9][0-9.,]*\s*([^\W\d_]{2,}[^\s]*|[°º%µμ‰℃℉][^\d]*)")
+_BARE: Final = re.compile(r"[+-]?[0-9]*[1-9][0-9.,]*|[+-]?0?[.,][0-9]+")
 _ENDING_SAMPLE: Final = 50
 _COULD_BE_THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
 _GROUPED: Final = {
@@ -42,6 +43,11 @@ _GROUPED: Final = {
     ".": (re.compile(r"[+-]?[0-9]{1,3}(?:,[0-9]{3})+\.[0-9]+"), ","),
 }
 """Decimal sign → form of a number that also shows the mark between thousands, and that mark."""
+_GROUPS: Final = {
+    ",": re.compile(r"[+-]?[1-9][0-9]{0,2}(?:\.[0-9]{3})+"),
+    ".": re.compile(r"[+-]?[1-9][0-9]{0,2}(?:,[0-9]{3})+"),
+}
+"""Decimal sign → form of a whole number whose marks may also be decimal signs."""
 _SPACED: Final = re.compile(r"[+-]?[0-9]{1,3}(?: [0-9]{3})+,[0-9]+")
 
 
@@ -74,15 +80,22 @@ def _open(path: Path, said: FileMap) -> Source:
     return TextFile(container, said)
 
 
-def _endings(source: Source, said: FileMap) -> dict[int, str]:
-    """Columns whose first results all have the same unit behind them."""
+def _endings(source: Source, said: FileMap) -> tuple[dict[int, str], dict[int, tuple[str, str]]]:
+    """Columns whose first results all have the same unit behind them; and of those that have it and do not,
+    one of each.
+    """
     found: dict[int, set[str]] = {}
+    bare: dict[int, str] = {}
+    united: dict[int, str] = {}
     for row in itertools.islice(source.rows(), _ENDING_SAMPLE):
         for index, cell in enumerate(row.cells if not row.problem else ()):
             if isinstance(cell, str) and (match := _WITH_UNIT.fullmatch(cell.strip())):
                 found.setdefault(index, set()).add(match[1])
+                united[index] = cell.strip()
+            elif isinstance(cell, int | float) or (isinstance(cell, str) and _BARE.fullmatch(cell.strip())):
+                bare.setdefault(index, str(cell).strip())
     times = {name.casefold() for name in said.time_columns}
-    return {
+    endings = {
         index: texts.pop()
         for index, texts in found.items()
         if len(texts) == 1
@@ -90,19 +103,22 @@ def _endings(source: Source, said: FileMap) -> dict[int, str]:
         and source.header[index].casefold() not in times
         and not is_time_name(source.header[index])
     }
+    return endings, {index: (united[index], bare[index]) for index in endings if index in bare}
 
 
 class _Finding:
     """The steps of `understand`, in order; each needs the earlier ones."""
 
     def __init__(self, path: Path, said: FileMap, known: CatalogueSnapshot, source: Source) -> None:
-        endings = _endings(source, said)
+        endings, self._mixed = _endings(source, said)
         source = Bare(source, endings) if endings else source
         self._path, self._said, self._whole = path, said, source
         self._devices = {
             device: found for (trial, device), found in known.devices.items() if trial == said.trial
         }
         self._folded = [name.casefold() for name in source.header]
+        self._has_points = False
+        """True if dates have points (13.03.2026): those who write so seldom have points in numbers."""
         self._sentences = [f"{path.name}: {source.described}"]
 
     def layout(self) -> Layout:
@@ -137,9 +153,8 @@ class _Finding:
                 f"{header[property_index]} names the datastream, {header[result_index]} has the result",
             )
         unit_index = self._unit_index(taken, found, is_long=is_long)
-        cells = self._cells(
-            {c.index for c in found} | ({result_index} if result_index is not None else set())
-        )
+        self._has_points = times.time_format.startswith("%d.")
+        cells = self._cells({c.index for c in found} if result_index is None else {result_index})
         used = taken | {c.index for c in found} | ({unit_index} if unit_index is not None else set())
         left = [name for index, name in enumerate(header) if index not in used and name]
         if left:
@@ -166,10 +181,23 @@ class _Finding:
         )
         return self._surveyed(layout)
 
+    def _require_one_form(self, used: set[int]) -> None:
+        """Raises CorrectInput for a column that has numbers with a unit and numbers without one."""
+        for index, texts in self._mixed.items():
+            if index in used:
+                raise CorrectInput(
+                    f"{self._path}: {self._whole.header[index]!r} has numbers with a unit ({texts[0]!r}) and "
+                    f"without ({texts[1]!r}). Give all of them one form, since they may mean different "
+                    "things."
+                )
+
     def _surveyed(self, layout: Layout) -> Layout:
         """The layout after a look at every row: what no sample shows stops the import before anything is
         stored.
         """
+        self._require_one_form(layout.needed())
+        others = {*self._devices} - layout.devices()
+        require_own_device(self._path, self._whole.above, others, self._said.ignore)
         findings = survey(self._path, layout, self._said, self._devices)
         assert isinstance(self._source, Chosen)
         return replace(
@@ -266,6 +294,8 @@ class _Finding:
         decimal = self._said.decimal or self._decimal(texts)
         form, mark = _GROUPED[decimal]
         thousands = mark if any(form.fullmatch(text) for text in texts) else ""
+        if self._said.decimal and any(_GROUPS[decimal].fullmatch(text) for text in texts):
+            thousands = mark
         if decimal == "," and not thousands and any(_SPACED.fullmatch(text) for text in texts):
             thousands = " "
         shown = {".": "a point", ",": "a comma", " ": "a space"}
@@ -300,5 +330,11 @@ class _Finding:
                 f"{self._path}: {commas[0]!r} is {commas[0].replace(',', '.')} or {whole}: every "
                 f"comma has three digits "
                 "behind it. Say --decimal , or --decimal . for the right one."
+            )
+        if self._has_points and points and all(_GROUPS[","].fullmatch(text) for text in points):
+            raise CorrectInput(
+                f"{self._path}: {points[0]!r} is {points[0]} or {points[0].replace('.', '')}: the dates have "
+                "points, and every point in a result has three digits behind it. Say --decimal . or "
+                "--decimal , for the right one."
             )
         return "," if commas else "."

@@ -1,5 +1,5 @@
-"""Cells of an XLS workbook (BIFF 5 and 8) that it shows as per cent: 0.45 in the file, 45% on the screen.
-Pure.
+"""Cells of an XLS workbook (BIFF 5 and 8) that it shows as per cent (0.45 in the file, 45% on the screen) or
+with a unit. Pure.
 
 The library for workbooks gives the numbers without their formats. The stream of the workbook lies in sectors
 of a compound file ([MS-CFB], [MS-XLS]); a chain that ends nowhere ends the search.
@@ -7,11 +7,12 @@ of a compound file ([MS-CFB], [MS-XLS]); a chain that ends nowhere ends the sear
 
 from __future__ import annotations
 
-import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
-from typing import Final
+from typing import Final, TypeVar
+
+from ingest.files.percents import Shown, is_percent, unit_of_format
 
 _START: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _LAST: Final = 0xFFFFFFFA
@@ -22,20 +23,31 @@ _MINI: Final = 4096
 _FORMAT, _XF, _SHEET, _BEGIN = 0x041E, 0x00E0, 0x0085, 0x0809
 _NUMBER, _RK, _MANY, _FORMULA = 0x0203, 0x027E, 0x00BD, 0x0006
 _BUILT_IN: Final = frozenset({9, 10})
-_QUOTED: Final = re.compile(rb'"[^"]*"|\\.')
+_T = TypeVar("_T")
 
 
 def find_in_xls(content: bytes, sheet: str) -> frozenset[tuple[int, int]]:
-    """(row, column) from 0 of each such cell of the sheet; none for bytes that are no such workbook."""
+    """(row, column) from 0 of each cell in per cent; none for bytes that are no such workbook."""
+    return frozenset(_styled(content, sheet, lambda number, code: number in _BUILT_IN or is_percent(code)))
+
+
+def find_units_in_xls(content: bytes, sheet: str) -> dict[tuple[int, int], Shown]:
+    """The same of cells with a unit, each with it."""
+    return _styled(content, sheet, lambda _, code: unit_of_format(code))
+
+
+def _styled(content: bytes, sheet: str, judge: Callable[[int, str], _T | None]) -> dict[tuple[int, int], _T]:
+    """(row, column) of each cell → what `judge` finds in the number and the code of its format."""
     if not content.startswith(_START):
-        return frozenset()
+        return {}
     try:
         stream = _Compound(content).workbook()
         formats, styles, start = _globals(stream, sheet)
-        percents = {number for number, kind in enumerate(styles) if kind in formats}
-        return frozenset(_cells(stream, start, percents)) if percents and start >= 0 else frozenset()
+        judged = [judge(kind, formats.get(kind, "")) for kind in styles]
+        found = {number: one for number, one in enumerate(judged) if one}
+        return dict(_cells(stream, start, found)) if found and start >= 0 else {}
     except (struct.error, IndexError):
-        return frozenset()
+        return {}
 
 
 class _Compound:
@@ -99,17 +111,25 @@ def _records(stream: bytes, at: int) -> Iterator[tuple[int, bytes]]:
         at += 4 + size
 
 
-def _globals(stream: bytes, sheet: str) -> tuple[frozenset[int], list[int], int]:
-    """(numbers of formats in per cent, format of each cell style, where the sheet begins or -1)."""
-    formats, styles, start = set(_BUILT_IN), list[int](), -1
+def _globals(stream: bytes, sheet: str) -> tuple[dict[int, str], list[int], int]:
+    """(number of each format → its code, format of each cell style, where the sheet begins or -1)."""
+    formats, styles, start = dict[int, str](), list[int](), -1
     for kind, body in _records(stream, 0):
-        if kind == _FORMAT and b"%" in _QUOTED.sub(b"", body[2:].replace(b"\0", b"")):
-            formats.add(struct.unpack_from("<H", body)[0])
+        if kind == _FORMAT:
+            formats[struct.unpack_from("<H", body)[0]] = _code(body)
         elif kind == _XF:
             styles.append(struct.unpack_from("<H", body, 2)[0])
         elif kind == _SHEET and sheet in _names(body):
             start = struct.unpack_from("<I", body)[0]
-    return frozenset(formats), styles, start
+    return formats, styles, start
+
+
+def _code(body: bytes) -> str:
+    """BIFF 8 has two bytes for the length and one that says how the text is written; BIFF 5 one for both."""
+    length, is_wide = struct.unpack_from("<H", body, 2)[0], len(body) > 4 and body[4] & 1
+    if len(body) == 5 + length * (1 + is_wide):
+        return body[5:].decode("utf-16-le" if is_wide else "latin-1", "replace")
+    return body[3:].decode("cp1252", "replace")
 
 
 def _names(body: bytes) -> tuple[str, ...]:
@@ -119,16 +139,17 @@ def _names(body: bytes) -> tuple[str, ...]:
     return newer, body[7 : 7 + length].decode("cp1252", "replace")
 
 
-def _cells(stream: bytes, start: int, percents: set[int]) -> Iterator[tuple[int, int]]:
+def _cells(stream: bytes, start: int, found: Mapping[int, _T]) -> Iterator[tuple[tuple[int, int], _T]]:
     for kind, body in islice(_records(stream, start), 1, None):
         if kind == _BEGIN:
             return  # the next sheet
         if kind in (_NUMBER, _RK, _FORMULA):
             row, column, style = struct.unpack_from("<HHH", body)
-            if style in percents:
-                yield row, column
+            if style in found:
+                yield (row, column), found[style]
         elif kind == _MANY:
             row, column = struct.unpack_from("<HH", body)
             for number in range((len(body) - 6) // 6):
-                if struct.unpack_from("<H", body, 4 + 6 * number)[0] in percents:
-                    yield row, column + number
+                style = struct.unpack_from("<H", body, 4 + 6 * number)[0]
+                if style in found:
+                    yield (row, column + number), found[style]

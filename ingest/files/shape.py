@@ -79,6 +79,10 @@ class Layout:
         text = "" if cell is None else str(cell).strip()
         return self.names.get(text, text)
 
+    def devices(self) -> set[str]:
+        """Devices that the user names for the file, where no column names them."""
+        return {self.device, *(column.device for column in self.columns)} - {""}
+
     def needed(self) -> set[int]:
         single = (
             self.device_index,

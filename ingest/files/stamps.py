@@ -63,13 +63,16 @@ _DAYTIMES = (
     "",
     "%H.%M.%S",
     "%H.%M",
+    "%H%M",
 )
 _SHORT_DATE: Final = re.compile(r"\d{2}([/.])\d{2}\1\d{2}(?!\d)")
 _WHOLE = ("%a %b %d %H:%M:%S %Y", "%a %b %d %Y %H:%M:%S", "%a, %d %b %Y %H:%M:%S", "%A %d %B %Y %H:%M")
 _TWINS = str.maketrans({"d": "m", "m": "d"})
 
 _HOUR_24 = re.compile(r"(?<![\d:.])24:00(?::00(?:[.,]0+)?)?(?![\d:.,])")
-_ONLY_HOUR_24 = re.compile(r"^(.*\d) 24$")
+_ONLY_HOUR_24 = re.compile(r"^(.*\d) 24(00)?$")
+_UNPADDED = re.compile(r"(?<![\d:.,])\d{1,3}$")
+"""Hours and minutes as a number: 30 is half past midnight, 130 half past one."""
 _HALF_DAY = re.compile(r"(?<=\d)\s*([aApP])\.?\s?(?:[mM]\.?)?(?![A-Za-z])")
 _HAS_HALF = re.compile(r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s*[aApP]\.?\s?(?:[mM]\.?)?(?![A-Za-z])")
 _FRACTION = re.compile(r"(:\d{2})[.,](\d{1,9})")
@@ -122,7 +125,7 @@ def split_stamp(text: str) -> Stamp:
     if _HOUR_24.search(text):
         text, days = _HOUR_24.sub(lambda m: "00" + m[0][2:], text), 1
     elif hour := _ONLY_HOUR_24.match(text):
-        text, days = f"{hour[1]} 00", 1
+        text, days = f"{hour[1]} 00{hour[2] or ''}", 1
     if _HAS_HALF.search(text):
         text = _HALF_DAY.sub(lambda m: f" {m[1].upper()}M", text)
     return Stamp(_FRACTION.sub(lambda m: f"{m[1]}.{m[2][:6]}", text).strip(), zone, days, unclear)
@@ -182,6 +185,8 @@ def _plainly(text: str, time_format: str) -> datetime | int | None:
         if time_format in _BEGINNINGS:
             return of_serial(float(text.replace(",", ".")), time_format) if _SERIAL.fullmatch(text) else None
         if time_format:
+            if time_format.endswith("%H%M"):
+                text = _UNPADDED.sub(lambda m: m[0].zfill(4), text)
             return datetime.strptime(text, time_format)  # noqa: DTZ007 - local times are the purpose here
         if _COMPACT.fullmatch(text):
             made = "%Y%m%d%H%M%S" if len(text) == 14 else "%Y%m%d%H%M"
@@ -232,6 +237,10 @@ def _digits(cell: object) -> str:
     return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell).strip()
 
 
+_DAY_ONE: Final = (date(1900, 1, 1), date(1899, 12, 31), date(1904, 1, 2))
+"""24:00 as the libraries of spreadsheets give it."""
+
+
 def joined(cells: Sequence[object]) -> object:
     """Date and time of day, or more parts, as one time; None if one is missing."""
     if len(cells) > 2:
@@ -241,6 +250,8 @@ def joined(cells: Sequence[object]) -> object:
         day = day.date()
     if isinstance(clock, datetime):
         clock = clock.time()
+    if isinstance(day, date) and clock in _DAY_ONE:
+        return datetime.combine(day, time()) + timedelta(days=1)
     if isinstance(day, date) and isinstance(clock, timedelta):
         return datetime.combine(day, time()) + clock
     if isinstance(day, date) and isinstance(clock, time):
@@ -265,6 +276,8 @@ def find_formats(texts: Sequence[str]) -> list[str]:
         found |= {made: sum(_plainly(text, made) is not None for text in plain) for made in able}
     most = max(found.values())
     best = [made for made, count in found.items() if count == most and most > 0]
+    if any(made.endswith(" %H") for made in best):  # `date;hour`, until a number shows that minutes are in it
+        best = [made for made in best if not made.endswith(" %H%M")]
     return best if _year_may_lead(plain) else [made for made in best if not made.startswith("%y")] or best
 
 
@@ -273,6 +286,16 @@ def _year_may_lead(texts: Sequence[str]) -> bool:
     days = {found[0] for text in texts if (found := _SHORT_DATE.match(text))}
     firsts, lasts = ({re.split(r"[/.]", day)[at] for day in days} for at in (0, 2))
     return len(firsts) == 1 < len(lasts)
+
+
+def is_contradicted(cells: Sequence[object], time_format: str) -> bool:
+    """True for a cell that cannot be a time, and shows that the others do not have this format: 130 among
+    hours, or B behind a time, which marks the second pass of an hour, so that A is no a.m.
+    """
+    text = str(joined(cells) if len(cells) > 1 else cells[0]).strip()
+    if time_format.endswith(" %H"):
+        return re.search(r" (?:2[5-9]|[3-9]\d|\d{3,4})(?:\.0)?$", text) is not None
+    return time_format.endswith("%p") and re.search(r"\d{1,2}:\d{2}(?::\d{2})?\s*[bB]$", text) is not None
 
 
 def twin(time_format: str) -> str:

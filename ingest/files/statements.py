@@ -32,6 +32,7 @@ _UNIT: Final = re.compile(
     r"(?: of (.*?))?\)?\s*[:=;,\t|]\s*(.+)",
     re.IGNORECASE,
 )
+_NAMED_IN: Final = re.compile(r"(.+?)\s+(?:in|en)\s+([^\s\d]\S+(?:\s\S+)?)[.]?", re.IGNORECASE)
 _ALONE: Final = re.compile(r"(?:UTC|GMT)(?:\s?[+\-−±]\s?[0-9:]{1,5})?|CES?T|MES?Z|[A-Z][a-z]+/[A-Z]\w+")
 _WITH_OFFSET: Final = re.compile(r"\b(?:UTC|GMT)\s?[+\-−±]\s?[0-9]{1,2}(?::?[0-9]{2})?(?![0-9])")
 _DAYTIME: Final = re.compile(r"[0-9]{1,2}:[0-9]{2}")
@@ -126,9 +127,17 @@ def read_unit_lines(lines: Sequence[str], names: Sequence[str]) -> list[UnitLine
             found += _units_of(number, of, keyed[3].strip(_TRIM.replace("%", "").replace("/", "")).strip())
         elif (pair := _KEY_VALUE.fullmatch(text)) and pair[1].strip().lower() in names and read_unit(pair[2]):
             found.append(UnitLine(number, pair[1].strip(), state(pair[2])))
+        elif (said := _NAMED_IN.fullmatch(text)) and read_unit(said[2]) and (of := _column(said[1], names)):
+            found.append(UnitLine(number, of, state(said[2])))
         else:
             found += _listed(number, line, names)
     return found
+
+
+def _column(words: str, names: Sequence[str]) -> str:
+    """`temperature` of `All temperatures`; '' if it is no column."""
+    last = words.casefold().removeprefix("all ").removesuffix(" is").removesuffix(" are").strip()
+    return next((one for one in (last, last.removesuffix("s")) if one in names), "")
 
 
 def _listed(number: int, line: str, names: Sequence[str]) -> list[UnitLine]:

@@ -14,16 +14,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from ingest.files.again import Decimals, Repeats, require_plain_notes
-from ingest.files.beside import Beside
+from ingest.files.beside import Beside, OtherTimes
 from ingest.files.cells import Conversion
 from ingest.files.clocks import fixed, read_clock, winter_option
 from ingest.files.columns import find_conversion
-from ingest.files.forms import Forms, is_summary, require_no_summary
+from ingest.files.facts_beside import FactsBeside
+from ingest.files.forms import Forms, HalfDays, is_summary, require_no_summary
 from ingest.files.mapping import FileMap
 from ingest.files.rows import Chosen, Row
 from ingest.files.sentinels import Numbers, ask_sentinels
 from ingest.files.shape import Layout, Statement
-from ingest.files.stamps import Read, read_stamp, twin, was_skipped
+from ingest.files.stamps import Read, is_contradicted, read_stamp, twin, was_skipped
 from ingest.files.time_columns import with_zone
 from insitu.errors import CorrectInput
 from insitu.unit_words import read_unit
@@ -81,9 +82,18 @@ class _Look:
         answered = (*said.where, *said.columns, *said.ignore)
         has_devices = layout.device_index is not None
         self.beside = Beside(layout.source.header, layout.needed(), answered, has_devices=has_devices)
+        self._facts = FactsBeside(
+            layout.source.header,
+            layout.needed(),
+            answered,
+            () if has_devices else {*devices} - layout.devices(),
+            {stream.unit for device in devices.values() for stream in device.datastreams.values()},
+        )
+        self._others = OtherTimes(layout.source.header, layout.times.indexes, layout.needed(), answered)
         self._repeats = Repeats(path, layout.source)
         times = layout.times
         self._forms = Forms(path, times.indexes, times.time_format, is_said=bool(said.time_format))
+        self._half_days = HalfDays()
         self._answered = {name.casefold() for name in answered}
         indexes = [column.index for column in layout.columns]
         self._decimals = Decimals(indexes if layout.result_index is None else [layout.result_index])
@@ -106,6 +116,8 @@ class _Look:
             self._found.refused[row.number] = problem
             return
         self.beside.add(row)
+        self._others.require_same(self._path, row)
+        self._facts.require_none(self._path, row)
         self._check_results(row)
 
     # -- times
@@ -127,9 +139,17 @@ class _Look:
         if stamp is None:
             if self._twin and read_stamp(given, self._twin, is_answered=times.is_answered) is not None:
                 raise self._twisted(row, given, times.time_format)
+            if not self._said.time_format and is_contradicted(given, times.time_format):
+                raise CorrectInput(
+                    f"{self._path}, row {row.number}: {_show(given)!r} is no time in the format "
+                    f"{times.time_format}, by which the rows above were understood, so that may be wrong. "
+                    "Say --time-format (such as '%d/%m/%Y %H%M' for hours and minutes in one number), or "
+                    "write the times with their offset (2026-10-25T02:00+02:00)."
+                )
             self._forms.of_no_time(row, given)
             return False
         self._forms.of_time(row, given)
+        self._half_days.add(row, stamp)
         self._require_shown(row, given, stamp)
         if times.statements:
             self._check_clock(row, given, stamp)
@@ -267,6 +287,8 @@ class _Look:
     def findings(self) -> Findings:
         layout, said = self._layout, self._said
         self.beside.require_one_value(self._path)
+        if not said.time_format:
+            self._half_days.require_none(self._path, layout.times.time_format or "%Y-%m-%d %H:%M")
         names = sorted(
             {name.casefold() for name in (*layout.source.header, *(c.name for c in layout.columns))}
         )

@@ -21,6 +21,7 @@ from ingest.files.head import (
     is_units_row,
     logger_format,
     refuse_data,
+    units_above,
 )
 from ingest.files.mapping import FileMap
 from ingest.files.rows import Row
@@ -106,15 +107,18 @@ class TextFile:
         if not said.names:
             refuse_data(self._path, self.header, head.line + 1)
         self.units = self._find_units(lines, head)
-        if self.units and not head.units and not said.units_row:
+        is_below = bool(self.units)
+        if is_below and not head.units and not said.units_row:
             self._skipped += 1
+        if not is_below:
+            self.units = units_above([self._cells(line) for line in lines[: head.line]], self.header)
         self._comments = not self.header[0].startswith("#")
         self.above = [*lines[: head.line], *self._comments_below(lines[self._skipped :])]
         self.head = frozenset(one.strip("\ufeff \t\r\n;,") for one in [*lines[: self._skipped], *self.above])
         self.notes: dict[int, str] = {}
-        self.described, self.missing = self._describe(head), head.missing
+        self.described, self.missing = self._describe(head, is_below=is_below), head.missing
 
-    def _describe(self, head: Head) -> str:
+    def _describe(self, head: Head, *, is_below: bool) -> str:
         parts = [
             f"{'blanks' if self._delimiter == ' ' else _DELIMITERS[self._delimiter]} between cells",
             self._encoding,
@@ -125,7 +129,7 @@ class TextFile:
         if self._container.described:
             parts.insert(0, self._container.described)
         if self.units:
-            parts.append(f"units in line {head.line + 2}")
+            parts.append(f"units in line {head.line + 2}" if is_below else "units above the header")
         if self._comments and any(_COMMENT.match(line) for line in self.above[head.line :]):
             parts.append("lines that begin with # are comments")
         return ", ".join(parts)

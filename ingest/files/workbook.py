@@ -13,11 +13,11 @@ from xml.etree.ElementTree import ParseError
 from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum
 
 from ingest.files.containers import Container
-from ingest.files.head import is_head, is_units_row, refuse_data
+from ingest.files.head import is_head, is_units_row, refuse_data, units_above
 from ingest.files.mapping import FileMap
-from ingest.files.percents import find_bare_formulas, find_percents, show_percent
+from ingest.files.percents import find_bare_formulas, find_percents, find_units, show_percent, show_unit
 from ingest.files.percents_ods import find_in_ods
-from ingest.files.percents_xls import find_in_xls
+from ingest.files.percents_xls import find_in_xls, find_units_in_xls
 from ingest.files.rows import Row
 from ingest.files.stamps import EXCEL, EXCEL_1904
 from insitu.errors import CorrectInput
@@ -37,7 +37,7 @@ class Workbook:
         self.missing: tuple[str, ...] = ()
         self.serial_format = EXCEL_1904 if _is_1904(content) else EXCEL
         name, self._rows = self._choose(_sheets(self._path, content))
-        self._show_percents(content, name)
+        self._show_units(content, name)
         self._name_formulas(content, name)
         start = self._head_index()
         if start >= len(self._rows):
@@ -51,17 +51,18 @@ class Workbook:
         has_units = bool(below) and (
             said.units_row or is_units_row([_text(cell) for cell in below], self.header)
         )
-        self.units = [_text(cell) for cell in below] if has_units else []
+        above = [] if said.names else [[_text(cell) for cell in row] for row in self._rows[:start]]
+        self.units = [_text(cell) for cell in below] if has_units else units_above(above, self.header)
         self.above = [";".join(_text(cell) for cell in row) for row in self._rows[:start]]
         self._first = start + (0 if said.names else 1) + has_units + said.skip_after
         self.head = frozenset(";".join(map(_text, row)).strip(" ;") for row in self._rows[: self._first])
         self.notes: dict[int, str] = {}
         self.described = f"sheet {name!r} of a workbook, names in row {start + 1}" + (
-            f", units in row {start + 2}" if has_units else ""
+            f", units in row {start + 2}" if has_units else ", units above them" if self.units else ""
         )
 
-    def _show_percents(self, content: bytes, sheet: str) -> None:
-        """Numbers that the workbook shows as per cent become such texts, so that their unit is stated."""
+    def _show_units(self, content: bytes, sheet: str) -> None:
+        """Numbers that the workbook shows as per cent or with a unit become such texts, which state it."""
         percents = find_percents(content, sheet) or find_in_xls(content, sheet)
         if content.startswith(b"PK"):
             try:
@@ -69,10 +70,16 @@ class Workbook:
             except ParseError as error:
                 raise CorrectInput(f"{self._path} is damaged: {error}. Save it again, or as CSV.") from error
         for at, column in percents:
-            cells = self._rows[at] if 0 <= at < len(self._rows) else []
-            cell = cells[column] if column < len(cells) else None
-            if isinstance(cell, int | float) and not isinstance(cell, bool):
-                cells[column] = show_percent(cell)
+            if (number := self._number_at(at, column)) is not None:
+                self._rows[at][column] = show_percent(number)
+        for (at, column), shown in (find_units(content, sheet) or find_units_in_xls(content, sheet)).items():
+            if (number := self._number_at(at, column)) is not None:
+                self._rows[at][column] = show_unit(number, shown)
+
+    def _number_at(self, at: int, column: int) -> float | None:
+        cells = self._rows[at] if 0 <= at < len(self._rows) else []
+        cell = cells[column] if column < len(cells) else None
+        return cell if isinstance(cell, int | float) and not isinstance(cell, bool) else None
 
     def _name_formulas(self, content: bytes, sheet: str) -> None:
         """A formula without a stored result says so, so that its row is refused and not taken for an empty

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Final
 
 from ingest.decode.judgement import BAD, judges, plain_word
+from ingest.decode.stray import names_device
 from ingest.masks.personal import Kind, find_personal, hide, is_stamp, kind_of_name, kind_of_number, stars
 from ingest.stated_units import names_unit
 from insitu.unit_words import read_unit
@@ -98,7 +99,10 @@ class Wanted:
             or _TIME.fullmatch(text.strip()) is not None
             or (names_unit(leaf) and read_unit(text) is not None)
             or (plain_word(text) in BAD and judges(path))
-            or ((leaf in _OF_FORMAT or leaf in self.names) and _CODE.fullmatch(text) is not None)
+            or (
+                (leaf in _OF_FORMAT or leaf in self.names or names_device(leaf))
+                and _CODE.fullmatch(text) is not None
+            )
             or (in_list and leaf in NAMING and len(text) <= _LONGEST_NAME)
             or self.allows(path)
         )

@@ -7,6 +7,7 @@ the folder, so the lock is free exactly when none of them runs. A pid read from 
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -14,6 +15,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Final
 from urllib.parse import quote
 
 from insitu.embedded.account import Account, own_folder, prepare_data_dir, server_account
@@ -33,7 +35,7 @@ from insitu.embedded.cluster import (
 )
 from insitu.embedded.directory import Lock, refuse_unfinished
 from insitu.embedded.trouble import explained
-from insitu.errors import FreeSpace, InsituError
+from insitu.errors import FixPermissions, FreeSpace, InsituError
 from insitu.whole import secret_file, write_whole
 
 __all__ = ["Postgres", "wheel_binaries"]
@@ -57,6 +59,8 @@ _OPTIONS = {
     "log_line_prefix": "%m [%p] ",
     "jit": "off",
 }
+_STAMP: Final = re.compile(r"\d{4}-\d\d-\d\d [\d:.]+ \w+ \[\d+\] ")
+"""Stands in the log before each line; without it the same trouble is the same sentence."""
 _NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "1GB"}
 _SOCKET_PATH_LIMIT = 100  # of 107 bytes
 _LOCK_PATIENCE_S = 60.0
@@ -237,14 +241,19 @@ class Postgres:
         self._child.start()
         while not is_ready(site.cluster / "postmaster.pid"):
             if self._child.poll() is not None:
-                raise self._did_not_start()
+                raise self._did_not_start(site.cluster)
             yield
 
-    def _did_not_start(self) -> InsituError:
+    def _did_not_start(self, cluster: Path) -> InsituError:
         assert self._child is not None
         if out_of_space(self._child.last_words(100)):
             return FreeSpace(f"{self._data_dir}: PostgreSQL finds no space left. Free some and start again.")
-        words = self._child.last_words(6)
+        words = _STAMP.sub("", self._child.last_words(6))
+        if "invalid permissions" in words:
+            return FixPermissions(
+                f"Others may reach {cluster}, which PostgreSQL refuses: run `chmod -R go= {cluster}`, then "
+                "start again."
+            )
         return InsituError(
             f"PostgreSQL did not start: {words or 'it said nothing'} (see {self._data_dir}/logs/postgres.log)"
         )

@@ -69,6 +69,32 @@ GOOD: list[tuple[str, Any]] = [
     ("uptime", 979),
     ("TotalStartTime", "2022-11-03T10:21:00"),
 ]
+FURTHER: list[tuple[str, Any]] = [
+    *(("valid", said) for said in (0, "no", "false", "0")),
+    *((key, True) for key in ("has_error", "simulated", "test", "calibrating", "stale", "out_of_range")),
+    *((key, False) for key in ("is_valid", "is_ok", "sensor_ok", "valide", "gueltig")),
+    *(("mode", said) for said in ("calibration", "zero", "maintenance")),
+    *(("fault", said) for said in (1, 4)),
+    *(("état", "panne"), ("qualité", "mauvaise"), ("status", "simulated"), ("is_test", 1)),
+    *((key, "2026-11-29T21:57:24") for key in ("horodatage", "Zeitstempel", "fecha", "measuredOn")),
+    *(("scale", 0.1), ("exponent", -1), ("multiplier", 10), ("divisor", 1000), ("factor", 10)),
+    *((key, "b") for key in ("device", "deviceId", "dev_id", "host")),
+]
+"""The same in other words, each in every format."""
+NOTHING_MEANT: list[tuple[str, Any]] = [
+    *(("errors", 5), ("timeout", 30), ("test", False), ("calibration", "2026-01-01"), ("error", 0.05)),
+    *(
+        ("scale", 1),
+        ("exponent", 0),
+        ("Factor", 0.98),
+        ("mode", "auto"),
+        ("self_test", True),
+        ("valid", 1),
+        ("fault", 0),
+    ),
+    *((key, "2026-11-29T21:57:24Z") for key in ("boot_time", "installed_at")),
+    *(("device", "a"), ("device", "esp32-c3"), ("host", "gateway"), ("ok", 200)),
+]
 OTHER_UNITS = ["F", "°F", "fahrenheit", "degF", "K", "Kelvin"]
 
 
@@ -135,6 +161,28 @@ def test_other_fields_beside_it_cost_nothing(world: Connection, key: str, said: 
     snapshot = load_snapshot(world)
     for content in shapes(key, said):
         assert readable(content, snapshot) == [21.5], content
+
+
+def test_so_it_is_in_other_words_and_as_kept(world: Connection) -> None:
+    snapshot = load_snapshot(world)
+    read = [
+        (key, said, content)
+        for key, said in FURTHER
+        for content in shapes(key, said)
+        if readable(content, snapshot) or readable(kept(content, snapshot), snapshot)
+    ]
+    assert read == []
+
+
+def test_what_only_looks_like_a_fact_costs_nothing(world: Connection) -> None:
+    snapshot = load_snapshot(world)
+    lost = [
+        (key, said, content)
+        for key, said in NOTHING_MEANT
+        for content in shapes(key, said)
+        if readable(content, snapshot) != [21.5]
+    ]
+    assert lost == []
 
 
 @pytest.mark.parametrize("unit", OTHER_UNITS)

@@ -26,6 +26,8 @@ AT = NOW.replace(microsecond=0).isoformat()
         {"measured_at": AT},
         {"unit": "mg/m3", "time": AT},
         {"units": {"pm25": "mg/m3"}, "time": AT},
+        {"pm25_unit": "mg/m3", "unit_of_measurement": "mg/m3", "time": AT},
+        {"einheit": "mg/m3", "time": AT},
     ],
 )
 def test_a_time_or_a_unit_under_another_name_is_refused(world: Connection, stray: dict[str, Any]) -> None:
@@ -78,3 +80,18 @@ def test_a_unit_of_another_object_or_the_same_one_refuses_nothing(world: Connect
     sent = {"air": {"t": 21, "unit": "C"}, "water": {"unit": "F"}, "PressureUnit": "mmHg"}
     assert refused(send(world, sent)) == {"unknown_property": 3}
     assert stored(world) == {"air.t": [21]}
+
+
+def test_results_in_two_shapes_at_once_are_refused_whole(world: Connection) -> None:
+    both = {"time": AT, "results": {"pm25": 1}, "observations": [{"property": "pm25", "result": 2}]}
+    assert refused(send(world, both, "obs")) == {"invalid_shape": 0}
+    assert stored(world) == {}
+
+
+def test_a_line_or_a_record_of_another_device_is_not_stored_as_this_ones(world: Connection) -> None:
+    for later, (suffix, sent) in enumerate(
+        [("influx", b"air,device=b pm25=1"), ("senml", [{"bn": "urn:dev:b:", "n": "pm25", "v": 1}])]
+    ):
+        assert refused(send(world, sent, suffix, later_us=later)) == {"invalid_shape": 0}
+    replay(world, clock=SYSTEM)
+    assert stored(world) == {}
