@@ -84,7 +84,7 @@ class DatabaseBooks:
         self._shard_id, self._client_id = shard.shard_id, shard.client_id
         self._receiver = receiver
         self._window = window
-        self._budget, self._quota, self._at_once = budget, quota, AtOnce(quota)
+        self._budget, self._quota, self.at_once = budget, quota, AtOnce(quota)
         self._room = room
         self._suspended_at: dict[str, float] = {}
         self._moves = Moves(shard.shard_id, receiver)
@@ -154,7 +154,7 @@ class DatabaseBooks:
             places=kept,
             plain=plain,
             meanwhile=lambda: self._reader_of(known).read_ahead(ahead(), READ_AHEAD),
-            at_once=self._at_once,
+            at_once=self.at_once,
         )
         probes.save_probes(conn, self._shard_id, probes_in(others))
         if nodes is not None:
