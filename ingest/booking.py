@@ -35,7 +35,7 @@ from store.ledger import Key, Ledger
 from store.mappings import report_intervals
 from store.observations import Meanwhile, merge_rows, nothing
 from store.rejects import Quota, Refused, Saved, save_rejects
-from store.sequences import Ranges, lock_sequences, save_sequences
+from store.sequences import KnownRanges, Ranges, lock_sequences, save_sequences
 
 HOUR_US = 3_600_000_000
 NOT_KEPT = "It was counted and not kept: too much of this device was refused within the hour."
@@ -60,6 +60,7 @@ def book(
     plain: Plain = NO_PLAIN,
     meanwhile: Meanwhile = nothing,
     at_once: AtOnce | None = None,
+    known: KnownRanges | None = None,
 ) -> Outcome:
     """Write the batch to the database. The caller owns the transaction, which must contain only one batch.
 
@@ -67,7 +68,7 @@ def book(
     keep; None: all. `import_id`: the import that brought the messages; None: their devices sent them.
     `plain`: the other messages of the batch, as columns. `places`: of `messages` in the batch; None: 0, 1, …
     `meanwhile`: as in `merge_rows`. `at_once`: tries to write refusals by one statement; None: it is not
-    tried.
+    tried. `known`: remembers the ranges of seq from batch to batch.
     """
     at = range(len(messages)) if places is None else places
     batch = [Booked(message, place) for place, message in zip(at, messages, strict=True)]
@@ -78,7 +79,7 @@ def book(
     if late is None:
         _recognise_deliveries(conn, candidates, client_id, turn)
     _recognise_frames(conn, live)
-    stored, ranges = _recognise_sequences(conn, batch, opened, now_us)
+    stored, ranges = _recognise_sequences(conn, batch, opened, now_us, known)
     compare(conn, batch, now_us)
     _merge(conn, batch, opened, import_id, meanwhile)
     batch = sorted([*batch, *opened.objects.values()], key=attrgetter("place"))
@@ -93,7 +94,7 @@ def book(
         new = _save_rejects(conn, live, quota, outcome, import_id)
         store_ledger.add_ledger(conn, _counted(new, opened, outcome))
     new_ranges = {boot: sequences.added(stored[boot], after) for boot, after in ranges.items()}
-    save_sequences(conn, new_ranges, to_datetime(now_us))
+    save_sequences(conn, new_ranges, to_datetime(now_us), ranges, known)
     signs_of_life(conn, [one.message for one in batch], columns.heard(plain))
     note_remarks(conn, live)
     report_intervals(conn, intervals([one.message for one in live]))
@@ -169,7 +170,7 @@ def _recognise_frames(conn: Connection, batch: Sequence[Booked]) -> None:
 
 
 def _recognise_sequences(
-    conn: Connection, batch: Sequence[Booked], opened: Opened, now_us: int
+    conn: Connection, batch: Sequence[Booked], opened: Opened, now_us: int, known: KnownRanges | None
 ) -> tuple[dict[Boot, Ranges], dict[Boot, Ranges]]:
     """The ranges of seq, without those of this batch, and with them; marks messages with a known number, and
     opens plain ones among them.
@@ -183,7 +184,7 @@ def _recognise_sequences(
     wanted.update((boot, None) for boot in opened.plain.boots if boot is not None)
     if not wanted:
         return {}, {}
-    before = lock_sequences(conn, list(wanted), to_datetime(now_us))
+    before = lock_sequences(conn, list(wanted), to_datetime(now_us), known)
     accounted = {boot: [*before.setdefault(boot, [])] for boot in wanted}
     for number, place, boot, seq in opened.plain.numbered():
         while numbered and numbered[0][0].place < place:
