@@ -1,0 +1,112 @@
+"""Refusals of a batch by one statement: what is in the way, and what it costs. That it leaves the rows of single
+statements is in test_twins.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ingest import at_once
+from ingest.at_once import PAUSE, AtOnce
+from ingest.booking import book
+from ingest.deliveries import Turn
+from ingest.reading import prepare
+from insitu.clock import SYSTEM
+from insitu.model import Message
+from store import ledger
+from store.catalogue.snapshot import load_snapshot
+from store.database import Connection
+from store.read.refused import list_rejects
+from store.rejects import ROW_BYTES, Quota
+from store.retention import set_retention
+from tests.fix_catalogue import SmallTrial
+from tests.ingest.test_batch import T0, message, result, sums
+
+UNREADABLE = b'{"note": "by the door", "results'
+
+
+def ingest(conn: Connection, messages: list[Message], way: AtOnce, turn: int = 0) -> None:
+    items = prepare(messages, load_snapshot(conn))
+    book(
+        conn,
+        items,
+        client_id="session",
+        now_us=T0,
+        quota=way.quota,
+        at_once=way,
+        turn=Turn(turn, 1000),
+    )
+    conn.commit()
+
+
+def unreadable(n: int) -> Message:
+    return message(UNREADABLE, mid=n, at=T0 + n)
+
+
+def kept_bytes(conn: Connection) -> list[int]:
+    return [kept for (kept,) in conn.execute("SELECT bytes FROM reject_kept")]
+
+
+def test_beside_new_refusals_one_that_is_known_is_a_repeat(conn: Connection, catalogue: SmallTrial) -> None:
+    way, in_part = AtOnce(Quota()), message({"time": (T0 - 1000) / 1e6, "results": {"nox": 1.0}})
+    ingest(conn, [in_part, unreadable(1)], way, 1)
+    ingest(conn, [in_part, unreadable(2)], way, 2)
+    line = sums(conn)
+    assert (line.received, line.rejected, line.repeated) == (4, 3, 1)
+    assert kept_bytes(conn) == [len(in_part.payload) + 2 * len(UNREADABLE) + 3 * ROW_BYTES]
+    assert way.skip == 0
+    assert ledger.recount(conn) == []
+
+
+def test_a_batch_whose_answer_was_lost_is_written_once(conn: Connection, catalogue: SmallTrial) -> None:
+    way = AtOnce(Quota())
+    for turn in (2, 4):
+        ingest(conn, [unreadable(1), unreadable(2)], way, turn)
+    line = sums(conn)
+    assert (line.received, line.rejected, line.repeated) == (4, 2, 2)
+    assert kept_bytes(conn) == [2 * (len(UNREADABLE) + ROW_BYTES)]
+    assert ledger.recount(conn) == []
+
+
+def test_texts_stay_where_the_trial_lets_them(conn: Connection, catalogue: SmallTrial) -> None:
+    way = AtOnce(Quota())
+    ingest(conn, [unreadable(1)], way, 1)
+    set_retention(conn, "t", {"raw_fields": ["note"], "raw_days": 3}, login="lab", now=SYSTEM.now())
+    ingest(conn, [unreadable(2)], way, 2)
+    assert [b"door" in one.payload for one in list_rejects(conn, None)] == [True, False]
+    assert ledger.recount(conn) == []
+
+
+def test_after_something_was_in_the_way_it_is_tried_again_later(
+    conn: Connection, catalogue: SmallTrial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(at_once, "PAUSE", 3)
+    assert PAUSE > 3
+    way = AtOnce(Quota(per_hour=0))
+    skipped = []
+    for turn in range(8):
+        ingest(conn, [unreadable(turn)], way, turn)
+        skipped.append(way.skip)
+    assert skipped == [3, 2, 1, 3, 2, 1, 3, 2]
+    assert ledger.recount(conn) == []
+
+
+def test_a_batch_with_refusals_takes_as_many_statements_as_a_clean_one(
+    conn: Connection, catalogue: SmallTrial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    way, counts = AtOnce(Quota()), []
+    execute = Connection.execute
+
+    def counted(self: Connection, *arguments: Any, **named: Any) -> Any:
+        counts[-1] += 1
+        return execute(self, *arguments, **named)
+
+    monkeypatch.setattr(Connection, "execute", counted)
+    for turn, dirt in enumerate([0, 0, 1, 50]):
+        counts.append(0)
+        clean = message(result(10 - turn, boot="k", seq=turn))
+        ingest(conn, [clean, *(unreadable(100 * turn + n) for n in range(1, dirt + 1))], way, turn)
+    assert counts[1] == counts[2] == counts[3]
+    assert sums(conn).rejected == 51
