@@ -119,6 +119,7 @@ NAVIGATION = {
             "0038-clocks-are-asked",
             "0039-a-verdict-is-asked-who-was-there",
             "0040-the-week-and-what-lasts",
+            "0042-refusals-at-once",
         ],
     },
 }
