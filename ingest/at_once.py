@@ -1,5 +1,5 @@
-"""Batches with refusals that one statement may write: nearly all. The others are written by single statements,
-as they always may be.
+"""Batches with refusals that one statement may write: nearly all. Single statements write the others, as they
+always may.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from store.ledger import Ledger
 from store.rejects import Quota, Refused
 
 MOST: Final = 256
-"""Refusals, and as many KiB of them: more are dear by themselves, and may be a flood, which is only counted."""
+"""Refusals, and as many KiB of them: more are dear by themselves, and may be a flood, which is only counted.
+"""
 PAUSE: Final = 100
 """Batches with refusals after one that had something in the way: it is likely to be there still."""
 

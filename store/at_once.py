@@ -1,5 +1,5 @@
-"""What a batch with refusals writes of them, by one statement: as single statements they cost it as much as a
-hundred of its messages. The caller owns the transaction.
+"""The refusals of a batch with their deliveries and counts, by one statement instead of five. The caller owns
+the transaction.
 """
 
 from __future__ import annotations

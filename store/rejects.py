@@ -119,7 +119,7 @@ def _keep(conn: Connection, rejects: Sequence[Reject], import_id: int | None) ->
 
 
 def reject_columns(rejects: Sequence[Reject]) -> dict[str, Any]:
-    """What is stored of each, except how long its texts may stay."""
+    """All columns of theirs except how long their texts may stay."""
     return {
         "reasons": Texts([str(r.reason) for r in rejects]),
         "details": Texts([clean(r.detail) for r in rejects]),

@@ -1,5 +1,5 @@
-"""Refusals of a batch by one statement: what is in the way, and what it costs. That it leaves the rows of single
-statements is in test_twins.py.
+"""Refusals of a batch by one statement: what is in the way, and what it costs. In test_twins.py it leaves the
+rows of single statements.
 """
 
 from __future__ import annotations
