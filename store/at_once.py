@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from insitu.model import Reject
-from insitu.times import to_datetime
+from insitu.times import LAST, to_datetime
 from store.binary import Times
 from store.database import Connection
 from store.deliveries import Delivery, delivery_columns
@@ -48,15 +48,15 @@ def save_at_once(
     if len(lives) > 1 or not rejects:
         raise NothingSaved()
     kept = keep_columns(rejects)
-    times = np.array(list(deliveries.values()) or [0], np.int64)
+    times = np.array(list(deliveries.values()), np.int64)
     parameters = {
         "client_id": client_id,
         "above": above,
         "number": number,
         "life": lives.pop(),
-        "oldest": to_datetime(int(times.min())),
-        "newest": to_datetime(int(times.max())),
-        "delivered_at": Times(times[: len(deliveries)]),
+        "oldest": to_datetime(int(times.min())) if deliveries else LAST,
+        "newest": to_datetime(int(times.max())) if deliveries else LAST,
+        "delivered_at": Times(times),
         **delivery_columns(deliveries),
         "per_hour": quota.per_hour,
         "on_disk": quota.on_disk,
