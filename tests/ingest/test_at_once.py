@@ -4,6 +4,8 @@ rows of single statements.
 
 from __future__ import annotations
 
+from contextlib import suppress
+from itertools import count
 from typing import Any
 
 import pytest
@@ -14,20 +16,29 @@ from ingest.booking import book
 from ingest.deliveries import Turn
 from ingest.reading import prepare
 from insitu.clock import SYSTEM
+from insitu.errors import RetryLater
 from insitu.model import Message
+from insitu.times import to_datetime
 from store import ledger
 from store.catalogue.snapshot import load_snapshot
-from store.database import Connection
+from store.database import Connection, connect
 from store.read.refused import list_rejects
 from store.rejects import ROW_BYTES, Quota
 from store.retention import set_retention
+from store.sequences import KnownRanges, lock_sequences
 from tests.fix_catalogue import SmallTrial
 from tests.ingest.test_batch import T0, message, result, sums
 
 UNREADABLE = b'{"note": "by the door", "results'
 
 
-def ingest(conn: Connection, messages: list[Message], way: AtOnce, turn: int = 0) -> None:
+def ingest(
+    conn: Connection,
+    messages: list[Message],
+    way: AtOnce,
+    turn: int = 0,
+    known: KnownRanges | None = None,
+) -> None:
     items = prepare(messages, load_snapshot(conn))
     book(
         conn,
@@ -37,6 +48,7 @@ def ingest(conn: Connection, messages: list[Message], way: AtOnce, turn: int = 0
         quota=way.quota,
         at_once=way,
         turn=Turn(turn, 1000),
+        known=known,
     )
     conn.commit()
 
@@ -69,6 +81,53 @@ def test_a_batch_whose_answer_was_lost_is_written_once(conn: Connection, catalog
     assert (line.received, line.rejected, line.repeated) == (4, 2, 2)
     assert kept_bytes(conn) == [2 * (len(UNREADABLE) + ROW_BYTES)]
     assert ledger.recount(conn) == []
+
+
+def test_wherever_the_server_ends_the_connection_the_batch_is_there_once(
+    conn: Connection, catalogue: SmallTrial, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before each statement, and before and after the commit. The ranges that were remembered outlive it."""
+    way, known, left = AtOnce(Quota()), KnownRanges(), -1
+    execute = Connection.execute
+
+    def ended(self: Connection, *arguments: Any, **named: Any) -> Any:
+        nonlocal left
+        left -= self is not conn
+        if left == 0:
+            execute(conn, "SELECT pg_terminate_backend(%s, 5000)", (self.info.backend_pid,))
+        return execute(self, *arguments, **named)
+
+    monkeypatch.setattr(Connection, "execute", ended)
+    for before in count(1):
+        seqs = (2 * before, 2 * before + 3)  # with holes, some of which are filled later
+        batch = [message(result(before, boot="k", seq=seq)) for seq in seqs]
+        batch += [unreadable(1000 * before + n) for n in range(3)]
+        left = before
+        with suppress(RetryLater), connect(database_url, application="tests") as first:
+            ingest(first, batch, way, 5 * before, known)
+        was_ended, left = left <= 0, -1
+        with connect(database_url, application="tests") as second:
+            ingest(second, batch, way, 5 * before, known)
+            found = lock_sequences(second, [(catalogue.devices["a"], "k")], to_datetime(T0))
+        assert found == {(catalogue.devices["a"], "k"): ranges_of(range(1, before + 1))}
+        line = sums(conn)
+        conn.rollback()
+        assert (line.stored, line.rejected) == (before, 3 * before)
+        assert ledger.recount(conn) == []
+        conn.rollback()
+        if not was_ended:
+            assert before > 8, "the walk went through all of it"
+            return
+
+
+def ranges_of(batches: range) -> list[tuple[int, int]]:
+    accounted: list[tuple[int, int]] = []
+    for seq in sorted({seq for n in batches for seq in (2 * n, 2 * n + 3)}):
+        if accounted and accounted[-1][1] == seq:
+            accounted[-1] = accounted[-1][0], seq + 1
+        else:
+            accounted.append((seq, seq + 1))
+    return accounted
 
 
 def test_texts_stay_where_the_trial_lets_them(conn: Connection, catalogue: SmallTrial) -> None:
