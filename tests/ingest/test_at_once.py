@@ -99,7 +99,7 @@ def test_wherever_the_server_ends_the_connection_the_batch_is_there_once(
 
     monkeypatch.setattr(Connection, "execute", ended)
     for before in count(1):
-        seqs = (2 * before, 2 * before + 3)  # with holes, some of which are filled later
+        seqs = (2 * before, 2 * before + 3)  # leaves holes, and fills earlier ones
         batch = [message(result(before, boot="k", seq=seq)) for seq in seqs]
         batch += [unreadable(1000 * before + n) for n in range(3)]
         left = before
