@@ -119,6 +119,7 @@ NAVIGATION = {
             "0038-clocks-are-asked",
             "0039-a-verdict-is-asked-who-was-there",
             "0040-the-week-and-what-lasts",
+            "0042-refusals-at-once",
             "0044-beside-the-verdict",
             "0045-piles-of-one-value",
         ],

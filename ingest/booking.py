@@ -14,6 +14,7 @@ from datetime import timedelta
 from operator import attrgetter
 
 from ingest import sequences
+from ingest.at_once import AtOnce
 from ingest.columns import counting as columns
 from ingest.columns.plain import NO_PLAIN, Boot, Opened, Plain
 from ingest.deliveries import FIRST_TURN, Turn, keys_of, recognise
@@ -23,17 +24,18 @@ from ingest.prepared import Prepared
 from ingest.refusals import Keeper, rejects_of
 from ingest.remarks import note_remarks
 from ingest.signs import intervals, signs_of_life
-from insitu.model import Observation, RejectReason
+from insitu.model import Observation, Reject, RejectReason
 from insitu.times import to_datetime
 from store import ledger as store_ledger
+from store.at_once import NothingSaved
 from store.database import Connection
 from store.deliveries import claim_frames, known_deliveries, save_deliveries
 from store.imports import add_parts, list_origins
 from store.ledger import Key, Ledger
 from store.mappings import report_intervals
 from store.observations import Meanwhile, merge_rows, nothing
-from store.rejects import Quota, Refused, save_rejects
-from store.sequences import Ranges, lock_sequences, save_sequences
+from store.rejects import Quota, Refused, Saved, save_rejects
+from store.sequences import KnownRanges, Ranges, lock_sequences, save_sequences
 
 HOUR_US = 3_600_000_000
 NOT_KEPT = "It was counted and not kept: too much of this device was refused within the hour."
@@ -57,39 +59,56 @@ def book(
     places: Sequence[int] | None = None,
     plain: Plain = NO_PLAIN,
     meanwhile: Meanwhile = nothing,
+    at_once: AtOnce | None = None,
+    known: KnownRanges | None = None,
 ) -> Outcome:
     """Write the batch to the database. The caller owns the transaction, which must contain only one batch.
 
     `turn`: progress of the broker session, including these messages. `quota`: bytes of refused messages to
     keep; None: all. `import_id`: the import that brought the messages; None: their devices sent them.
     `plain`: the other messages of the batch, as columns. `places`: of `messages` in the batch; None: 0, 1, …
-    `meanwhile`: as in `merge_rows`.
+    `meanwhile`: as in `merge_rows`. `at_once`: tries to write refusals by one statement; None: it is not
+    tried. `known`: remembers the ranges of seq from batch to batch.
     """
     at = range(len(messages)) if places is None else places
     batch = [Booked(message, place) for place, message in zip(at, messages, strict=True)]
     live = [one for one in batch if not one.message.reject_id]
     opened = Opened(plain)
-    _recognise_deliveries(conn, live, client_id, turn)
+    candidates = _identified_by_delivery(live)
+    late = at_once if at_once is not None and at_once.may_try(live, candidates) else None
+    if late is None:
+        _recognise_deliveries(conn, candidates, client_id, turn)
     _recognise_frames(conn, live)
-    stored, ranges = _recognise_sequences(conn, batch, opened, now_us)
+    stored, ranges = _recognise_sequences(conn, batch, opened, now_us, known)
     compare(conn, batch, now_us)
     _merge(conn, batch, opened, import_id, meanwhile)
     batch = sorted([*batch, *opened.objects.values()], key=attrgetter("place"))
     live = [one for one in batch if not one.message.reject_id]
-    outcome = Outcome(batch)
-    new = _save_rejects(conn, live, quota, outcome, import_id)
-    ledger = Ledger()
-    for one in batch:
-        _count(one, new, ledger, outcome)
-    outcome.stored += columns.count(plain, opened.objects.keys(), ledger)
-    store_ledger.add_ledger(conn, ledger)
+    outcome = None
+    if late is not None:
+        outcome = _book_at_once(conn, batch, opened, candidates, late, client_id=client_id, turn=turn)
+    if outcome is None:
+        if late is not None:
+            _recognise_deliveries(conn, candidates, client_id, turn)
+        outcome = Outcome(batch)
+        new = _save_rejects(conn, live, quota, outcome, import_id)
+        store_ledger.add_ledger(conn, _counted(new, opened, outcome))
     new_ranges = {boot: sequences.added(stored[boot], after) for boot, after in ranges.items()}
-    save_sequences(conn, new_ranges, to_datetime(now_us))
+    save_sequences(conn, new_ranges, to_datetime(now_us), ranges, known)
     signs_of_life(conn, [one.message for one in batch], columns.heard(plain))
     note_remarks(conn, live)
     report_intervals(conn, intervals([one.message for one in live]))
     outcome.receipts = _receipts(messages, plain, ranges)
     return outcome
+
+
+def _counted(new: set[Refused], opened: Opened, outcome: Outcome) -> Ledger:
+    """The ledger of the batch; empties `new`."""
+    ledger = Ledger()
+    for one in outcome.messages:
+        _count(one, new, ledger, outcome)
+    outcome.stored += columns.count(opened.plain, opened.objects.keys(), ledger)
+    return ledger
 
 
 def _receipts(
@@ -107,13 +126,16 @@ def _receipts(
     }
 
 
-def _recognise_deliveries(conn: Connection, batch: Sequence[Booked], client_id: str, turn: Turn) -> None:
-    """Marks repeats among messages that only their delivery identifies: see `ingest.deliveries`."""
-    candidates = [
+def _identified_by_delivery(batch: Sequence[Booked]) -> list[Booked]:
+    return [
         one
         for one in batch
         if one.message.by_delivery and one.message.message.qos and one.message.message.mid
     ]
+
+
+def _recognise_deliveries(conn: Connection, candidates: Sequence[Booked], client_id: str, turn: Turn) -> None:
+    """Marks repeats among messages that only their delivery identifies: see `ingest.deliveries`."""
     if not candidates:
         return
     messages = [(one.message.message, content_digest(one.message.message)) for one in candidates]
@@ -148,7 +170,7 @@ def _recognise_frames(conn: Connection, batch: Sequence[Booked]) -> None:
 
 
 def _recognise_sequences(
-    conn: Connection, batch: Sequence[Booked], opened: Opened, now_us: int
+    conn: Connection, batch: Sequence[Booked], opened: Opened, now_us: int, known: KnownRanges | None
 ) -> tuple[dict[Boot, Ranges], dict[Boot, Ranges]]:
     """The ranges of seq, without those of this batch, and with them; marks messages with a known number, and
     opens plain ones among them.
@@ -162,7 +184,7 @@ def _recognise_sequences(
     wanted.update((boot, None) for boot in opened.plain.boots if boot is not None)
     if not wanted:
         return {}, {}
-    before = lock_sequences(conn, list(wanted), to_datetime(now_us))
+    before = lock_sequences(conn, list(wanted), to_datetime(now_us), known)
     accounted = {boot: [*before.setdefault(boot, [])] for boot in wanted}
     for number, place, boot, seq in opened.plain.numbered():
         while numbered and numbered[0][0].place < place:
@@ -254,6 +276,39 @@ def _save_rejects(
         import_id=import_id,
         as_kept=keeper.keep,
     )
+    _tell(rejects, keeper, saved, outcome)
+    return saved.new
+
+
+def _book_at_once(
+    conn: Connection,
+    batch: Sequence[Booked],
+    opened: Opened,
+    candidates: Sequence[Booked],
+    at_once: AtOnce,
+    *,
+    client_id: str,
+    turn: Turn,
+) -> Outcome | None:
+    """Refusals, deliveries and ledger by one statement; None if nothing was written."""
+    rejects = rejects_of([one for one in batch if not one.message.reject_id])
+    keeper = Keeper(rejects)
+    kept = [keeper.keep(reject, {}) for _, reject in rejects]
+    outcome, names = Outcome(batch), {(reject.identity, str(reject.reason)) for reject in kept}
+    ledger = _counted({*names}, opened, outcome)
+    try:
+        new = at_once.save(conn, kept, candidates, ledger, client_id=client_id, turn=turn)
+    except NothingSaved:
+        return None
+    if new is not None:  # some were refused before
+        outcome, names = Outcome(batch), {*new}
+        store_ledger.add_ledger(conn, _counted(new, opened, outcome))
+    _tell(rejects, keeper, Saved(names, set(), {}), outcome)
+    return outcome
+
+
+def _tell(rejects: Sequence[tuple[Booked, Reject]], keeper: Keeper, saved: Saved, outcome: Outcome) -> None:
+    """New refusals, kept or only counted, for the devices that hear of them."""
     for one, reject in rejects:
         refused = reject.identity, str(reject.reason)
         if one.message.known is None or not one.message.speaks_for_itself or refused not in saved.new:
@@ -264,7 +319,6 @@ def _save_rejects(
             told = told._replace(detail=f"{told.detail} {NOT_KEPT}")
         numbers = one.message.sequences
         outcome.refusals.append((told, numbers[0][1] if numbers else None))
-    return saved.new
 
 
 def _count(one: Booked, new: set[Refused], ledger: Ledger, outcome: Outcome) -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
+from ingest.at_once import AtOnce
 from ingest.booking import FRAMES, book
 from ingest.budget import Budget
 from ingest.columns.plain import NO_PLAIN
@@ -36,6 +37,7 @@ from store.database import Connection, connect
 from store.deliveries import drop_deliveries, drop_old_claims, drop_old_deliveries
 from store.digests import drop_old_digests
 from store.rejects import OVERFLOW, Quota
+from store.sequences import KnownRanges
 from store.shards import Shard
 
 _log = logging.getLogger("insitu.ingest")
@@ -48,6 +50,8 @@ DIGEST_AGE: Final = timedelta(days=30)
 Later, the same number with any content is a conflict.
 """
 DROP_EVERY_S: Final = 60.0
+FORGET_EVERY_S: Final = 3600.0
+"""The ranges of seq are read again after this time."""
 READ_AHEAD: Final = 1000
 """Messages of the next batch that are read while the server works on one part of the present one: they take
 about as long.
@@ -83,10 +87,11 @@ class DatabaseBooks:
         self._shard_id, self._client_id = shard.shard_id, shard.client_id
         self._receiver = receiver
         self._window = window
-        self._budget, self._quota = budget, quota
+        self._budget, self._quota, self.at_once = budget, quota, AtOnce(quota)
         self._room = room
         self._suspended_at: dict[str, float] = {}
         self._moves = Moves(shard.shard_id, receiver)
+        self._known = KnownRanges()
         self._conn: Connection | None = None
         self._snapshot: CatalogueSnapshot | None = None
         self._new_reader = new_reader
@@ -94,6 +99,7 @@ class DatabaseBooks:
         self._turn = Turn(0, repeatable(window))
         self._committed = False
         self._dropped_at = 0.0
+        self._forgot_at = time.monotonic()
         self._heard_before: float | None = None
         self._denied: list[tuple[str, bytes]] = []
 
@@ -153,6 +159,8 @@ class DatabaseBooks:
             places=kept,
             plain=plain,
             meanwhile=lambda: self._reader_of(known).read_ahead(ahead(), READ_AHEAD),
+            at_once=self.at_once,
+            known=self._known,
         )
         probes.save_probes(conn, self._shard_id, probes_in(others))
         if nodes is not None:
@@ -197,6 +205,8 @@ class DatabaseBooks:
             problem=receiver.problem or problem,
         )
         self._drop_deliveries(conn)
+        if time.monotonic() - self._forgot_at > FORGET_EVERY_S:
+            self._forgot_at, self._known = time.monotonic(), KnownRanges()
         self._moves.advance(conn)
         suspended = self._suspend_floods(conn)
         self._denied = denied_refusals(conn) if self._shard_id == 0 else []
@@ -257,7 +267,7 @@ class DatabaseBooks:
     def _connection(self) -> Connection:
         """The open connection, or a new one; raises RetryLater while the database is away."""
         if self._conn is None or self._conn.closed:
-            self._snapshot = None
+            self._snapshot, self._known = None, KnownRanges()
             self._conn = connect(
                 self._database_url,
                 application="insitu ingest",

@@ -42,7 +42,7 @@ def known_deliveries(
     parameters = {
         "client_id": client_id,
         "lives": Texts([key.life for key in keys]),
-        **_columns(keys),
+        **delivery_columns(keys),
         "above": above,
     }
     found = conn.execute(_SQL.known_deliveries.encode(), parameters)
@@ -67,7 +67,7 @@ def save_deliveries(
             "number": number,
             "above": above,
             "life": life,
-            **_columns(some),
+            **delivery_columns(some),
             "received": Times(times),
             "oldest": to_datetime(int(times.min())),
             "newest": to_datetime(int(times.max())),
@@ -78,7 +78,8 @@ def save_deliveries(
     return known
 
 
-def _columns(keys: Collection[Delivery]) -> dict[str, Any]:
+def delivery_columns(keys: Collection[Delivery]) -> dict[str, Any]:
+    """Packet ids and hashes."""
     return {
         "mids": Int4s(np.array([key.mid for key in keys], np.int64)),
         "hashes": Byteas([key.sha256 for key in keys]),

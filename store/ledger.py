@@ -140,24 +140,31 @@ def clean(text: str) -> str:
 
 def add_ledger(conn: Connection, ledger: Ledger) -> None:
     if ledger.entries:
-        counts = np.array([_counters(entry) for entry in ledger.entries.values()], np.int64)
-        run(
-            conn,
-            _SQL.add_ledger,
-            **_key_columns(ledger.entries),
-            **{name: Int8s(counts[:, place]) for place, name in enumerate(_COUNTERS)},
-        )
+        run(conn, _SQL.add_ledger, **entry_columns(ledger))
     if ledger.reasons:
-        sums = np.array(list(ledger.reasons.values()), np.int64)
-        run(
-            conn,
-            _SQL.add_reasons,
-            **_key_columns(key for key, _, _ in ledger.reasons),
-            outcomes=Texts([outcome for _, outcome, _ in ledger.reasons]),
-            reasons=Texts([reason for _, _, reason in ledger.reasons]),
-            messages=Int8s(sums[:, 0]),
-            results=Int8s(sums[:, 1]),
-        )
+        run(conn, _SQL.add_reasons, **reason_columns(ledger))
+
+
+def entry_columns(ledger: Ledger) -> dict[str, Any]:
+    """Keys and counters of its entries."""
+    counts = np.array([_counters(entry) for entry in ledger.entries.values()], np.int64)
+    counters = counts.reshape(-1, len(_COUNTERS)).T
+    return {
+        **_key_columns(ledger.entries),
+        **{name: Int8s(column) for name, column in zip(_COUNTERS, counters, strict=True)},
+    }
+
+
+def reason_columns(ledger: Ledger) -> dict[str, Any]:
+    """Keys, reasons and sums."""
+    sums = np.array(list(ledger.reasons.values()), np.int64).reshape(-1, 2)
+    return {
+        **_key_columns(key for key, _, _ in ledger.reasons),
+        "outcomes": Texts([outcome for _, outcome, _ in ledger.reasons]),
+        "reasons": Texts([reason for _, _, reason in ledger.reasons]),
+        "messages": Int8s(sums[:, 0]),
+        "results": Int8s(sums[:, 1]),
+    }
 
 
 def _key_columns(keys: Iterable[Key]) -> dict[str, Any]:

@@ -87,7 +87,6 @@ def save_rejects(
     used, on_disk, allowed = _add(conn, added)
     full = on_disk >= quota.on_disk
     kept: list[Reject] = []
-    kept_keys: list[Key] = []
     beyond: list[Reject] = []
     for reject, key in zip(rejects, keys, strict=True):
         cost = len(reject.payload) + ROW_BYTES
@@ -96,12 +95,10 @@ def save_rejects(
         else:
             used[key] += cost
             kept.append(reject)
-            kept_keys.append(key)
     new = _keep(conn, [as_kept(one, allowed) for one in kept], import_id)
     dropped = _count(conn, [r for r in beyond if r.identity not in known], new, repeatable)
     if beyond or len(new) < len(kept):
-        saved = [pair for pair in zip(kept, kept_keys, strict=True) if _name(pair[0]) in new]
-        _correct(conn, added, _sums(*zip(*saved, strict=True)) if saved else {})
+        take_back(conn, rejects, new)
     return Saved(new | dropped, dropped, allowed)
 
 
@@ -110,6 +107,20 @@ def _keep(conn: Connection, rejects: Sequence[Reject], import_id: int | None) ->
     if not rejects:
         return set()
     parameters = {
+        **reject_columns(rejects),
+        "raw_until": _nulls(r.raw_until_us for r in rejects),
+        "import_id": import_id,
+    }
+    if import_id is not None:
+        run(conn, _SQL.claim_rejects, import_id=import_id, identities=parameters["identities"])
+    return {
+        (bytes(identity), reason) for identity, reason in conn.execute(_SQL.save_rejects.encode(), parameters)
+    }
+
+
+def reject_columns(rejects: Sequence[Reject]) -> dict[str, Any]:
+    """All columns of theirs except how long their texts may stay."""
+    return {
         "reasons": Texts([str(r.reason) for r in rejects]),
         "details": Texts([clean(r.detail) for r in rejects]),
         "topics": Texts([clean(r.topic) for r in rejects]),
@@ -120,13 +131,6 @@ def _keep(conn: Connection, rejects: Sequence[Reject], import_id: int | None) ->
         "devices": Texts([clean(r.device) for r in rejects]),
         "results": _ints(r.results for r in rejects),
         "identities": Byteas([r.identity for r in rejects]),
-        "raw_until": _nulls(r.raw_until_us for r in rejects),
-        "import_id": import_id,
-    }
-    if import_id is not None:
-        run(conn, _SQL.claim_rejects, import_id=import_id, identities=parameters["identities"])
-    return {
-        (bytes(identity), reason) for identity, reason in conn.execute(_SQL.save_rejects.encode(), parameters)
     }
 
 
@@ -204,13 +208,28 @@ def _sums(rejects: Sequence[Reject], keys: Sequence[Key]) -> dict[Key, int]:
     return sums
 
 
+def keep_columns(rejects: Sequence[Reject]) -> dict[str, Any]:
+    """Bytes that they cost, by device and hour."""
+    return _sum_columns(_sums(rejects, [_key(reject) for reject in rejects]))
+
+
+def _sum_columns(sums: Mapping[Key, int]) -> dict[str, Any]:
+    return {**_columns(sums), "bytes": Int8s(np.array(list(sums.values()), np.int64))}
+
+
+def take_back(conn: Connection, rejects: Sequence[Reject], kept: Set[Refused]) -> None:
+    """Take back what was counted as kept of these, except of the ones that were `kept`, each once."""
+    added = _sums(rejects, [_key(reject) for reject in rejects])
+    saved = list({_name(reject): reject for reject in reversed(rejects) if _name(reject) in kept}.values())
+    _correct(conn, added, _sums(saved, [_key(reject) for reject in saved]))
+
+
 def _add(conn: Connection, added: Mapping[Key, int]) -> tuple[dict[Key, int], int, Allowed]:
     """Count these bytes as kept: nearly always they are. Returns the bytes kept before, by device and hour,
     which are locked against other writers until the transaction ends; the bytes of all rejects on disk; and
     `raw_allowed` of their trials.
     """
-    parameters = {**_columns(added), "bytes": Int8s(np.array(list(added.values()), np.int64))}
-    found = conn.execute(_SQL.add_kept.encode(), parameters).fetchall()
+    found = conn.execute(_SQL.add_kept.encode(), _sum_columns(added)).fetchall()
     used = {(trial, device, hour): int(size) for trial, device, hour, size, _, _ in found}
     *_, on_disk, raw = found[0]
     allowed = {trial: (fields, days) for trial, fields, days in raw or ()}
@@ -221,8 +240,7 @@ def _correct(conn: Connection, added: Mapping[Key, int], kept: Mapping[Key, int]
     """Take back what `_add` counted and was not kept."""
     less = {key: size - kept.get(key, 0) for key, size in added.items() if size != kept.get(key, 0)}
     if less:
-        sizes = Int8s(np.array(list(less.values()), np.int64))
-        run(conn, _SQL.correct_kept, **_columns(less), bytes=sizes)
+        run(conn, _SQL.correct_kept, **_sum_columns(less))
 
 
 def count_failed(conn: Connection) -> int:

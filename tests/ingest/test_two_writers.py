@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import count
+from itertools import count, product
 from typing import Any
 
 import psycopg
@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ingest.at_once import AtOnce
 from ingest.booking import book
 from ingest.prepared import Prepared
 from ingest.reading import prepare
@@ -28,6 +29,7 @@ from store.database import Connection, connect
 from store.ledger import recount
 from store.mapping import new_mapping
 from store.mappings import mappings_of_trial, replace_mappings
+from store.rejects import Quota
 from tests.examples import examples
 from tests.fix_catalogue import SmallTrial
 from tests.ingest.test_batch import T0, message
@@ -138,11 +140,18 @@ def two_writers(
 
 
 def bring(
-    name: str, messages: Sequence[Message], mark: Callable[[Prepared], Prepared] = lambda item: item
+    name: str,
+    messages: Sequence[Message],
+    mark: Callable[[Prepared], Prepared] = lambda item: item,
+    *,
+    at_once: bool = False,
 ) -> Callable[[Connection], None]:
+    """`at_once`: tries to write refusals by one statement."""
+
     def work(conn: Connection) -> None:
-        items = prepare(messages, load_snapshot(conn))
-        book(conn, [mark(item) for item in items], client_id=name, now_us=T0)
+        items = [mark(item) for item in prepare(messages, load_snapshot(conn))]
+        way = AtOnce(Quota()) if at_once else None
+        book(conn, items, client_id=name, now_us=T0, quota=Quota(), at_once=way)
 
     return work
 
@@ -227,13 +236,15 @@ def test_however_two_writers_take_turns_each_message_is_one_row(
 def test_the_same_refusal_by_two_writers_is_one_reject(
     conn: Connection, catalogue: SmallTrial, database_url: str
 ) -> None:
-    for behind in range(0, 16, 3):
-        boot = f"refused{behind}"
+    """Each may write it at once, or by single statements."""
+    for behind, (one, two) in product(range(1, 14, 4), product((False, True), repeat=2)):
+        boot = f"refused{behind}{one}{two}"
         timed = [
             message({"boot": boot, "seq": n, "time": (T0 - n * 1000) / 1e6, "results": {"nox": 1.0}})
             for n in range(3)
         ]
-        with two_writers(database_url, bring("one", timed), bring("two", timed)) as (first, second):
+        works = bring("one", timed, at_once=one), bring("two", timed, at_once=two)
+        with two_writers(database_url, *works) as (first, second):
             for _ in range(behind):
                 first.advance()
             second.finish()
