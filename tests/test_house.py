@@ -5,6 +5,7 @@ a list of contracts.
 from __future__ import annotations
 
 import ast
+import subprocess
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -26,6 +27,13 @@ MOST_LINES = 400
 MOST_COLUMNS = 110
 MOST_LATE_IMPORTS = 15
 """Libraries that may be imported inside a function: large ones that most runs do not need."""
+
+YARD = {
+    *(".ci", ".devcontainer", ".editorconfig", ".github", ".gitignore", ".pre-commit-config.yaml"),
+    *("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "NOTICE", "README.md", "SECURITY.md"),
+    *("pyproject.toml", "requirements.lock", "requirements-dev.lock", "deploy", "docs", "tests"),
+}
+"""Beside the rooms. Anything else was committed by mistake."""
 
 Graph = dict[str, set[str]]
 
@@ -127,6 +135,13 @@ def test_folders_side_by_side_do_not_import_each_other_in_a_circle(room: str) ->
         if here := folder(module):
             graph.setdefault(here, set()).update({folder(other) for other in others} - {here, ""})
     assert circles(graph) == []
+
+
+def test_nothing_lies_about_in_the_yard() -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=TOP, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("this is no clone")
+    assert {name.partition("/")[0] for name in listed.stdout.split("\0") if name} == YARD | set(ROOMS)
 
 
 def test_no_file_is_longer_than_a_wall() -> None:
