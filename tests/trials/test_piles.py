@@ -16,6 +16,7 @@ from tests.trials.world import criterion, endpoint, inputs, period, protocol, se
 from trials.evaluation import EndpointResult, Evaluation
 from trials.judge.compute import compute
 from trials.plan.rules import Rules
+from trials.quality import piles
 from trials.quality.piles import Pile, find_piles
 
 HOURS = 24 * 60
@@ -53,6 +54,23 @@ def test_no_pile_is_seen_where_there_is_none(shape: str) -> None:
             for step in (None, 0.01, 0.1, 1.0):
                 values = rounded(air(np.random.default_rng([seed, round(100 * phi)]), shape, phi), step)
                 assert find_piles(values, rests=False) == []
+
+
+def test_the_look_that_spares_sorting_millions_of_results_misses_no_pile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    series, found = [], 0
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        values = rounded(rng.normal([0, 20, 1000][seed % 3], [0.3, 3, 50][seed // 3 % 3], 20 + seed), 0.1)
+        there = rng.random(len(values)) < [0.0, 0.01, 0.1][seed // 9 % 3]
+        series.append(np.where(there, rng.choice([0.0, 255.0, -9999.0, values.min()]), values))
+    usual = [[find_piles(one, rests=rests) for rests in (False, True)] for one in series]
+    monkeypatch.setattr(piles, "_may_pile", lambda _: True)
+    for one, piled in zip(series, usual, strict=True):
+        assert piled == [find_piles(one, rests=rests) for rests in (False, True)]
+        found += bool(piled[0])
+    assert 20 < found < 100
 
 
 @pytest.mark.parametrize("shape", ["normal", "lognormal"])

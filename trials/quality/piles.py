@@ -69,7 +69,7 @@ def find_piles(result: Floats, *, rests: bool) -> list[Pile]:
     """In order of value. `result`: in order of time. `rests`: 0 and the ends of the range may be where the
     quantity rests, as power, light and rain do; then only codes that lie apart are asked.
     """
-    if len(result) < DISTINCT:
+    if len(result) < DISTINCT or not _may_pile(result):
         return []
     values = _Values.of(result)
     codes = _codes_in(values)
@@ -84,6 +84,17 @@ def find_piles(result: Floats, *, rests: bool) -> list[Pile]:
             rest = values.where(~np.isin(values.value, [one.value for one in found]))
             found += [one for one in _crowded(rest) if _visits(result, one.value) >= VISITS]
     return sorted(found)
+
+
+def _may_pile(result: Floats) -> bool:
+    """False if neither a code, nor enough results at an end of the range or at 0, are there: nothing else can
+    be a pile, and to sort millions of results takes seconds.
+    """
+    low, high = float(result.min()), float(result.max())
+    least = max(LEAST, SHARE * len(result))
+    if any(np.count_nonzero(result == value) >= least for value in {low, high, 0.0}):
+        return True
+    return any(low <= code <= high and bool((result == code).any()) for code in CODES)
 
 
 def _codes_in(values: _Values) -> list[int]:
