@@ -20,6 +20,7 @@ from insitu.embedded.certificates import TLS
 from insitu.embedded.child import Child, finish
 from insitu.embedded.cluster import out_of_space
 from insitu.embedded.configuration import MAX_PAYLOAD, Configuration, reserved, store_limit
+from insitu.embedded.damage import requiring_ours
 from insitu.embedded.directory import Lock
 from insitu.embedded.door import by_name
 from insitu.embedded.gate import SERVICE, Gate
@@ -153,6 +154,7 @@ class Broker:
         # The server of a killed supervisor may still be shutting down; two servers would corrupt the store.
         yield from self._lock.taking(_LOCK_PATIENCE_S)
         self._prepare_folder(account)
+        yield from requiring_ours(self._folder / "store", account, but=self._sessions_file)
         self._address = ("127.0.0.1", free_port("127.0.0.1")) if self._private else (self.host, self.port)
         require_free_port(*self._address)
         self._native_port = free_port("127.0.0.1")
@@ -282,9 +284,11 @@ class Broker:
         new.
         """
         try:
-            return frozenset(self._sessions_file.read_text("utf-8").split())
+            return frozenset(self._sessions_file.read_text("utf-8", "replace").split())
         except FileNotFoundError:
             return frozenset()
+        except OSError as error:
+            raise explained(error, self._data_dir) from error
 
     def mark_sessions(self, names: Iterable[str]) -> None:
         """Record which clients have a session in the store. The record is inside the store, so both are lost
