@@ -9,6 +9,7 @@ import re
 import stat
 import time
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -28,9 +29,10 @@ _VERSION: Final = re.compile(r"\d\d\s*", re.ASCII)
 _END: Final = re.compile(r"(?:FATAL|PANIC):|^postgres: ")
 _FAULT: Final = re.compile(
     r"could not (?:find|open|read|access|load|locate|stat|fsync|seek|create)|required .* does not exist"
-    r"|incorrect checksum|wrong checksum|invalid (?:data|checkpoint|magic)"
+    r"|incorrect checksum|wrong (?:checksum|magic|size|type)|invalid (?:data|checkpoint|magic)"
     r"|contains? (?:invalid|errors|unexpected)|bogus data"
-    r"|PG_CONTROL_VERSION|is not a (?:database cluster|valid data) directory|cache lookup failed|has wrong (?:size|type)"
+    r"|is not a (?:database cluster|valid data) directory|cache lookup failed"
+    r"|PG_CONTROL_VERSION"
 )
 """Damage, in a line with which the server or a session ends."""
 _DAMAGE: Final = re.compile(
@@ -63,14 +65,14 @@ def require_whole(cluster: Path) -> None:
 def way_out(data_dir: Path) -> str:
     """What to do about a damaged database."""
     return (
-        "Nothing was changed here. Put the file back from a copy of the same moment; or move "
+        "Insitu leaves the data as they are. Put the file back from a copy of the same moment; or move "
         f"{data_dir} away and run `insitu restore BACKUP`."
     )
 
 
 def damage_in(lines: Sequence[str], cluster: Path) -> RestoreBackup | FixPermissions | None:
     """The first damage that a log of PostgreSQL names; None if it names none."""
-    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+    for line, following in pairwise([*lines, ""]):
         detail = f" ({_plain(following)})" if "DETAIL:" in following else ""
         said = _plain(line) + detail
         if not _DAMAGE.search(line) and not (_END.search(line) and _FAULT.search(said)):
@@ -97,6 +99,7 @@ def requiring_ours(folder: Path, account: Account | None, *, but: Path | None = 
     short steps. `but`: a file of the supervisor's own.
     """
     uid, gid = (os.geteuid(), os.getegid()) if account is None else (account.uid, account.gid)
+    _require_target(folder)
     due = time.monotonic() + _STEP_S
     waiting = [folder]
     while waiting:
@@ -104,11 +107,7 @@ def requiring_ours(folder: Path, account: Account | None, *, but: Path | None = 
         _require_usable(place, place.stat(), folder, uid, gid)
         with os.scandir(place) as entries:
             for entry in entries:
-                if entry.is_symlink() and not Path(entry.path).exists():
-                    raise FixPermissions(
-                        f"{entry.path} is a symbolic link to {Path(entry.path).readlink()}, which is not "
-                        "there or cannot be reached: mount or allow it, then start again."
-                    )
+                _require_target(entry.path)
                 if entry.is_dir():
                     waiting.append(Path(entry.path))
                 elif entry.is_file(follow_symlinks=False) and Path(entry.path) != but:
@@ -116,6 +115,14 @@ def requiring_ours(folder: Path, account: Account | None, *, but: Path | None = 
         if time.monotonic() > due:
             yield
             due = time.monotonic() + _STEP_S
+
+
+def _require_target(path: str | Path) -> None:
+    if os.path.islink(path) and not os.path.exists(path):
+        raise FixPermissions(
+            f"{path} is a symbolic link to {os.readlink(path)}, which is not there or cannot be reached: mount "
+            "or allow it, then start again."
+        )
 
 
 def _require_usable(path: Path, facts: os.stat_result, folder: Path, uid: int, gid: int) -> None:

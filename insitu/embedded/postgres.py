@@ -37,7 +37,7 @@ from insitu.embedded.cluster import (
 from insitu.embedded.damage import damage_in, require_whole, requiring_ours
 from insitu.embedded.directory import Lock, refuse_unfinished
 from insitu.embedded.trouble import explained
-from insitu.errors import FixPermissions, FreeSpace, InsituError
+from insitu.errors import FixPermissions, FreeSpace, InsituError, RestoreBackup
 from insitu.whole import secret_file, whole_secret, write_whole
 
 __all__ = ["Postgres", "wheel_binaries"]
@@ -181,11 +181,11 @@ class Postgres:
         yield from self._lock.taking(_LOCK_PATIENCE_S)
         site = Site(self._data_dir, account, self._lock.descriptor, self._durable)
         remove_leftovers(site)
-        binaries = yield from finding_binaries(site, self._given_binaries)
-        if site.cluster.is_dir() and any(site.cluster.iterdir()):
+        if os.path.lexists(site.cluster):
             yield from requiring_ours(site.cluster, account)
-            if site.marker.exists() or site.was_made_whole:
+            if any(site.cluster.iterdir()) and (site.marker.exists() or site.was_made_whole):
                 require_whole(site.cluster)
+        binaries = yield from finding_binaries(site, self._given_binaries)
         yield from requiring_same_version(site, binaries)
         self.binaries = binaries
         self._sockets = self._socket_folder(account)
@@ -213,7 +213,7 @@ class Postgres:
         """Make sure that there is a complete cluster whose passwords match our secret files."""
         if not (site.cluster / "PG_VERSION").exists():
             if site.marker.exists():
-                raise InsituError(
+                raise RestoreBackup(
                     f"{site.cluster} holds no database any more, though one was made here. Put it back, or "
                     "restore a backup; "
                     f"to begin with an empty one, remove {site.marker}."

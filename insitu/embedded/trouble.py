@@ -38,14 +38,14 @@ def account_name(uid: int) -> str:
 def _advice(error: OSError, path: Path, place: Path) -> str:
     if error.errno == errno.EROFS:
         return "Its file system is read-only: mount it for writing, or choose another INSITU_DATA_DIR."
-    if path.is_symlink() and not os.path.exists(path):
+    if os.path.islink(path) and not os.path.exists(path):
         return (
-            f"It is a symbolic link to {path.readlink()}, which is not there: mount or make that folder, or "
+            f"It is a symbolic link to {os.readlink(path)}, which is not there: mount or make that folder, or "
             "choose another INSITU_DATA_DIR."
         )
     if error.errno in (errno.EACCES, errno.EPERM):
         return _allowing(path, place)
-    if error.errno == errno.ELOOP or path.is_symlink():
+    if error.errno == errno.ELOOP or os.path.islink(path):
         return "A symbolic link cannot stand here: put the file or folder itself in its place."
     if error.errno in (errno.EEXIST, errno.ENOTDIR) and _is_no_folder(path, place):
         return "A folder is needed there, and this is none: move it away, or choose another INSITU_DATA_DIR."
@@ -55,7 +55,7 @@ def _advice(error: OSError, path: Path, place: Path) -> str:
 
 
 def _is_no_folder(path: Path, place: Path) -> bool:
-    return any(one.exists() and not one.is_dir() for one in (path, place, *place.parents))
+    return any(os.path.exists(one) and not os.path.isdir(one) for one in (path, place, *place.parents))
 
 
 def _allowing(path: Path, place: Path) -> str:
