@@ -61,7 +61,7 @@ def parse_broker_url(text: str, ca: Path | None) -> BrokerAddress:
         raise CorrectInput(f"INSITU_MQTT_URL, INSITU_MQTT_DEVICES: {error}.") from error
     secure = url.scheme == "mqtts"
     return BrokerAddress(
-        host=url.hostname,
+        host=url.hostname or "",
         port=url.port or (8883 if secure else 1883),
         username=unquote(url.username or ""),
         password=unquote(url.password or ""),

@@ -79,7 +79,7 @@ class FixPermissions(InsituError):
 
 
 class RestoreBackup(InsituError):
-    """Files of the database are missing or damaged: put them back, or restore a backup."""
+    """Files of a server are missing or damaged: put them back, or restore a backup."""
 
 
 class AlreadyRunning(InsituError):

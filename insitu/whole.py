@@ -72,8 +72,8 @@ def secret_file(path: Path, *, length: int = 32) -> str:
 
 
 def whole_secret(path: Path, *, length: int = 32) -> str | None:
-    """The secret in `path`; None if there is no file, or one without the form of a drawn secret: emptied, half
-    written or edited.
+    """The secret in `path`; None if there is no file, or one without the form of a drawn secret: emptied,
+    half written or edited.
     """
     try:
         text = path.read_text("utf-8", "replace")

@@ -4,6 +4,7 @@ the way out. Nothing here changes a file.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import stat
@@ -40,6 +41,9 @@ _DAMAGE: Final = re.compile(
     r'|(?:database "(?:insitu|postgres)"|role "(?:insitu|insitu_service|postgres)") does not exist)'
 )
 """Damage, in any line that complains."""
+_UNREAD: Final = re.compile(r'[Ss]tream metafile.*?"([^"]+)"')
+"""In the log of NATS: it does not open a stream, and a new one would take its place."""
+_SUM: Final = re.compile(r"[0-9a-f]{16}\s*", re.ASCII)
 _BEFORE: Final = re.compile(r"^.*?(?:FATAL|PANIC|ERROR|LOG|DETAIL|postgres): +")
 _STEP_S: Final = 0.03
 
@@ -63,7 +67,7 @@ def require_whole(cluster: Path) -> None:
 
 
 def way_out(data_dir: Path) -> str:
-    """What to do about a damaged database."""
+    """The two ways to mend a damaged database."""
     return (
         "Insitu leaves the data as they are. Put the file back from a copy of the same moment; or move "
         f"{data_dir} away and run `insitu restore BACKUP`."
@@ -120,8 +124,8 @@ def requiring_ours(folder: Path, account: Account | None, *, but: Path | None = 
 def _require_target(path: str | Path) -> None:
     if os.path.islink(path) and not os.path.exists(path):
         raise FixPermissions(
-            f"{path} is a symbolic link to {os.readlink(path)}, which is not there or cannot be reached: mount "
-            "or allow it, then start again."
+            f"{path} is a symbolic link to {os.readlink(path)}, which is not there or cannot be reached: "
+            "mount or allow it, then start again."
         )
 
 
@@ -140,3 +144,45 @@ def _require_usable(path: Path, facts: os.stat_result, folder: Path, uid: int, g
         f"{path} belongs to {account_name(facts.st_uid)!r}, and the server runs as {name!r}, which cannot "
         f"use it. Run `chown -R {name}: {folder}` as root, then start again."
     )
+
+
+# -- the broker's store
+
+
+def require_streams(store: Path) -> None:
+    """Raises RestoreBackup, naming the file, if a stream with messages lacks its description: the server
+    would begin a new one in its place, and acknowledged messages would be gone.
+    """
+    for stream in sorted(store.glob("jetstream/*/streams/*")):
+        about, digest = stream / "meta.inf", stream / "meta.sum"
+        if not _is_json(about):
+            refuse_lost(about)
+        if not digest.is_file() or not _SUM.fullmatch(digest.read_text("utf-8", "replace")):
+            refuse_lost(digest)
+
+
+def require_recovered(lines: Sequence[str]) -> None:
+    """The same, from what the server logs while it starts."""
+    for line in lines:
+        found = _UNREAD.search(line)
+        if found is not None:
+            refuse_lost(Path(found[1]))
+
+
+def refuse_lost(path: Path) -> None:
+    """Raises RestoreBackup if there are messages beside a description that is not whole."""
+    if any(block.stat().st_size for block in (path.parent / "msgs").glob("*.blk")):
+        store = next(parent for parent in path.parents if parent.name == "jetstream").parent
+        raise RestoreBackup(
+            f"{path} is missing or damaged, and messages that the broker has acknowledged may lie beside it. "
+            f"Put the file back from a copy of the same moment; or move {store} away, and the broker begins "
+            "with an empty one: devices that number their messages send again what is missing."
+        )
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_text("utf-8", "replace"))
+    except (FileNotFoundError, ValueError):
+        return False
+    return True

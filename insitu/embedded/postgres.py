@@ -260,7 +260,7 @@ class Postgres:
         self._renews = True
 
     def damage(self) -> InsituError | None:
-        """What the log since the last start says about files that are damaged or closed; None if nothing."""
+        """Files that are damaged or closed, from the log since the last start; None if it names none."""
         return damage_in(self._child.last_lines(100) if self._child else [], self._data_dir / "pg")
 
     def _did_not_start(self, cluster: Path) -> InsituError:

@@ -40,8 +40,8 @@ def _advice(error: OSError, path: Path, place: Path) -> str:
         return "Its file system is read-only: mount it for writing, or choose another INSITU_DATA_DIR."
     if os.path.islink(path) and not os.path.exists(path):
         return (
-            f"It is a symbolic link to {os.readlink(path)}, which is not there: mount or make that folder, or "
-            "choose another INSITU_DATA_DIR."
+            f"It is a symbolic link to {os.readlink(path)}, which is not there: mount or make that folder, "
+            "or choose another INSITU_DATA_DIR."
         )
     if error.errno in (errno.EACCES, errno.EPERM):
         return _allowing(path, place)

@@ -16,7 +16,13 @@ import pytest
 
 from insitu.embedded.account import Account, prepare_data_dir, server_account
 from insitu.embedded.child import finish
-from insitu.embedded.damage import damage_in, require_whole, requiring_ours
+from insitu.embedded.damage import (
+    damage_in,
+    require_recovered,
+    require_streams,
+    require_whole,
+    requiring_ours,
+)
 from insitu.embedded.directory import locked, read_running
 from insitu.embedded.gate import Gate
 from insitu.embedded.postgres import Postgres
@@ -141,8 +147,8 @@ STAMP = "2026-11-30 19:00:40.123 UTC [77] "
         (
             [
                 "FATAL:  database files are incompatible with server",
-                "DETAIL:  The database cluster was initialized with PG_CONTROL_VERSION 0, but the server was compiled "
-                "with PG_CONTROL_VERSION 1800.",
+                "DETAIL:  The database cluster was initialized with PG_CONTROL_VERSION 0, but the server "
+                "was compiled with PG_CONTROL_VERSION 1800.",
             ],
             "PG_CONTROL_VERSION 0",
         ),
@@ -152,7 +158,7 @@ STAMP = "2026-11-30 19:00:40.123 UTC [77] "
         (["PANIC:  could not locate a valid checkpoint record at 0/1"], "checkpoint record"),
     ],
 )
-def test_damage_that_the_server_names_is_said_with_the_way_out(lines: list[str], names: str) -> None:
+def test_damage_that_the_server_names_comes_with_the_way_out(lines: list[str], names: str) -> None:
     """Among what it says at every start, as PostgreSQL 18 wrote them in a walk over damaged clusters."""
     log = ["LOG:  starting PostgreSQL 18.4", *lines, "LOG:  database system is shut down"]
     found = damage_in([STAMP + line for line in log], Path("/data/pg"))
@@ -294,3 +300,46 @@ def test_a_whole_secret_stays(tmp_path: Path, length: int) -> None:
     for n in range(50):
         path = tmp_path / str(n)
         assert secret_file(path, length=length) == whole_secret(path, length=length) == path.read_text()
+
+
+# -- the broker's store
+
+
+def stored(folder: Path, *, messages: bytes) -> Path:
+    """A store with one stream; its description is whole."""
+    stream = folder / "store" / "jetstream" / "$G" / "streams" / "$MQTT_msgs"
+    (stream / "msgs").mkdir(parents=True)
+    (stream / "msgs" / "1.blk").write_bytes(messages)
+    (stream / "meta.inf").write_text('{"name": "$MQTT_msgs", "max_bytes": 1000}')
+    (stream / "meta.sum").write_text("33dddcbf7e5de4ca")
+    return stream
+
+
+@pytest.mark.parametrize("content", [None, b"", b'{"name": "$MQ', b"\0\0\0\0"])
+@pytest.mark.parametrize("name", ["meta.inf", "meta.sum"])
+def test_a_stream_whose_messages_a_start_would_drop_is_named(
+    tmp_path: Path, name: str, content: bytes | None
+) -> None:
+    stream = stored(tmp_path, messages=b"acknowledged")
+    require_streams(tmp_path / "store")
+    (stream / name).unlink() if content is None else (stream / name).write_bytes(content)
+    with pytest.raises(RestoreBackup) as said:
+        require_streams(tmp_path / "store")
+    assert str(said.value).startswith(f"{stream / name} is missing or damaged")
+    assert f"or move {tmp_path / 'store'} away" in str(said.value)
+    (stream / "msgs" / "1.blk").write_bytes(b"")  # a first start that was killed: nothing is lost
+    require_streams(tmp_path / "store")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '[7] [WRN]   Stream metafile "{}": checksums do not match "33dddcbf7e5de4ca" vs "00e306c9bcde867d"',
+        '[7] [WRN]   Missing stream metafile for "{}"',
+    ],
+)
+def test_a_stream_that_the_server_does_not_open_ends_the_start(tmp_path: Path, line: str) -> None:
+    stream = stored(tmp_path, messages=b"acknowledged")
+    require_recovered(["[7] [INF] Starting restore for stream '$G > $MQTT_msgs'"])
+    with pytest.raises(RestoreBackup, match=r"meta\.inf is missing or damaged"):
+        require_recovered(["[7] [INF] x", line.format(stream / "meta.inf")])
