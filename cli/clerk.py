@@ -25,7 +25,7 @@ from insitu.clock import Clock
 from insitu.embedded.backups.restoring import NOTE
 from insitu.embedded.trouble import explained
 from insitu.embedded.users import BrokerUser
-from insitu.errors import InsituError, NotAcceptedHere, RunMigrate, UpgradeInsitu
+from insitu.errors import FixPermissions, InsituError, NotAcceptedHere, RunMigrate, UpgradeInsitu
 from insitu.settings import Settings
 from store import shards
 from store.access import active_credentials, broker_applied, broker_state, fact, next_expiry, put_fact
@@ -175,7 +175,9 @@ class Clerk:
                 self._busy_since = None
 
     def _trouble(self, error: Exception) -> None:
-        if isinstance(error, OSError):
+        ends = isinstance(error, UpgradeInsitu)
+        if isinstance(error, OSError) and error.filename is not None:
+            ends = True  # a file, not a right that the database denies
             error = explained(error, self._data_dir)
         text = str(error) if isinstance(error, InsituError) else f"{type(error).__name__}: {error}"
         if isinstance(error, NotAcceptedHere):
@@ -185,7 +187,9 @@ class Clerk:
         if isinstance(error, RunMigrate):
             self._prepared_on = None
         self.facts = replace(
-            self.facts, problem=text, fatal=error if isinstance(error, UpgradeInsitu) else None
+            self.facts,
+            problem=text,
+            fatal=error if isinstance(error, UpgradeInsitu | FixPermissions) and ends else None,
         )
         self._drop()
 
