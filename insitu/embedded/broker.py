@@ -349,6 +349,7 @@ class Broker:
             own_folder(self._folder / name, account)
         leftovers = [
             *self._folder.glob(".*.*"),
+            *self._sessions_file.parent.glob(f".{self._sessions_file.name}.*"),
             *self._data_dir.glob(".broker-*.secret.*"),
             *self._data_dir.glob(".nats-server-*"),
         ]
