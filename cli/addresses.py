@@ -6,7 +6,7 @@ import os
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from api.snippets import PublicAddress
 from cli.output import warn
@@ -14,6 +14,7 @@ from cli.target import find_target
 from ingest.mqtt import LOOPBACK, BrokerAddress
 from insitu.errors import CorrectInput
 from insitu.settings import Settings, load, misspelt, parse_listen
+from insitu.urls import parse_mqtt
 
 if TYPE_CHECKING:
     from api.snippets import PublicAddress
@@ -54,14 +55,13 @@ def devices_address(settings: Settings, service: BrokerAddress) -> BrokerAddress
 
 def parse_broker_url(text: str, ca: Path | None) -> BrokerAddress:
     """`mqtt[s]://user:password@host[:port]`; `ca` is the authority that signed the broker's certificate."""
-    url = urlsplit(text)
-    if url.scheme not in ("mqtt", "mqtts") or not url.hostname:
-        raise CorrectInput(
-            "INSITU_MQTT_URL, INSITU_MQTT_DEVICES: write mqtt://user:password@host:port, or mqtts:// for TLS."
-        )
+    try:
+        url = parse_mqtt(text)
+    except ValueError as error:
+        raise CorrectInput(f"INSITU_MQTT_URL, INSITU_MQTT_DEVICES: {error}.") from error
     secure = url.scheme == "mqtts"
     return BrokerAddress(
-        host=url.hostname,
+        host=url.hostname or "",
         port=url.port or (8883 if secure else 1883),
         username=unquote(url.username or ""),
         password=unquote(url.password or ""),

@@ -23,8 +23,9 @@ from cli.people import add_first_person, first_sign_in
 from cli.restored import tell_restored
 from insitu.clock import Clock
 from insitu.embedded.backups.restoring import NOTE
+from insitu.embedded.trouble import explained
 from insitu.embedded.users import BrokerUser
-from insitu.errors import InsituError, RunMigrate, UpgradeInsitu
+from insitu.errors import FixPermissions, InsituError, NotAcceptedHere, RunMigrate, UpgradeInsitu
 from insitu.settings import Settings
 from store import shards
 from store.access import active_credentials, broker_applied, broker_state, fact, next_expiry, put_fact
@@ -74,6 +75,8 @@ class Facts:
     problem: str | None = None
     fatal: InsituError | None = None
     """Error that no waiting helps, such as a schema of a newer version."""
+    refused_at: float = 0.0
+    """When the server last refused a password of ours (time.monotonic())."""
     at: float = 0.0
     """Time of the database's last answer (time.monotonic())."""
 
@@ -172,13 +175,21 @@ class Clerk:
                 self._busy_since = None
 
     def _trouble(self, error: Exception) -> None:
+        ends = isinstance(error, UpgradeInsitu)
+        if isinstance(error, OSError) and error.filename is not None:
+            ends = True  # a file, not a right that the database denies
+            error = explained(error, self._data_dir)
         text = str(error) if isinstance(error, InsituError) else f"{type(error).__name__}: {error}"
+        if isinstance(error, NotAcceptedHere):
+            self.facts = replace(self.facts, refused_at=time.monotonic())
         if text != self.facts.problem:
             _log.warning("database: %s", text)
         if isinstance(error, RunMigrate):
             self._prepared_on = None
         self.facts = replace(
-            self.facts, problem=text, fatal=error if isinstance(error, UpgradeInsitu) else None
+            self.facts,
+            problem=text,
+            fatal=error if isinstance(error, UpgradeInsitu | FixPermissions) and ends else None,
         )
         self._drop()
 
@@ -197,6 +208,8 @@ class Clerk:
             if self._ends_archive:
                 end_schedule(conn)
                 end_archive(urls.admin, self._data_dir)
+            else:
+                connect(urls.admin, application="insitu up").close()  # the backups need this password
             self._prepared_on = conn
         self._write(conn)
         self._read_credentials(conn)

@@ -30,10 +30,11 @@ from cli.clerk import Clerk, DatabaseUrls
 from cli.handover import Handover
 from cli.healing import Healing, Paced, Signs
 from cli.loading_parts import Loader
+from cli.mending import Mending
 from cli.output import warn
 from cli.program import Program, no_steps
 from cli.reach import Addresses, Reach
-from cli.supervision import Part, Phase, Steps, stop_together
+from cli.supervision import FINAL, Part, Phase, Steps, stop_together
 from cli.systemd import Watchdog
 from cli.watch import PagesWatch
 from ingest.probe import Prober
@@ -41,7 +42,7 @@ from insitu.clock import Clock
 from insitu.embedded.broker import Broker
 from insitu.embedded.directory import hold
 from insitu.embedded.postgres import Postgres
-from insitu.errors import CorrectInput, FixPermissions, FreePort, InsituError, RetryLater, UpgradeInsitu
+from insitu.errors import FreePort, InsituError, RetryLater
 from insitu.readiness import Readiness, Stage
 from insitu.room import BACK, Room, least_free
 from insitu.settings import Settings
@@ -50,8 +51,6 @@ from store.database import connect
 if TYPE_CHECKING:
     from store.database import Connection
 
-FOR_A_PERSON: Final = (CorrectInput, FixPermissions, FreePort, UpgradeInsitu)
-"""Errors of a first start that waiting does not fix."""
 PORT_PATIENCE_S: Final = 15.0
 """By then everything that an earlier installation here held is free."""
 START_LIMIT_S: Final = 180.0
@@ -109,6 +108,7 @@ class Installation:
         self.pages = PagesWatch(*self._pages_address())
         self._handover = Handover(self.broker, self.clerk)
         self._write_error = Paced(self.broker.write_error, 2.0)
+        self._mending = Mending(self.postgres, self.data_dir)
         self._loader = Loader(self.data_dir)
         self._make_parts()
         self._began = time.monotonic()
@@ -180,8 +180,7 @@ class Installation:
 
     def _await_schema(self) -> Steps:
         while not self.clerk.facts.prepared:
-            if self.clerk.facts.fatal is not None:
-                raise self.clerk.facts.fatal
+            self._mending.look(self.clerk.facts, self._database)
             yield
 
     def _start_broker(self) -> Steps:
@@ -293,7 +292,7 @@ class Installation:
 
     def _refuse_to_start(self, now: float) -> None:
         for part in self._parts:
-            if part.error is None or part.running_since or not isinstance(part.error, FOR_A_PERSON):
+            if part.error is None or part.running_since or not isinstance(part.error, (*FINAL, FreePort)):
                 continue
             if isinstance(part.error, FreePort) and now - self._began < PORT_PATIENCE_S:
                 continue

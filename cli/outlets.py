@@ -5,7 +5,8 @@ from __future__ import annotations
 from urllib.parse import unquote
 
 from cli.addresses import broker_address, pages_url
-from insitu.settings import Settings, is_loopback, parse_networks, parse_smtp
+from insitu.settings import Settings, is_loopback, parse_networks
+from insitu.urls import parse_smtp
 from jobs.channels.channel import MailServer, Outlets
 
 

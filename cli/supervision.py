@@ -17,12 +17,14 @@ from enum import StrEnum
 from typing import Final
 
 from cli.output import warn
-from insitu.errors import InsituError
+from insitu.errors import CorrectInput, FixPermissions, InsituError, RestoreBackup, UpgradeInsitu
 
 LONG_ENOUGH_S: Final = 2.0
 """A part that ran for this long is restarted at once; one that ends sooner waits, longer each time."""
 LONGEST_PAUSE_S: Final = 10.0
 SAID_AGAIN_S: Final = 60.0
+FINAL: Final = (CorrectInput, FixPermissions, RestoreBackup, UpgradeInsitu)
+"""Errors of a first start that waiting does not fix."""
 
 Steps = Iterator[None]
 """Work in short steps: each `next` returns soon."""
@@ -137,6 +139,8 @@ class Part:
         self._kill()
         self.phase = Phase.WAITING
         self._pause(now, failed=True)
+        if isinstance(error, FINAL) and not self.running_since:
+            return  # the caller ends with this sentence
         text = str(error) if isinstance(error, InsituError) else f"{type(error).__name__}: {error}"
         said, at = self._said
         if text != said or now - at > SAID_AGAIN_S:

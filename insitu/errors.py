@@ -78,6 +78,10 @@ class FixPermissions(InsituError):
     """The account that runs the server cannot reach its files."""
 
 
+class RestoreBackup(InsituError):
+    """Files of a server are missing or damaged: put them back, or restore a backup."""
+
+
 class AlreadyRunning(InsituError):
     """Another process holds this data directory: stop it or choose another INSITU_DATA_DIR."""
 

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Final, Literal
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from insitu.errors import CorrectInput
 from insitu.model import Role
+from insitu.urls import parse_mqtt, parse_smtp, require_database
 
 Network = IPv4Network | IPv6Network
 _NO_SETTINGS: Final = {
@@ -193,6 +194,27 @@ class Settings(BaseSettings):
             parse_smtp(secret.get_secret_value())
         return secret
 
+    @field_validator("database_url", "owner_database_url")
+    @classmethod
+    def _database(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None:
+            require_database(secret.get_secret_value())
+        return secret
+
+    @field_validator("mqtt_url")
+    @classmethod
+    def _broker(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None:
+            parse_mqtt(secret.get_secret_value())
+        return secret
+
+    @field_validator("mqtt_devices")
+    @classmethod
+    def _broker_of_devices(cls, text: str | None) -> str | None:
+        if text is not None:
+            parse_mqtt(text)
+        return text
+
     @field_validator("mail_from")
     @classmethod
     def _sender(cls, text: str | None) -> str | None:
@@ -245,18 +267,6 @@ def parse_listen(text: str) -> tuple[str, int]:
     if not host or not port.isdecimal() or int(port) > 65_535:
         raise ValueError(f"{text!r} is not host:port")
     return host.strip("[]"), int(port)
-
-
-def parse_smtp(text: str) -> SplitResult:
-    """The parts of smtp[s]://user:password@host:port; the message of its ValueError has no password."""
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        parts, port = urlsplit(""), None
-    if parts.scheme not in ("smtp", "smtps") or not parts.hostname or port == 0:
-        raise ValueError("write smtp://user:password@host:587, or smtps:// for TLS from the first byte")
-    return parts
 
 
 def parse_names(text: str) -> list[str]:
@@ -312,6 +322,8 @@ def _from_files() -> dict[str, str]:
                     values[field] = Path(path).read_text(encoding="utf-8").strip()
                 except OSError as error:
                     raise CorrectInput(f"{name}: cannot read {path} ({error.strerror}).") from error
+                except UnicodeDecodeError as error:
+                    raise CorrectInput(f"{name}: {path} is no text in UTF-8: write it again.") from error
     return values
 
 

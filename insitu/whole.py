@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Callable
@@ -62,12 +63,28 @@ def sync_folder(folder: Path) -> None:
 
 
 def secret_file(path: Path, *, length: int = 32) -> str:
-    """The secret in `path`; drawn now if there is no file, or only an empty one from an interrupted start."""
-    return secret_of(path, lambda: secrets.token_urlsafe(length))
+    """The secret in `path`; drawn now if there is no whole one."""
+    text = whole_secret(path, length=length)
+    if text is None:
+        text = secrets.token_urlsafe(length)
+        write_whole(path, text)
+    return text
+
+
+def whole_secret(path: Path, *, length: int = 32) -> str | None:
+    """The secret in `path`; None if there is no file, or one without the form of a drawn secret: emptied,
+    half written or edited.
+    """
+    try:
+        text = path.read_text("utf-8", "replace")
+    except FileNotFoundError:
+        return None
+    letters = -(-length * 4 // 3)  # base64 without its padding
+    return text if re.fullmatch(rf"[A-Za-z0-9_-]{{{letters}}}", text) else None
 
 
 def secret_of(path: Path, draw: Callable[[], str]) -> str:
-    """Like `secret_file`, with a value from `draw`."""
+    """The secret in `path`; drawn now if there is no file, or only an empty one from an interrupted start."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -20,6 +20,7 @@ from insitu.embedded.certificates import TLS
 from insitu.embedded.child import Child, finish
 from insitu.embedded.cluster import out_of_space
 from insitu.embedded.configuration import MAX_PAYLOAD, Configuration, reserved, store_limit
+from insitu.embedded.damage import require_recovered, require_streams, requiring_ours
 from insitu.embedded.directory import Lock
 from insitu.embedded.door import by_name
 from insitu.embedded.gate import SERVICE, Gate
@@ -153,6 +154,8 @@ class Broker:
         # The server of a killed supervisor may still be shutting down; two servers would corrupt the store.
         yield from self._lock.taking(_LOCK_PATIENCE_S)
         self._prepare_folder(account)
+        yield from requiring_ours(self._folder / "store", account, but=self._sessions_file)
+        require_streams(self._folder / "store")
         self._address = ("127.0.0.1", free_port("127.0.0.1")) if self._private else (self.host, self.port)
         require_free_port(*self._address)
         self._native_port = free_port("127.0.0.1")
@@ -190,7 +193,9 @@ class Broker:
         limit = time.monotonic() + START_TIMEOUT_S
         ready = False
         while not (ready and self._gate.is_open):
-            ready = ready or any("Server is ready" in line for line in self._new_lines())
+            lines = self._new_lines()
+            require_recovered(lines)
+            ready = ready or any("Server is ready" in line for line in lines)
             if self.poll() is not None:
                 words = self._complaint()
                 if out_of_space(words):
@@ -282,9 +287,11 @@ class Broker:
         new.
         """
         try:
-            return frozenset(self._sessions_file.read_text("utf-8").split())
+            return frozenset(self._sessions_file.read_text("utf-8", "replace").split())
         except FileNotFoundError:
             return frozenset()
+        except OSError as error:
+            raise explained(error, self._data_dir) from error
 
     def mark_sessions(self, names: Iterable[str]) -> None:
         """Record which clients have a session in the store. The record is inside the store, so both are lost
@@ -342,6 +349,7 @@ class Broker:
             own_folder(self._folder / name, account)
         leftovers = [
             *self._folder.glob(".*.*"),
+            *self._sessions_file.parent.glob(f".{self._sessions_file.name}.*"),
             *self._data_dir.glob(".broker-*.secret.*"),
             *self._data_dir.glob(".nats-server-*"),
         ]

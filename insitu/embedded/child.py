@@ -196,7 +196,11 @@ class Child:
 
     def last_words(self, lines: int = 1) -> str:
         """The last lines that it has written since its start."""
-        return " / ".join(last_lines(self._log, lines, begin=self._log_begin))
+        return " / ".join(self.last_lines(lines))
+
+    def last_lines(self, lines: int) -> list[str]:
+        """`last_words`, line by line."""
+        return last_lines(self._log, lines, begin=self._log_begin)
 
 
 def last_lines(log: Path, lines: int, *, begin: int = 0) -> list[str]:

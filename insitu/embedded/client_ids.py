@@ -166,7 +166,7 @@ class ClientIds:
 
     def _read(self) -> None:
         try:
-            lines = self._path.read_text("utf-8").splitlines()
+            lines = self._path.read_text("utf-8", "replace").splitlines()
         except FileNotFoundError:
             return
         for text in lines:

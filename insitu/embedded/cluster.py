@@ -24,6 +24,7 @@ from pathlib import Path
 
 from insitu.embedded.account import Account, own_folder
 from insitu.embedded.child import Child
+from insitu.embedded.damage import damage_in
 from insitu.errors import CorrectInput, FreeSpace, InsituError, RetryLater
 from insitu.whole import sync_folder, write_whole
 
@@ -58,7 +59,7 @@ class Site:
     @property
     def is_made(self) -> bool:
         """True if database and roles were made by this version's script."""
-        return self.marker.exists() and self.marker.read_text("utf-8") == MADE
+        return self.marker.exists() and self.marker.read_text("utf-8", "replace") == MADE
 
     @property
     def was_made_whole(self) -> bool:
@@ -187,7 +188,10 @@ def requiring_same_version(site: Site, binaries: Path) -> Iterator[None]:
     note = site.cluster / "PG_VERSION"
     if not note.exists():
         return
-    made, present = note.read_text("ascii").strip(), str((yield from major_version(site, binaries)))
+    made, present = (
+        note.read_text("utf-8", "replace").strip(),
+        str((yield from major_version(site, binaries))),
+    )
     if made != present:
         raise CorrectInput(
             f"{site.cluster} is a database of PostgreSQL {made}, and here is {present}, which cannot read "
@@ -339,7 +343,7 @@ def setting_passwords(site: Site, binaries: Path, passwords: Mapping[str, str]) 
         if out_of_space(words):
             raise FreeSpace(f"{site.data_dir}: PostgreSQL finds no space left. Free some and start again.")
         if code != 0 or "ERROR" in words or "FATAL" in words:
-            raise InsituError(
+            raise damage_in(child.last_lines(20), site.cluster) or InsituError(
                 f"The database's passwords could not be set: {words} (see {site.log('initdb')})"
             )
     finally:

@@ -165,14 +165,23 @@ def read_running(data_dir: Path) -> Running | None:
     """The running installation, or None. The file counts only while somebody holds the lock."""
     path = data_dir / _RUNNING
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text("utf-8", "replace")
         with locked(data_dir / _LOCK):
             return None  # nobody holds it: the file is left over from a crash
     except AlreadyRunning:
-        return Running(**json.loads(text))
-    except FileNotFoundError:
+        return _running_of(text, path)
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (PermissionError, FixPermissions) as error:
         raise FixPermissions(
             f"{path} belongs to another account: run this as the account that started Insitu."
+        ) from error
+
+
+def _running_of(text: str, path: Path) -> Running:
+    try:
+        return Running(**json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise CorrectInput(
+            f"{path} is not whole: stop `insitu up` and start it again, which writes it again."
         ) from error

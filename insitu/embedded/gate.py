@@ -5,6 +5,7 @@ whom it asks the door.
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,11 +25,12 @@ from insitu.embedded.users import (
     probe_user,
     service_user,
 )
-from insitu.whole import secret_file
+from insitu.whole import secret_file, whole_secret
 
 SERVICE: Final = "insitu-service"
 SWEEPER: Final = "insitu-sweeper"
 """Our own user that discards sessions of client ids that nobody uses any more."""
+_log = logging.getLogger("insitu.embedded")
 _VERBS: Final = ("INFO.$MQTT_msgs", "UPDATE.$MQTT_msgs", "MSG.GET.$MQTT_sess")
 
 
@@ -46,7 +48,10 @@ class Gate:
 
     def secret(self, name: str) -> str:
         """The password of one of our own users."""
-        return secret_file(self._data_dir / f"broker-{name}.secret")
+        path = self._data_dir / f"broker-{name}.secret"
+        if whole_secret(path) is None and path.exists():
+            _log.warning("broker: %s was not whole; a new secret was drawn.", path.name)
+        return secret_file(path)
 
     def new_file(self) -> str:
         """The file that nats.conf includes, with a new key for the answers of the next door."""

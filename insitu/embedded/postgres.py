@@ -6,6 +6,7 @@ the folder, so the lock is free exactly when none of them runs. A pid read from 
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import secrets
@@ -33,10 +34,11 @@ from insitu.embedded.cluster import (
     setting_passwords,
     wheel_binaries,
 )
+from insitu.embedded.damage import damage_in, require_whole, requiring_ours
 from insitu.embedded.directory import Lock, refuse_unfinished
 from insitu.embedded.trouble import explained
-from insitu.errors import FixPermissions, FreeSpace, InsituError
-from insitu.whole import secret_file, write_whole
+from insitu.errors import FixPermissions, FreeSpace, InsituError, RestoreBackup
+from insitu.whole import secret_file, whole_secret, write_whole
 
 __all__ = ["Postgres", "wheel_binaries"]
 
@@ -65,6 +67,7 @@ _NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes":
 _SOCKET_PATH_LIMIT = 100  # of 107 bytes
 _LOCK_PATIENCE_S = 60.0
 _SECRET_BYTES = 24
+_log = logging.getLogger("insitu.embedded")
 
 
 class Postgres:
@@ -91,6 +94,7 @@ class Postgres:
         """Folder of its programs, once it was started."""
         self._child: Child | None = None
         self._sockets: Path | None = None
+        self._renews = False
 
     def __enter__(self) -> Postgres:
         self.start()
@@ -177,6 +181,10 @@ class Postgres:
         yield from self._lock.taking(_LOCK_PATIENCE_S)
         site = Site(self._data_dir, account, self._lock.descriptor, self._durable)
         remove_leftovers(site)
+        if os.path.lexists(site.cluster):
+            yield from requiring_ours(site.cluster, account)
+            if any(site.cluster.iterdir()) and (site.marker.exists() or site.was_made_whole):
+                require_whole(site.cluster)
         binaries = yield from finding_binaries(site, self._given_binaries)
         yield from requiring_same_version(site, binaries)
         self.binaries = binaries
@@ -205,7 +213,7 @@ class Postgres:
         """Make sure that there is a complete cluster whose passwords match our secret files."""
         if not (site.cluster / "PG_VERSION").exists():
             if site.marker.exists():
-                raise InsituError(
+                raise RestoreBackup(
                     f"{site.cluster} holds no database any more, though one was made here. Put it back, or "
                     "restore a backup; "
                     f"to begin with an empty one, remove {site.marker}."
@@ -224,6 +232,9 @@ class Postgres:
             yield from setting_passwords(site, binaries, lost)
             for role, password in lost.items():
                 write_whole(self._secret_path(role), password)
+            self._renews = False
+            names = ", ".join(self._secret_path(role).name for role in lost)
+            _log.warning("postgres: new passwords were drawn and given to the database: %s.", names)
 
     def _running(self, site: Site, binaries: Path) -> Iterator[None]:
         options = {**self._options, "unix_socket_directories": _quoted_folder(str(self._sockets))}
@@ -244,6 +255,14 @@ class Postgres:
                 raise self._did_not_start(site.cluster)
             yield
 
+    def renew_passwords(self) -> None:
+        """The next start draws new passwords for all roles, because the server refused those of the files."""
+        self._renews = True
+
+    def damage(self) -> InsituError | None:
+        """Files that are damaged or closed, from the log since the last start; None if it names none."""
+        return damage_in(self._child.last_lines(100) if self._child else [], self._data_dir / "pg")
+
     def _did_not_start(self, cluster: Path) -> InsituError:
         assert self._child is not None
         if out_of_space(self._child.last_words(100)):
@@ -254,7 +273,7 @@ class Postgres:
                 f"Others may reach {cluster}, which PostgreSQL refuses: run `chmod -R go= {cluster}`, then "
                 "start again."
             )
-        return InsituError(
+        return self.damage() or InsituError(
             f"PostgreSQL did not start: {words or 'it said nothing'} (see {self._data_dir}/logs/postgres.log)"
         )
 
@@ -292,8 +311,7 @@ class Postgres:
         return self._data_dir / f"postgres-{role}.secret"
 
     def _has_secret(self, role: str) -> bool:
-        path = self._secret_path(role)
-        return path.exists() and path.stat().st_size > 0
+        return not self._renews and whole_secret(self._secret_path(role), length=_SECRET_BYTES) is not None
 
     def _secret(self, role: str) -> str:
         return secret_file(self._secret_path(role), length=_SECRET_BYTES)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from cli.supervision import LONGEST_PAUSE_S, Part, Phase
-from insitu.errors import FreeSpace
+from insitu.errors import FreeSpace, RestoreBackup
 
 
 class World:
@@ -89,6 +89,23 @@ def test_an_error_of_one_start_stays_with_its_part(error: Exception) -> None:
     assert good.part.runs
     assert bad.part.error is error
     assert bad.killed > 0, "nothing half-started is left"
+
+
+@pytest.mark.parametrize("error", [FreeSpace("full"), RestoreBackup("damaged")])
+def test_an_error_that_ends_a_first_start_is_left_to_the_caller_and_others_are_said(
+    error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Later nothing ends, and it is logged as well."""
+    world = World("postgres")
+    world.broken = error
+    now = step([world.part], 0.0, 1.0)
+    assert world.part.error is error
+    assert (str(error) in capsys.readouterr().err) is isinstance(error, FreeSpace)
+    world.broken = None
+    now = step([world.part], now, 20.0)
+    world.broken, world.alive = RestoreBackup("broken"), False
+    step([world.part], now, 1.0)
+    assert "broken It is tried again." in capsys.readouterr().err
 
 
 def test_a_start_that_hangs_keeps_nobody_waiting_and_can_be_stopped() -> None:

@@ -22,7 +22,7 @@ from insitu.embedded.broker import Broker
 from insitu.embedded.directory import hold
 from insitu.embedded.postgres import Postgres
 from insitu.embedded.process import Process, is_running, kill_tree
-from insitu.errors import AlreadyRunning, CorrectInput, InsituError
+from insitu.errors import AlreadyRunning, CorrectInput, InsituError, RestoreBackup
 from tests.embedded.test_broker import Client, device
 from tests.examples import some_of
 from tests.fix_database import quick_folder
@@ -220,7 +220,7 @@ def test_a_database_that_was_made_is_never_set_aside(data: Path) -> None:
     control = data / "pg" / "global" / "pg_control"
     content = control.read_bytes()
     control.unlink()
-    with pytest.raises(InsituError, match="PostgreSQL did not start"):
+    with pytest.raises(RestoreBackup, match=r"global/pg_control is missing"):
         Postgres(data_dir=data, durable=False).start()
     assert not list(data.glob("pg.interrupted-*"))
     control.write_bytes(content)
@@ -238,14 +238,33 @@ def _owner(path: Path) -> tuple[int, int]:
     return path.stat().st_uid, path.stat().st_gid
 
 
-@pytest.mark.parametrize("role", ["insitu", "postgres"])
-@pytest.mark.parametrize("lost", ["empty", "gone"])
+@pytest.mark.parametrize(
+    ("role", "lost"), [("insitu", "empty"), ("insitu", "half"), ("postgres", "gone"), ("postgres", "half")]
+)
 def test_a_lost_secret_is_drawn_anew_and_given_to_the_database(data: Path, role: str, lost: str) -> None:
     secret = data / f"postgres-{role}.secret"
     before = secret.read_text()
-    secret.write_text("") if lost == "empty" else secret.unlink()
+    if lost == "gone":
+        secret.unlink()
+    else:
+        secret.write_text("" if lost == "empty" else before[: len(before) // 2])
     works(data)
-    assert secret.read_text() not in ("", before)
+    assert len(secret.read_text()) == len(before)
+    assert secret.read_text() != before
+
+
+def test_passwords_that_the_database_refuses_are_drawn_again_when_asked(data: Path) -> None:
+    """A secret file of the right form, with another secret: edited, or from another installation."""
+    secret = data / "postgres-insitu_service.secret"
+    secret.write_text(secret.read_text()[::-1])
+    with Postgres(data_dir=data, durable=False) as server:
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(server.service_url)
+        server.stop()
+        server.renew_passwords()
+        server.start()
+        for url in (server.service_url, server.url, server.admin_url):
+            psycopg.connect(url).close()
 
 
 @pytest.mark.parametrize("name", ["broker-service.secret", "broker-local.secret"])

@@ -85,7 +85,10 @@ def _load(path: Path) -> Ed25519PrivateKey:
     except ValueError:
         key = None
     if not isinstance(key, Ed25519PrivateKey):
-        raise CorrectInput(f"{path} is not an Ed25519 key: move it away, a new one is made.")
+        raise CorrectInput(
+            f"{path} is not an Ed25519 key: put it back from a backup; if it is lost, move it "
+            "away, and a new one is made."
+        )
     return key
 
 
