@@ -19,7 +19,7 @@ def examples(*, quick: int, nightly: int) -> int:
 
 
 def some_of(cases: Sequence[Case], *, every: int) -> list[Case]:
-    """The first, and from it one in `every`; all in `make nightly`. For cases that ask the same of a mechanism
-    that costs seconds each.
+    """The first, and from it one in `every`; all in `make nightly`. For cases that ask the same of one
+    mechanism and cost seconds each.
     """
     return list(cases[:: examples(quick=every, nightly=1)])

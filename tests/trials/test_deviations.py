@@ -26,7 +26,7 @@ from tests.trials.world import (
     protocol_text,
     series,
 )
-from trials.evaluation import Evaluation, SensorSummary
+from trials.evaluation import Evaluation
 from trials.judge.deviations import mostly_planned
 from trials.judge.versions import changed_paths
 from trials.plan.protocol import Protocol
@@ -474,36 +474,3 @@ def test_results_that_were_replaced_after_the_lock_are_counted(
     assert [stated.code for stated in own] == ([] if code is None else [code])
     assert all((stated.evidence["corrected"], stated.evidence["moved"]) == (7, -2.5) for stated in own)
     assert found(replace(given, corrections=[one], rules=Rules(5))) == found(replace(given, rules=Rules(5)))
-
-
-@pytest.mark.parametrize("days", [-3.0, -2.0, -0.5, 0.0, 2.0, 2.5])
-def test_an_instrument_touched_at_the_change_is_named(days: float) -> None:
-    """The change is on day 20."""
-    made, when = plan(), START + (20 + days) * DAY
-    sensor = SensorSummary(
-        device=made.arms[0].devices[0],
-        make="",
-        model="",
-        serial="1",
-        calibrated_at=when,
-        calibration="",
-        start=when,
-        end=None,
-    )
-    given = replace(inputs(made, streams_of(made)), sensors=[sensor])
-    codes = {one.code for one in found(given)} - {one.code for one in found(replace(given, sensors=[]))}
-    near = {"sensor_at_the_change", "calibrated_at_the_change"}
-    assert codes == (near if abs(days) <= 2 else set())
-    assert not near & {one.code for one in found(replace(given, rules=Rules(5)))}
-
-
-@pytest.mark.parametrize(("day", "is_near"), [(19, True), (22, True), (25, False)])
-def test_a_device_replaced_at_the_change_is_named(day: int, is_near: bool) -> None:
-    made = plan()
-    at, values = START + day * DAY, values_of("candidate")
-    old, new = Placement("station", "north", START - DAY, at), Placement("station", "north", at, None)
-    streams = [
-        replace(series("candidate-1", values[: day * 24]), placements=[old]),
-        replace(series("spare", values[day * 24 :], start=at), placements=[new]),
-    ]
-    assert ("replaced_at_the_change" in {one.code for one in found(inputs(made, streams))}) is is_near
