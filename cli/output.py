@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -28,6 +30,18 @@ def _print(where: Console, text: str) -> None:
     """
     with suppress(OSError, ValueError):
         where.print(text, markup=False)
+
+
+@atexit.register
+def _let_go() -> None:
+    """Give up what could not be written: at its end Python would try it again, and change the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:  # closed before the start
+                stream.flush()
+        except (OSError, ValueError):
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def say(text: str = "") -> None:

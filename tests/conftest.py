@@ -1,6 +1,7 @@
 """Fixtures, split by subject."""
 
 import gc
+import os
 import re
 import signal
 from datetime import UTC, datetime
@@ -27,6 +28,8 @@ from tests.quick_charts import draw_in_one_process, end_drawing
 from tests.quick_clients import load_certificates_once
 from tests.quick_passwords import hash_quickly
 
+os.environ.pop("PYTHONUNBUFFERED", None)
+"""A developer's shell or a container may set it; it would hide what buffers do at the end of a program."""
 TOGETHER = ("tests/end_to_end/demo/", "tests/report/")
 """Folders whose files share the demo, or the reports."""
 SLOWEST = (
