@@ -12,25 +12,24 @@ _PAIRS: Final = re.compile(r"\w+ *= *\S")
 
 def parse_smtp(text: str) -> SplitResult:
     """The parts of smtp[s]://user:password@host:port; the message of its ValueError has no password."""
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        parts, port = urlsplit(""), None
-    if parts.scheme not in ("smtp", "smtps") or not parts.hostname or port == 0:
-        raise ValueError("write smtp://user:password@host:587, or smtps:// for TLS from the first byte")
-    return parts
+    return _parse(
+        text, "smtp", "write smtp://user:password@host:587, or smtps:// for TLS from the first byte"
+    )
 
 
 def parse_mqtt(text: str) -> SplitResult:
     """The parts of mqtt[s]://user:password@host[:port]; the message of its ValueError has no password."""
+    return _parse(text, "mqtt", "write mqtt://user:password@host:port, or mqtts:// for TLS")
+
+
+def _parse(text: str, scheme: str, advice: str) -> SplitResult:
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
         parts, port = urlsplit(""), None
-    if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or port == 0:
-        raise ValueError("write mqtt://user:password@host:port, or mqtts:// for TLS")
+    if parts.scheme not in (scheme, f"{scheme}s") or not parts.hostname or port == 0:
+        raise ValueError(advice)
     return parts
 
 
