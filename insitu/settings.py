@@ -332,9 +332,8 @@ def load(**overrides: object) -> Settings:
     try:
         return Settings(**{**_from_files(), **overrides})  # type: ignore[arg-type]
     except ValidationError as error:
-        lines = [
-            f"INSITU_{str(e['loc'][0]).upper()}: {e['msg']}" if e["loc"] else e["msg"] for e in error.errors()
-        ]
+        said = [(e["loc"], e["msg"].removeprefix("Value error, ")) for e in error.errors()]
+        lines = [f"INSITU_{str(loc[0]).upper()}: {text}" if loc else text for loc, text in said]
         raise CorrectInput("Settings: " + "; ".join(lines)) from error
 
 
